@@ -1,0 +1,200 @@
+"""Rows are not authority, signatures are. Everything here runs in the door, from stored bytes, before each send."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from django.conf import settings
+
+from approvals.digests import comment_digest, evidence_digest, read_payload, render_digest
+from approvals.models import Action, Decision, Policy, PolicyVersion, Review, Slot
+from approvals.policy import Answer, Question, decide, policy_digest
+from console.accounts.passkeys import Assertion, challenge_for, check_genuine, reverify
+from console.core.attest import verify
+from console.core.clock import iso, now
+from console.core.errors import Tampered
+from integrations.description import Description
+from integrations.models import Credential, Operation
+
+PASSKEY, PASSWORD = "passkey", "password"
+
+
+class Stale(Exception):
+    """What was agreed no longer holds, and nobody cheated: it has to be asked anew."""
+
+    def __init__(self, code: str, text: str) -> None:
+        super().__init__(text)
+        self.code, self.text = code, text
+
+
+@dataclass(slots=True)
+class Loaded:
+    """An action with all that its execution rests on."""
+
+    action: Action
+    operations: dict[str, Operation]  # by slug, the action's own and those it reads and probes with
+
+    @property
+    def operation(self) -> Description:
+        return Description(self.action.operation.slug, self.action.operation.description)
+
+    @property
+    def credential(self) -> Credential:
+        if self.action.grant is None:
+            raise Tampered("The action has no grant.")
+        return self.action.grant.credential
+
+
+def load(action_id: str) -> Loaded:
+    action = Action.objects.select_related("operation__integration", "grant__credential").get(pk=action_id)
+    described = action.operation.description
+    reading = {read["operation"] for read in described.get("reads", {}).values()}
+    if described.get("probe"):
+        reading.add(described["probe"]["operation"])
+    integration = action.operation.integration
+    operations = {action.operation.slug: action.operation}
+    for operation in Operation.objects.filter(integration=integration, slug__in=reading) if reading else ():
+        operation.integration = integration
+        operations[operation.slug] = operation
+    return Loaded(action, operations)
+
+
+def verify_proposal(loaded: Loaded) -> None:
+    """The action as proposed, its grant, its credential and every description are what the console signed.
+    Raises Tampered, or Stale when the grant has ended meanwhile."""
+    action = loaded.action
+    verify("action", action.attested(), action.attestation)
+    for operation in loaded.operations.values():
+        _verify_operation(operation)
+    grant, credential = action.grant, loaded.credential
+    if grant is None:
+        raise Tampered("The action has no grant.")
+    verify("grant", grant.attested(), grant.attestation)
+    verify("credential", credential.attested(), credential.attestation)
+    if grant.team_id != action.team_id or grant.grantee != action.grantee:
+        raise Tampered("The grant belongs to somebody else.")
+    if action.operation.slug not in grant.operations or action.operation.integration_id != grant.integration_id:
+        raise Tampered("The grant does not cover this operation.")
+    if credential.integration_id != grant.integration_id:
+        raise Tampered("The credential belongs to another integration.")
+    if grant.revoked_at or (grant.until and grant.until <= now()) or credential.revoked_at:
+        raise Stale("grant_ended", "The grant or its credential has ended.")
+
+
+def _verify_operation(operation: Operation) -> None:
+    description = Description(operation.slug, operation.description)
+    if description.digest != bytes(operation.digest):
+        raise Tampered(f"The description of {operation.slug} was altered.")
+    verify("operation", operation.attested(), operation.attestation)
+
+
+def question(loaded: Loaded, amount: int | None, currency: str) -> Question:
+    """From the attested description, not from the columns beside it."""
+    operation = loaded.operation
+    integration = loaded.action.operation.integration
+    return Question(
+        integration=integration.slug,
+        operation=f"{integration.slug}.{operation.slug}",
+        workflow=loaded.action.grantee.removeprefix("workflow:"),
+        effect=operation.effect,
+        categories=frozenset(operation.document.get("categories", [])),
+        trust=operation.document.get("trust", "imported"),
+        idempotency=operation.mode,
+        amount_minor=amount,
+        currency=currency,
+    )
+
+
+def current_policy(team: str) -> PolicyVersion | None:
+    """The published version, verified. None when the team has none: everything is denied then."""
+    policy = Policy.objects.select_related("current").filter(team=team).first()
+    version = policy.current if policy else None
+    if policy is None or version is None:
+        return None
+    version.policy = policy
+    if policy_digest(version.document) != bytes(version.digest):
+        raise Tampered("The policy was altered after it was published.")
+    verify("policy", version.attested(), version.attestation)
+    return version
+
+
+def rule(loaded: Loaded, amount: int | None, currency: str) -> tuple[PolicyVersion | None, Answer]:
+    version = current_policy(loaded.action.team_id)
+    return version, decide(version.document if version else None, question(loaded, amount, currency))
+
+
+def verify_decisions(loaded: Loaded, answer: Answer, action_digest: bytes) -> None:
+    """The current ruling is satisfied by valid signatures over exactly this action. Raises Tampered or Stale."""
+    if answer.outcome == "allow":
+        return
+    if answer.outcome == "deny":
+        raise Stale("denied", f"The policy's rule {answer.rule} denies it now.")
+    review = Review.objects.filter(action=loaded.action, kind="action").order_by("-opened_at").first()
+    if review is None or review.state != "approved":
+        raise Tampered("The action needs a review that was never approved.")
+    slot = _slot(review, answer.requirement)
+    decisions = [d for d in _decisions(review) if d.slot_id == slot.id and d.verdict == "approve"]
+    signers = {_verify_decision(decision, review, slot, loaded.action, action_digest) for decision in decisions}
+    if len(signers) < max(slot.count, int(answer.requirement["count"])):
+        raise Tampered("There are fewer valid signatures than the policy asks for.")
+
+
+def _slot(review: Review, requirement: Any) -> Slot:
+    """The slot must be at least what the policy of today asks for: a row could have been weakened by SQL."""
+    slot = review.slots.first()
+    if slot is None:
+        raise Tampered("The review has no slot.")
+    if slot.group != requirement["group"]:
+        raise Stale("policy_changed", f"The policy asks {requirement['group']} now, not {slot.group}.")
+    if requirement["signature"] == PASSKEY and slot.signature != PASSKEY:
+        raise Stale("policy_changed", "The policy asks for a passkey now.")
+    return slot
+
+
+def _decisions(review: Review) -> list[Decision]:
+    return list(review.decisions.select_related("passkey", "reviewer"))
+
+
+def _verify_decision(decision: Decision, review: Review, slot: Slot, action: Action, digest: bytes) -> str:
+    """The signer's id, once the stored bytes prove that they signed this."""
+    verify("decision", decision.attested(), decision.attestation)
+    payload = read_payload(bytes(decision.payload))
+    expected = {
+        "type": "countersign.decision",
+        "team": action.team_id,
+        "review": review.id,
+        "action": action.id,
+        "action_digest": digest.hex(),
+        "evidence_digest": evidence_digest(action).hex(),
+        "render_digest": render_digest(action).hex(),
+        "decision": "approve",
+        "comment_digest": comment_digest(decision.reason),
+        "reviewer": decision.reviewer_id,
+        "slot": slot.id,
+        "nonce": decision.nonce,
+    }
+    different = [name for name, value in expected.items() if payload.get(name) != value]
+    if different:
+        raise Tampered(f"The signed decision does not cover this action: {', '.join(sorted(different))} differ.")
+    if decision.reviewer_id in action.makers:
+        raise Tampered("Whoever makes an action cannot sign it.")
+    _verify_signature(decision, slot)
+    if payload["exp"] < iso(decision.decided_at):
+        raise Tampered("The decision was made after its payload had expired.")
+    return decision.reviewer_id
+
+
+def _verify_signature(decision: Decision, slot: Slot) -> None:
+    if decision.level == PASSKEY and decision.passkey is not None:
+        if decision.passkey.user_id != decision.reviewer_id:
+            raise Tampered("The passkey belongs to somebody else.")
+        check_genuine(decision.passkey)
+        stored = Assertion(
+            bytes(decision.passkey.credential_id),
+            bytes(decision.client_data_json or b""),
+            bytes(decision.authenticator_data or b""),
+            bytes(decision.signature or b""),
+        )
+        challenge = challenge_for(bytes(decision.payload))
+        reverify(decision.passkey, stored, challenge=challenge, origin=settings.ORIGIN, rp_id=settings.RP_ID)
+    elif not (decision.level == PASSWORD and slot.signature == PASSWORD):
+        raise Tampered("The decision is not signed as its slot demands.")

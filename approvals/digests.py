@@ -1,0 +1,96 @@
+"""The digests that decisions bind to, and the payload that a reviewer signs."""
+
+import datetime as dt
+import hashlib
+import json
+import secrets
+from collections.abc import Mapping
+from typing import Any
+
+from approvals.models import Action, Review, Slot
+from console.core.canonical import digest, jcs
+from console.core.clock import iso, now
+
+TEMPLATE = "review-sheet/1/en"
+TYPE = "countersign.decision"
+MEANINGS = {
+    ("action", "approve"): "I approve that exactly this is done.",
+    ("action", "refuse"): "I refuse that this is done.",
+    ("doubt", "approve"): "I have checked: it did happen.",
+    ("doubt", "refuse"): "I have checked: it did not happen.",
+}
+
+
+def action_digest(action: Action, request_digest: bytes) -> bytes:
+    """Everything a signature must not survive a change of. Needs operation, integration and grant loaded."""
+    operation = action.operation
+    integration = operation.integration
+    grant = action.grant
+    return digest(
+        "countersign/action/v1",
+        {
+            "request_digest": request_digest.hex(),
+            "team": action.team_id,
+            "integration": integration.id,
+            "base_url": integration.base_url,
+            "credential": grant.credential_id if grant else None,
+            "grant": action.grant_id,
+            "description": bytes(operation.digest).hex(),
+            "operation": operation.id,
+            "arguments": action.arguments,
+            "preconditions": action.reads,
+            "principal": action.makers[:1],
+            "agent": action.grantee,
+            "run": action.run,
+            "step": action.step,
+        },
+    )
+
+
+def evidence_digest(action: Action) -> bytes:
+    return digest("countersign/evidence/v1", action.evidence)
+
+
+def render_digest(action: Action) -> bytes:
+    """What the sheet says, apart from its layout: template, sentence and each decoded line."""
+    return digest(
+        "countersign/rendering/v1", {"template": TEMPLATE, "sentence": action.sentence, "facts": action.facts}
+    )
+
+
+def decision_payload(
+    review: Review, slot: Slot, *, verdict: str, reason: str, reviewer: str, lifetime: dt.timedelta
+) -> bytes:
+    """Canonical bytes with a fresh nonce; what is stored, shown as digest words, and hashed into the challenge."""
+    issued = now()
+    return jcs(
+        {
+            "v": 1,
+            "type": TYPE,
+            "team": review.team_id,
+            "review": review.id,
+            "kind": review.kind,
+            "action": review.action_id,
+            "revision": 1,
+            "action_digest": bytes(review.action.action_digest or b"").hex(),
+            "policy_digest": bytes(review.policy_digest).hex(),
+            "evidence_digest": bytes(review.evidence_digest).hex(),
+            "render_digest": bytes(review.render_digest).hex(),
+            "decision": verdict,
+            "meaning": MEANINGS[(review.kind, verdict)],
+            "comment_digest": comment_digest(reason),
+            "reviewer": reviewer,
+            "slot": slot.id,
+            "nonce": secrets.token_hex(32),
+            "iat": iso(issued),
+            "exp": iso(min(review.expires_at, issued + lifetime)),
+        }
+    )
+
+
+def comment_digest(reason: str) -> str:
+    return hashlib.sha256(reason.encode()).hexdigest()
+
+
+def read_payload(payload: bytes) -> Mapping[str, Any]:
+    return json.loads(payload)  # type: ignore[no-any-return]

@@ -1,0 +1,191 @@
+"""Executing a permitted action: verify, re-read, commit the intent, send once, keep the receipt. The door alone."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import transaction
+
+from approvals.alarm import guarded
+from approvals.authority import Loaded, Stale, load, rule, verify_decisions, verify_proposal
+from approvals.digests import action_digest
+from approvals.models import Action
+from approvals.permit import consume_permit
+from approvals.reading import Unreadable, check_preconditions, exchange, exchange_read, succeeded
+from approvals.settle import settle
+from audit.move import move
+from console.core import presence
+from console.core.actor import Actor
+from console.core.errors import Tampered
+from console.core.telemetry import new_span_id, traceparent
+from console.traces.store import SpanStart, end_span, start_spans
+from integrations.calls import doubt_call, finish_call, receipt_detail, resend_call, start_call
+from integrations.models import Call
+from integrations.outbound import Answer, NotSent, Unknown
+from integrations.render import Rendered, render
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """How one exchange ended: succeeded, failed (certainly without effect) or in_doubt."""
+
+    state: str
+    receipt: dict[str, Any]
+
+
+@guarded
+def execute(action_id: str, *, actor: Actor) -> Action:
+    loaded = load(action_id)
+    if loaded.action.state != "permitted":
+        return loaded.action
+    rendered = verify_authority(loaded)
+    if loaded.operation.effect == "read":
+        return _perform_read(loaded, rendered, actor)
+    _check_preconditions(loaded)
+    call = begin_call(loaded, rendered, actor=actor)
+    return finish(loaded, call, perform(loaded, call, rendered), actor=actor)
+
+
+def verify_authority(loaded: Loaded) -> Rendered:
+    """Everything that the send rests on, from stored bytes. The request as it would be rendered now."""
+    action = loaded.action
+    verify_proposal(loaded)
+    base_url = action.operation.integration.base_url
+    rendered = render(loaded.operation, action.arguments, base_url=base_url, key=action.key)
+    digest = action_digest(action, rendered.digest)
+    if rendered.digest != bytes(action.request_digest or b"") or digest != bytes(action.action_digest or b""):
+        raise Tampered("The request differs from the one that was agreed.")
+    _, answer = rule(loaded, action.amount_minor, action.currency)
+    verify_decisions(loaded, answer, digest)
+    return rendered
+
+
+def _check_preconditions(loaded: Loaded) -> None:
+    try:
+        check_preconditions(loaded)
+    except Unreadable as error:
+        raise Stale("precondition_unreadable", str(error)) from None
+
+
+@transaction.atomic
+def begin_call(loaded: Loaded, rendered: Rendered, *, actor: Actor, again: Call | None = None) -> Call:
+    """The intent: permit consumed, call `sending`, action `executing`, committed before the first byte."""
+    action = Action.objects.select_for_update().get(pk=loaded.action.pk)
+    origin = action.state
+    consume_permit(action, actor=actor)
+    if again is None:
+        call = Call(
+            team_id=action.team_id,
+            operation_id=action.operation_id,
+            action=action.id,
+            effect=loaded.operation.effect,
+            request_digest=rendered.digest,
+            key=action.key,
+            door=presence.number(),
+            run=action.run,
+            trace_id=action.trace_id,
+            span_id=new_span_id(),
+        )
+        start_call(call, actor=actor)
+        _start_span(loaded, call, rendered)
+    else:
+        call = again
+        resend_call(call, door=presence.number(), actor=actor)
+    move(action, "executing", actor=actor, detail={"call": call.id, "from": origin})
+    loaded.action.state = action.state
+    return call
+
+
+def _start_span(loaded: Loaded, call: Call, rendered: Rendered) -> None:
+    action = loaded.action
+    if not action.trace_id:
+        return
+    attributes = {
+        "http.request.method": rendered.method,
+        "server.address": rendered.host,
+        "url.path": rendered.path,
+        "countersign.action": action.id,
+        "countersign.call": call.id,
+    }
+    name = f"{rendered.method} {rendered.path}"
+    start_spans([SpanStart(action.trace_id, call.span_id, name, "api", action.team_id, action.parent_span_id, action.run,
+                           call.id, attributes=attributes)])  # fmt: skip
+
+
+def perform(loaded: Loaded, call: Call, rendered: Rendered) -> Result:
+    """The send itself. No transaction is open here. Raises Tampered when the transport refuses to write the request."""
+    header = loaded.operation.document.get("idempotency", {}).get("header")
+    headers = {header: call.key} if header else {}
+    if call.trace_id:
+        headers["traceparent"] = traceparent(call.trace_id, call.span_id)
+    try:
+        answer = exchange(loaded, rendered, expected=bytes(call.request_digest), headers=headers, once=True)
+    except NotSent as error:
+        return Result("failed", {"error": str(error), "code": "not_sent"})
+    except Unknown as error:
+        return Result("in_doubt", {"error": str(error), "code": "unknown"})
+    return judge(loaded, answer)
+
+
+def judge(loaded: Loaded, answer: Answer) -> Result:
+    """A refusal (4xx) is certain to have done nothing; a server error says nothing either way."""
+    if succeeded(loaded.operation, answer):
+        return Result("succeeded", answer.receipt())
+    if 400 <= answer.status < 500:
+        return Result("failed", {**answer.receipt(), "code": "rejected"})
+    return Result("in_doubt", {**answer.receipt(), "code": "unknown", "error": f"It answered {answer.status}."})
+
+
+def finish(loaded: Loaded, call: Call, result: Result, *, actor: Actor) -> Action:
+    """The receipt, in one transaction with the end of call and action."""
+    with transaction.atomic():
+        action = Action.objects.select_for_update().get(pk=loaded.action.pk)
+        if result.state == "in_doubt":
+            doubt_call(call, str(result.receipt.get("error", "")), actor=actor)
+            move(action, "in_doubt", actor=actor, detail={"call": call.id})
+            return action
+        finish_call(call, result.state, result.receipt, actor=actor)
+        if call.trace_id:
+            status = {"http.response.status_code": result.receipt.get("status")}
+            end_span(call.trace_id, call.span_id, ok=result.state == "succeeded", attributes=status)
+        settle(action, result.state, outcome(call, result), actor=actor)
+        return action
+
+
+def outcome(call: Call, result: Result) -> dict[str, Any]:
+    """What the step or agent is answered."""
+    if result.state == "succeeded":
+        return {"code": "succeeded", "call": call.id, **_public(result.receipt)}
+    text = result.receipt.get("error") or f"The other side answered {result.receipt.get('status')}."
+    return {"code": result.receipt.get("code", "failed"), "text": text, "call": call.id, **_public(result.receipt)}
+
+
+def _public(receipt: dict[str, Any]) -> dict[str, Any]:
+    detail = receipt_detail(receipt)
+    return {"status": detail["status"], "receipt_digest": detail["receipt_digest"], "body": receipt.get("body")}
+
+
+def _perform_read(loaded: Loaded, rendered: Rendered, actor: Actor) -> Action:
+    """Reads change nothing: no permit and no ledger row, and two records in all (proposed, settled)."""
+    action = loaded.action
+    result = _read_once(loaded, rendered)
+    with transaction.atomic():
+        locked = Action.objects.select_for_update().get(pk=action.pk)
+        if locked.state == "permitted":
+            move(locked, "executing", actor=actor)
+            body = {"code": "succeeded"} if result.state == "succeeded" else _failed_read(result)
+            settle(locked, "succeeded" if result.state == "succeeded" else "failed",
+                   {**body, **_public(result.receipt)}, actor=actor)  # fmt: skip
+        return locked
+
+
+def _read_once(loaded: Loaded, rendered: Rendered) -> Result:
+    try:
+        answer = exchange_read(loaded, rendered)
+    except (NotSent, Unknown) as error:
+        return Result("failed", {"error": str(error), "code": "unreachable"})
+    return judge(loaded, answer)
+
+
+def _failed_read(result: Result) -> dict[str, Any]:
+    text = result.receipt.get("error") or f"The other side answered {result.receipt.get('status')}."
+    return {"code": result.receipt.get("code", "failed"), "text": text}

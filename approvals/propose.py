@@ -1,0 +1,115 @@
+"""Proposing an action: the only thing that steps and agents can do to the outside world."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.db import transaction
+from django.db.models import Q
+
+from approvals.models import Action
+from approvals.settle import settle
+from audit.move import begin
+from console.core.actor import Actor
+from console.core.attest import attest
+from console.core.canonical import digest
+from console.core.clock import now
+from console.core.errors import Invalid, NotFound
+from console.core.wake import wake
+from integrations.description import Description
+from integrations.models import Grant, Operation
+
+MAX_SAYS = 4_000
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """`operation` is `integration.operation`; `step` makes it idempotent: a step proposes once, however often it asks."""
+
+    team: str
+    operation: str
+    arguments: Mapping[str, Any]
+    grantee: str
+    makers: Sequence[str]
+    run: str = ""
+    step: str = ""
+    says: str = ""
+    evidence: Sequence[Mapping[str, Any]] = field(default_factory=tuple)
+    trace_id: str = ""
+    parent_span_id: str = ""
+
+
+def propose(proposal: Proposal, *, actor: Actor) -> Action:
+    """The stored action; refused at once when it is not granted or its arguments are wrong. Raises NotFound for an
+    operation that the team does not have."""
+    operation = _access_operation(proposal)
+    with transaction.atomic():
+        if proposal.step and (known := Action.objects.filter(step=proposal.step).first()):
+            return known
+        grant = _grant(proposal, operation)
+        action = _insert(proposal, operation, grant, actor)
+        refusal = _refusal(action, operation, grant)
+        if refusal:
+            settle(action, "refused", refusal, actor=actor)
+        else:
+            wake("approvals.tasks.drive", "actions", action.id)
+    return action
+
+
+def _access_operation(proposal: Proposal) -> Operation:
+    integration, _, slug = proposal.operation.partition(".")
+    found = Operation.objects.select_related("integration").filter(
+        integration__team=proposal.team, integration__slug=integration, slug=slug
+    )
+    operation = found.first()
+    if operation is None:
+        raise NotFound(f"This team has no operation {proposal.operation}.", code="unknown_operation")
+    return operation
+
+
+def _grant(proposal: Proposal, operation: Operation) -> Grant | None:
+    return (
+        Grant.objects.filter(Q(until__isnull=True) | Q(until__gt=now()))
+        .filter(
+            team=proposal.team,
+            grantee=proposal.grantee,
+            integration=operation.integration_id,
+            operations__contains=[operation.slug],
+            revoked_at__isnull=True,
+        )
+        .order_by("created_at")
+        .first()
+    )
+
+
+def _insert(proposal: Proposal, operation: Operation, grant: Grant | None, actor: Actor) -> Action:
+    action = Action(
+        team_id=proposal.team,
+        operation=operation,
+        grant=grant,
+        arguments=dict(proposal.arguments),
+        grantee=proposal.grantee,
+        makers=list(proposal.makers),
+        run=proposal.run,
+        step=proposal.step,
+        says=proposal.says[:MAX_SAYS],
+        evidence=[dict(item) for item in proposal.evidence],
+        trace_id=proposal.trace_id,
+        parent_span_id=proposal.parent_span_id,
+    )
+    action.attestation = attest("action", action.attested())
+    arguments = digest("countersign/arguments/v1", action.arguments).hex()
+    begin(action, actor=actor, detail={"operation": proposal.operation, "operation_id": operation.id,
+          "grantee": proposal.grantee, "arguments_digest": arguments, "step": proposal.step})  # fmt: skip
+    return action
+
+
+def _refusal(action: Action, operation: Operation, grant: Grant | None) -> dict[str, Any] | None:
+    if grant is None:
+        text = f"{action.grantee} has no grant for {operation.integration.slug}.{operation.slug}."
+        return {"code": "not_granted", "text": text}
+    try:
+        Description(operation.slug, operation.description).check_arguments(action.arguments)
+    except Invalid as error:
+        return {"code": error.code, "text": error.text}
+    return None

@@ -1,0 +1,122 @@
+"""Reads that belong to an action: its preconditions and its probe. Made by the door with the action's credential."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from opentelemetry.trace import SpanKind
+
+from approvals.authority import Loaded, Stale
+from console.core.expressions import fill, search
+from console.core.sealing import unseal
+from console.core.telemetry import parent_context, tracer
+from integrations.description import Description
+from integrations.outbound import Answer, NotSent, Unknown, send
+from integrations.render import Rendered, render
+
+
+class Unreadable(Exception):
+    """A read did not give what it must; the text names the operation and never holds what came back."""
+
+
+def exchange(
+    loaded: Loaded, rendered: Rendered, *, expected: bytes, headers: Mapping[str, str] | None = None, once: bool = False
+) -> Answer:
+    """One outbound request with the action's secret, which exists only inside this call."""
+    credential = loaded.credential
+    integration = loaded.action.operation.integration
+    secret = unseal(credential.sealed, place=credential.place)
+    return send(
+        rendered,
+        expected=expected,
+        secret=secret,
+        credential_type=integration.credential_type,
+        headers=headers,
+        once=once,
+    )
+
+
+def exchange_read(loaded: Loaded, rendered: Rendered) -> Answer:
+    """An exchange that changes nothing, with a span of its own; writes have the span of their Call."""
+    action = loaded.action
+    if not action.trace_id:
+        return exchange(loaded, rendered, expected=rendered.digest)
+    attributes = {
+        "countersign.team": action.team_id,
+        "countersign.run": action.run,
+        "countersign.action": action.id,
+        "http.request.method": rendered.method,
+        "server.address": rendered.host,
+        "url.path": rendered.path,
+    }
+    context = parent_context(action.trace_id, action.parent_span_id)
+    name = f"{rendered.method} {rendered.path}"
+    with tracer.start_as_current_span(name, context=context, attributes=attributes, kind=SpanKind.CLIENT) as span:
+        answer = exchange(loaded, rendered, expected=rendered.digest)
+        span.set_attribute("http.response.status_code", answer.status)
+        return answer
+
+
+def read_preconditions(loaded: Loaded) -> dict[str, Any]:
+    """Whole answers by name, in the order described; a later read may refer to an earlier one. Raises Unreadable."""
+    answers: dict[str, Any] = {}
+    for name, described in loaded.operation.reads.items():
+        scope = {"arguments": loaded.action.arguments, "reads": answers, "key": loaded.action.key}
+        answers[name] = _read(loaded, described["operation"], fill(described.get("arguments", {}), scope))
+    return answers
+
+
+def pinned(operation: Description, answers: Mapping[str, Any]) -> dict[str, Any]:
+    """Only the fields that the description pins: these are digested, stored and compared before sending."""
+    return {
+        name: {field: search(field, answers[name]) for field in described["pin"]}
+        for name, described in operation.reads.items()
+    }
+
+
+def check_preconditions(loaded: Loaded) -> None:
+    """Read again and compare with what was pinned at proposal. Raises Stale naming the fields, or Unreadable."""
+    if not loaded.operation.reads:
+        return
+    fresh = pinned(loaded.operation, read_preconditions(loaded))
+    changed = [
+        f"{name}.{field}"
+        for name, fields in fresh.items()
+        for field, value in fields.items()
+        if loaded.action.reads.get(name, {}).get(field) != value
+    ]
+    if changed:
+        raise Stale("precondition_changed", f"Changed since it was proposed: {', '.join(changed)}.")
+
+
+def probe(loaded: Loaded) -> dict[str, Any] | None:
+    """What the other side holds of this action's effect; None when it did not happen. Raises Unreadable."""
+    described = loaded.operation.probe
+    if described is None:
+        raise Unreadable("There is no probe.")
+    scope = {"arguments": loaded.action.arguments, "reads": loaded.action.reads, "key": loaded.action.key}
+    body = _read(loaded, described["operation"], fill(described.get("arguments", {}), scope))
+    found = search(fill(described["happened"], {"key": loaded.action.key}), body)
+    if found in (None, False, [], {}):
+        return None
+    return found if isinstance(found, dict) else {"found": found}
+
+
+def _read(loaded: Loaded, slug: str, arguments: Mapping[str, Any]) -> Any:
+    operation = Description(slug, loaded.operations[slug].description)
+    base_url = loaded.action.operation.integration.base_url
+    rendered = render(operation, arguments, base_url=base_url, key=loaded.action.key)
+    try:
+        answer = exchange_read(loaded, rendered)
+    except (NotSent, Unknown) as error:
+        raise Unreadable(f"{slug} could not be read: {error}") from None
+    if not succeeded(operation, answer):
+        raise Unreadable(f"{slug} answered {answer.status}.")
+    return answer.body
+
+
+def succeeded(operation: Description, answer: Answer) -> bool:
+    """By the described statuses (any 2xx when there are none) and the described condition on the body."""
+    described = operation.document.get("success", {})
+    statuses = described.get("status")
+    right = answer.status in statuses if statuses else 200 <= answer.status < 300
+    return right and ("when" not in described or bool(search(described["when"], answer.body)))

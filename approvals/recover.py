@@ -1,0 +1,86 @@
+"""Calls whose answer nobody has: ask the other side first, send again only what is certain not to have happened."""
+
+import datetime as dt
+
+from django.db import transaction
+
+from approvals.alarm import guarded, raise_alarm
+from approvals.authority import Loaded, load
+from approvals.execute import Result, begin_call, finish, perform, verify_authority
+from approvals.models import Action, Review
+from approvals.policy import FALLBACK
+from approvals.prepare import open_review
+from approvals.reading import Unreadable, probe
+from console.core import presence
+from console.core.actor import Actor
+from console.core.clock import now
+from console.core.errors import Tampered
+from integrations.models import Call
+
+PATIENCE = dt.timedelta(seconds=120)  # a door that lives but has not answered by then has lost its call
+MOST_ATTEMPTS = 3
+
+
+@guarded
+def recover(action_id: str, *, actor: Actor) -> Action:
+    """Executing under a dead door becomes in doubt; in doubt is probed once its settle time is over."""
+    loaded = load(action_id)
+    call = Call.objects.filter(action=action_id).exclude(effect="read").first()
+    if call is None or loaded.action.state not in {"executing", "in_doubt"}:
+        return loaded.action
+    if loaded.action.state == "executing":
+        if not _abandoned(call):
+            return loaded.action
+        loaded.action = finish(
+            loaded, call, Result("in_doubt", {"error": "The door stopped while sending."}), actor=actor
+        )
+    if now() < call.sent_at + dt.timedelta(seconds=_settle_seconds(loaded)):
+        return loaded.action
+    return _resolve(loaded, call, actor)
+
+
+def _abandoned(call: Call) -> bool:
+    return call.door not in presence.alive() or now() - call.sent_at > PATIENCE
+
+
+def _settle_seconds(loaded: Loaded) -> float:
+    return float((loaded.operation.probe or {}).get("settle_seconds", 0))
+
+
+def _resolve(loaded: Loaded, call: Call, actor: Actor) -> Action:
+    """Probe where there is one; else the same key again if that is proven safe; else a person looks."""
+    if loaded.operation.probe is None:
+        proven = loaded.operation.document.get("trust") == "proven"
+        return _send_again(loaded, call, actor) if proven and _may_repeat(loaded, call) else _ask(loaded, actor)
+    try:
+        found = probe(loaded)
+    except Unreadable:
+        return loaded.action  # the sweep asks again; nothing is decided on an unreadable probe
+    if found is not None:
+        receipt = {"status": None, "digest": None, "body": found, "found_by": "probe"}
+        return finish(loaded, call, Result("succeeded", receipt), actor=actor)
+    return _send_again(loaded, call, actor) if call.attempt < MOST_ATTEMPTS else _ask(loaded, actor)
+
+
+def _may_repeat(loaded: Loaded, call: Call) -> bool:
+    return loaded.operation.mode in {"native_key", "client_id", "set_semantics"} and call.attempt < MOST_ATTEMPTS
+
+
+def _send_again(loaded: Loaded, call: Call, actor: Actor) -> Action:
+    try:
+        rendered = verify_authority(loaded)
+    except Tampered as tampering:
+        return raise_alarm(loaded.action.id, str(tampering), actor=actor)
+    call = begin_call(loaded, rendered, actor=actor, again=call)
+    return finish(loaded, call, perform(loaded, call, rendered), actor=actor)
+
+
+@transaction.atomic
+def _ask(loaded: Loaded, actor: Actor) -> Action:
+    """A review of kind `doubt`: did it happen? Asked of the group that approved it."""
+    action = Action.objects.select_for_update().get(pk=loaded.action.pk)
+    if not Review.objects.filter(action=action, state="open").exists():
+        requirement = action.rulings.values_list("requirement", flat=True).first() or FALLBACK
+        # It does not expire into an answer: after this long it is only shown as overdue.
+        open_review(action, "doubt", {**requirement, "expires_minutes": 60 * 24 * 365}, b"", actor)
+    return action

@@ -1,0 +1,30 @@
+"""The end of an action, however it ends: state, record, span, and the word to whoever waits for it."""
+
+from typing import Any
+
+from approvals.models import Action
+from approvals.signals import action_settled
+from audit.move import move
+from console.core.actor import Actor
+from console.core.clock import now
+from console.traces.live import changed
+from console.traces.store import end_span
+
+# What the log keeps of an outcome: never bodies, never free text that a person wrote.
+_LOGGED = ("code", "rule", "status", "receipt_digest", "call")
+
+
+def settle(action: Action, state: str, outcome: dict[str, Any], *, actor: Actor) -> None:
+    """Inside the caller's transaction, which holds the lock on the action."""
+    detail = {name: outcome[name] for name in _LOGGED if outcome.get(name) is not None}
+    personal = {"text": outcome["text"]} if outcome.get("text") else None
+    move(action, state, actor=actor, result=outcome["code"], detail=detail, personal=personal, outcome=outcome,
+         settled_at=now())  # fmt: skip
+    if action.wait_span_id:
+        end_span(action.trace_id, action.wait_span_id, ok=state == "succeeded", attributes={"outcome": outcome["code"]})
+    action_settled.send(sender=Action, action=action)
+    announce(action)
+
+
+def announce(action: Action) -> None:
+    changed(action.team_id, "reviews", *([f"run.{action.run}"] if action.run else []))

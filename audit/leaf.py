@@ -1,0 +1,82 @@
+"""The bytes of one record: built once, hashed by the database, never serialised again."""
+
+import datetime as dt
+import hashlib
+import hmac
+import secrets
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from console.core.actor import Actor
+from console.core.canonical import jcs, profile
+from console.core.clock import iso
+
+MAX_BYTES = 65_535  # entry bundles of the tiled log format carry a 16-bit length
+VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Commitment:
+    """A personal value kept out of the leaf: `seal` = HMAC-SHA256(salt, path ‖ 0 ‖ JCS(value))."""
+
+    path: str
+    value: object
+    salt: bytes = field(default_factory=lambda: secrets.token_bytes(32))
+
+    @property
+    def seal(self) -> str:
+        return hmac.digest(self.salt, self.path.encode() + b"\0" + jcs(self.value), hashlib.sha256).hex()
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What an act says about itself; `detail` holds facts without personal values, `personal` those with."""
+
+    kind: str
+    subject: str
+    actor: Actor
+    team: str
+    state: str = ""
+    run: str = ""
+    trace: str = ""
+    span: str = ""
+    on_behalf_of: str = ""
+    outcome: str = ""
+    decision: Mapping[str, object] = field(default_factory=dict)
+    detail: Mapping[str, object] = field(default_factory=dict)
+    personal: Mapping[str, object] = field(default_factory=dict)
+
+
+def build(entry: Entry, *, log: str, identity: uuid.UUID, at: dt.datetime, writer: tuple[str, int],
+          commitments: list[Commitment]) -> bytes:  # fmt: skip
+    """Raises ValueError when something in the entry has no canonical form or the leaf would be too large."""
+    leaf = profile(
+        {
+            "v": VERSION,
+            "log": log,
+            "id": str(identity),
+            "ts": iso(at),
+            "writer": {"id": writer[0], "seq": writer[1]},
+            "actor": {
+                "type": entry.actor.kind,
+                "id": entry.actor.id,
+                "auth": entry.actor.auth,
+                "on_behalf_of": entry.on_behalf_of,
+            },
+            "team": entry.team,
+            "action": entry.kind,
+            "object": entry.subject,
+            "state": entry.state,
+            "run": entry.run,
+            "trace": {"trace_id": entry.trace, "span_id": entry.span},
+            "outcome": entry.outcome,
+            "decision": entry.decision,
+            "detail": entry.detail,
+            "c": {commitment.path: commitment.seal for commitment in commitments},
+            "blobs": [],
+        }
+    )
+    if len(leaf) > MAX_BYTES:
+        raise ValueError(f"{entry.kind} of {entry.subject}: a leaf of {len(leaf)} bytes; larger content goes by digest")
+    return leaf

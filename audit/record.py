@@ -1,0 +1,72 @@
+"""Writing the log: always in the caller's transaction, so that a change and its record are one."""
+
+import itertools
+import json
+import secrets
+import uuid
+from collections.abc import Mapping
+from typing import Any
+
+from django.conf import settings
+from django.db import connection
+
+from audit.leaf import Commitment, Entry, build
+from console.core.actor import Actor
+from console.core.clock import now
+from console.core.ids import uuid7
+
+# One writer per process; its numbers are handed out before COMMIT, so a rolled-back transaction leaves a gap.
+_WRITER = secrets.token_hex(8)
+_SEQUENCE = itertools.count(1)
+
+_INSERT = """
+WITH written AS (
+    INSERT INTO audit_record (id, log, leaf, kind, subject, state, actor_kind, actor, team, run, trace)
+    VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) RETURNING id
+), disclosed AS (
+    INSERT INTO audit_disclosure (record_id, path, salt, value)
+    SELECT written.id, given.path, decode(given.salt, 'hex'), given.value
+    FROM written, jsonb_to_recordset(%s::jsonb) AS given(path text, salt text, value jsonb)
+)
+INSERT INTO audit_pending (record_id) SELECT id FROM written
+"""
+
+
+def record(
+    kind: str,
+    *,
+    subject: str,
+    actor: Actor,
+    team: str | None = None,
+    state: str = "",
+    run: str = "",
+    trace: str = "",
+    span: str = "",
+    on_behalf_of: str = "",
+    outcome: str = "",
+    decision: Mapping[str, object] | None = None,
+    detail: Mapping[str, object] | None = None,
+    personal: Mapping[str, object] | None = None,
+) -> uuid.UUID:
+    """Append one record. `personal` values are committed to in the leaf and stored beside it, where they can be erased."""
+    entry = Entry(
+        kind=kind, subject=subject, actor=actor, team=actor.team if team is None else team, state=state, run=run,
+        trace=trace, span=span, on_behalf_of=on_behalf_of, outcome=outcome, decision=decision or {},
+        detail=detail or {}, personal=personal or {},
+    )  # fmt: skip
+    return _append(entry)
+
+
+def _append(entry: Entry) -> uuid.UUID:
+    identity = uuid7()
+    commitments = [Commitment(path, value) for path, value in entry.personal.items()]
+    log = settings.ORIGIN.partition("://")[2]
+    leaf = build(
+        entry, log=log, identity=identity, at=now(), writer=(_WRITER, next(_SEQUENCE)), commitments=commitments
+    )
+    disclosed = json.dumps([{"path": c.path, "salt": c.salt.hex(), "value": c.value} for c in commitments])
+    values: list[Any] = [identity, log, leaf, entry.kind, entry.subject, entry.state, entry.actor.kind, entry.actor.id,
+              entry.team, entry.run, entry.trace, disclosed]  # fmt: skip
+    with connection.cursor() as cursor:
+        cursor.execute(_INSERT, values)
+    return identity

@@ -1,0 +1,37 @@
+"""Fills `request.actor`, by which every room knows who asks, and `request.memberships`, for the choice of team."""
+
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.utils.deprecation import MiddlewareMixin
+
+from console.accounts.actors import memberships_of, session_actor, token_actor
+from console.accounts.models import Membership, User
+from console.core.actor import ANONYMOUS, Actor
+
+READING = {"GET", "HEAD", "OPTIONS"}
+
+
+class ActorMiddleware(MiddlewareMixin):
+    def process_request(self, request: HttpRequest) -> HttpResponse | None:
+        actor, memberships = identify(request)
+        vars(request).update(actor=actor, memberships=memberships)
+        if actor.auth == "token" and request.method not in READING:
+            return refuse_writing()
+        return None
+
+
+def identify(request: HttpRequest) -> tuple[Actor, list[Membership]]:
+    """A token counts under /api/ only, and hides a session that came along: a request has one identity."""
+    header = request.headers.get("Authorization", "")
+    if header.startswith("Bearer cst_"):
+        return (token_actor(header) if request.path.startswith("/api/") else ANONYMOUS), []
+    user = request.user
+    if not isinstance(user, User):
+        return ANONYMOUS, []
+    memberships = memberships_of(user)
+    return session_actor(request, user, memberships), memberships
+
+
+def refuse_writing() -> HttpResponse:
+    """Here rather than in each route, so that a new route cannot forget it."""
+    answer = {"code": "forbidden", "text": "A token only reads. Sign in to change something.", "detail": {}}
+    return JsonResponse(answer, status=403)

@@ -1,0 +1,190 @@
+"""Signatures over decisions: what is signed, and who checks it how.
+
+A row of Passkey is not authority by itself. It counts while the console's own signature under it holds and the log
+tells of its enrolment with the same key; `check_genuine` asks both.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+
+from django.conf import settings
+from django.db import transaction
+from webauthn import generate_authentication_options, options_to_json, verify_authentication_response
+from webauthn.authentication.verify_authentication_response import VerifiedAuthentication
+from webauthn.helpers import bytes_to_base64url, parse_authentication_credential_json
+from webauthn.helpers.exceptions import WebAuthnException
+from webauthn.helpers.structs import (
+    AuthenticationCredential,
+    AuthenticatorAssertionResponse,
+    PublicKeyCredentialDescriptor,
+    UserVerificationRequirement,
+)
+
+from audit.models import Record
+from console.accounts.models import Passkey
+from console.core import attest
+from console.core.actor import Actor
+from console.core.clock import now
+from console.core.errors import Invalid, Refusal, Tampered
+
+DECISION = b"countersign/decision/v1\0"
+
+
+@dataclass(frozen=True, slots=True)
+class Assertion:
+    """The bytes of one signature, as they are stored under a decision. The signed message is
+    `authenticator_data ‖ SHA-256(client_data_json)` (WebAuthn level 3 §7.2)."""
+
+    credential_id: bytes
+    client_data_json: bytes
+    authenticator_data: bytes
+    signature: bytes
+    sign_count: int = 0
+
+
+def challenge_for(payload: bytes) -> bytes:
+    """32 bytes. The payload must hold a fresh nonce of ours, since the challenge is what makes a signature unique."""
+    return sha256(DECISION + payload).digest()
+
+
+def signing_options(user_id: str, challenge: bytes) -> dict[str, object]:
+    """For the browser's `sign(options)`. Raises Refusal for a person who has no passkey."""
+    ids = Passkey.objects.filter(user=user_id, revoked_at=None).values_list("credential_id", flat=True)
+    if not ids:
+        raise Refusal("Add a passkey to your account first.", code="no_passkey")
+    options = generate_authentication_options(
+        rp_id=settings.RP_ID,
+        challenge=challenge,
+        allow_credentials=[PublicKeyCredentialDescriptor(id=bytes(one)) for one in ids],
+        user_verification=UserVerificationRequirement.REQUIRED,
+    )
+    return dict(json.loads(options_to_json(options)))
+
+
+def find_passkey(assertion: Mapping[str, object], *, actor: Actor) -> Passkey:
+    """The actor's own passkey that made this assertion (the JSON of the browser's `toJSON`)."""
+    credential_id = parse(assertion).credential_id
+    passkey = Passkey.objects.filter(credential_id=credential_id, user=actor.id).first()
+    if passkey is None:
+        raise Refusal("That passkey does not belong to your account.", code="unknown_passkey")
+    return passkey
+
+
+@transaction.atomic
+def verify_assertion(passkey: Passkey, *, challenge: bytes, assertion: Mapping[str, object]) -> Assertion:
+    """For a signature that has just been made here: Invalid or Refusal for what a person can mend, else Tampered.
+
+    The row is locked, so that of two copies of one signature only the first finds the counter it needs.
+    """
+    locked = Passkey.objects.select_for_update().get(pk=passkey.pk)
+    check_genuine(locked)
+    check_in_use(locked)
+    given = parse(assertion)
+    try:
+        proof = check_signature(
+            locked, given, challenge=challenge, origin=settings.ORIGIN, rp_id=settings.RP_ID, count=locked.sign_count
+        )
+    except ValueError as fault:
+        raise Invalid(f"The passkey's signature cannot be used. {fault}", code="bad_signature") from fault
+    locked.sign_count, locked.backed_up, locked.last_used_at = proof.new_sign_count, proof.credential_backed_up, now()
+    locked.save(update_fields=["sign_count", "backed_up", "last_used_at"])
+    return Assertion(
+        given.credential_id, given.client_data_json, given.authenticator_data, given.signature, proof.new_sign_count
+    )
+
+
+def reverify(passkey: Passkey, assertion: Assertion, *, challenge: bytes, origin: str, rp_id: str) -> None:
+    """Stored bytes once more, without the database. Raises Tampered; ask `check_genuine` about the row itself.
+
+    Counters are not compared: later signatures have moved on.
+    """
+    try:
+        check_signature(passkey, assertion, challenge=challenge, origin=origin, rp_id=rp_id, count=0)
+    except ValueError as fault:
+        raise Tampered(f"A stored signature by {passkey.id} does not verify: {fault}") from fault
+
+
+def check_in_use(passkey: Passkey) -> None:
+    if passkey.revoked_at is not None:
+        day = passkey.revoked_at.strftime("%-d %B %Y")
+        raise Refusal(f"This passkey was removed on {day}. Use another.", code="passkey_revoked")
+
+
+def check_genuine(passkey: Passkey) -> None:
+    """Raises Tampered unless this row is what was enrolled here, and the log agrees about its end."""
+    attest.verify("passkey", passkey.document(), bytes(passkey.attestation))
+    told = Record.objects.of(passkey.id).filter(kind__in=["passkey.enrolled", "passkey.revoked"])
+    leaves = [json.loads(bytes(leaf)) for leaf in told.values_list("leaf", flat=True)]
+    if not any(tells_enrolment(leaf, passkey) for leaf in leaves):
+        raise Tampered(f"The log does not tell that {passkey.id} was enrolled with this key.")
+    revoked = any(leaf["action"] == "passkey.revoked" and leaf["object"] == passkey.id for leaf in leaves)
+    if revoked and passkey.revoked_at is None:
+        raise Tampered(f"The log tells that {passkey.id} was revoked; the row does not.")
+
+
+def tells_enrolment(leaf: Mapping[str, object], passkey: Passkey) -> bool:
+    return (leaf["action"], leaf["object"], leaf["detail"]) == ("passkey.enrolled", passkey.id, enrolment(passkey))
+
+
+def enrolment(passkey: Passkey) -> dict[str, object]:
+    """What the log tells of an enrolment. Digests, because a leaf is for everyone and for good."""
+    return {
+        "user": passkey.user_id,
+        "credential_id": passkey.credential_digest,
+        "public_key": passkey.public_key_digest,
+        "aaguid": str(passkey.aaguid),
+        "alg": passkey.alg,
+        "how": passkey.enrolled_how,
+    }
+
+
+def parse(assertion: Mapping[str, object]) -> Assertion:
+    try:
+        given = parse_authentication_credential_json(dict(assertion))
+    except (WebAuthnException, ValueError, TypeError) as fault:
+        raise Invalid("The passkey's answer is not in the form that browsers send.", code="bad_signature") from fault
+    answer = given.response
+    return Assertion(given.raw_id, answer.client_data_json, answer.authenticator_data, answer.signature)
+
+
+def check_signature(
+    passkey: Passkey, given: Assertion, *, challenge: bytes, origin: str, rp_id: str, count: int
+) -> VerifiedAuthentication:
+    """Pure. Raises ValueError saying what does not hold."""
+    if given.credential_id != bytes(passkey.credential_id) or rp_id != passkey.rp_id:
+        raise ValueError("It was made with another passkey.")
+    try:
+        proof = verify_authentication_response(
+            credential=credential_of(given),
+            expected_challenge=challenge,
+            expected_rp_id=rp_id,
+            expected_origin=origin,
+            credential_public_key=bytes(passkey.public_key),
+            credential_current_sign_count=count,
+            require_user_verification=False,
+        )
+    except WebAuthnException as fault:
+        raise ValueError(f"{fault}.") from fault
+    check_same_page(given.client_data_json)
+    return proof
+
+
+def check_same_page(client_data_json: bytes) -> None:
+    """The library reads crossOrigin and leaves it at that. In someone else's frame the signer saw what they drew."""
+    client = json.loads(client_data_json)
+    if client.get("crossOrigin", False) is not False or "topOrigin" in client:
+        raise ValueError("It was made inside a page of another site.")
+
+
+def credential_of(given: Assertion) -> AuthenticationCredential:
+    return AuthenticationCredential(
+        id=bytes_to_base64url(given.credential_id),
+        raw_id=given.credential_id,
+        response=AuthenticatorAssertionResponse(
+            client_data_json=given.client_data_json,
+            authenticator_data=given.authenticator_data,
+            signature=given.signature,
+        ),
+    )

@@ -1,0 +1,94 @@
+"""The pages of one's own account, and the page of the first administrator."""
+
+import datetime as dt
+
+from allauth.account.decorators import reauthentication_required
+from allauth.account.internal.flows.login import record_authentication
+from allauth.mfa.webauthn.views import AddWebAuthnView
+from django.conf import settings
+from django.contrib.auth import login
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.views.decorators.cache import never_cache
+from django.views.decorators.debug import sensitive_post_parameters
+from django.views.decorators.http import require_http_methods, require_POST
+
+from audit.models import Record
+from console.accounts.access import access_passkey
+from console.accounts.actors import TEAM_KEY
+from console.accounts.enrolment import revoke_passkey
+from console.accounts.forms import SetupForm, TeamForm
+from console.accounts.models import Membership, Passkey
+from console.accounts.receivers import SESSION_KEY
+from console.accounts.setup import find_link, finish_setup
+from console.core.web import Request, signed_in
+
+SESSIONS = ("session.opened", "session.closed", "session.refused")
+
+
+@never_cache
+@signed_in
+def account(request: Request) -> HttpResponse:
+    memberships: list[Membership] = vars(request)["memberships"]
+    opened = request.session.get(SESSION_KEY, {}).get("opened")
+    context = {
+        "person": request.user,
+        "passkeys": Passkey.objects.filter(user=request.actor.id).order_by("-enrolled_at"),
+        "membership": next((one for one in memberships if one.team_id == request.actor.team), None),
+        "memberships": memberships,
+        "opened": opened and dt.datetime.fromisoformat(opened),
+        "history": Record.objects.of(request.actor.id).filter(kind__in=SESSIONS)[:10],
+    }
+    return render(request, "accounts/account.html", context)
+
+
+@require_POST
+@signed_in
+def choose_team(request: Request) -> HttpResponse:
+    memberships: list[Membership] = vars(request)["memberships"]
+    form = TeamForm(request.POST, choices=[(one.team_id, one.team.name) for one in memberships])
+    if form.is_valid():
+        request.session[TEAM_KEY] = form.cleaned_data["team"]
+    return redirect("account")
+
+
+@require_http_methods(["GET", "POST"])
+@signed_in
+@reauthentication_required(app="allauth.mfa")  # type: ignore[untyped-decorator]  # the library brings no types
+def remove_passkey(request: Request, passkey_id: str) -> HttpResponse:
+    passkey = access_passkey(passkey_id, actor=request.actor)
+    if request.method == "POST":
+        revoke_passkey(passkey, why=request.POST.get("why", "")[:500], actor=request.actor)
+        return redirect("account")
+    return render(request, "accounts/remove_passkey.html", {"passkey": passkey})
+
+
+class AddPasskey(AddWebAuthnView):  # type: ignore[misc]  # the library brings no types
+    def get_success_url(self) -> str:
+        """New recovery codes are shown first; later keys lead back to the account."""
+        return reverse("mfa_view_recovery_codes" if self.did_generate_recovery_codes else "account")
+
+
+@never_cache
+@sensitive_post_parameters("password")
+@require_http_methods(["GET", "POST"])
+def setup(request: HttpRequest, token: str) -> HttpResponse:
+    find_link(token)
+    form = SetupForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        return begin(request, token, form)
+    return render(request, "accounts/setup.html", {"form": form})
+
+
+def begin(request: HttpRequest, token: str, form: SetupForm) -> HttpResponseRedirect:
+    """The password was chosen this minute, so it need not be typed again before the first passkey."""
+    user = finish_setup(token, **form.cleaned_data)
+    login(request, user, backend=settings.AUTHENTICATION_BACKENDS[0])
+    record_authentication(request, user, method="password", reauthenticated=True)
+    return redirect("mfa_add_webauthn")
+
+
+def to_account(_: HttpRequest) -> HttpResponse:
+    """Where the library has pages of its own, which here are parts of the account page."""
+    return redirect("account")

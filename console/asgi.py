@@ -1,0 +1,19 @@
+"""What the ASGI server runs: pages and the API over HTTP, "changed" notices over a websocket."""
+
+import os
+
+from channels.auth import AuthMiddlewareStack
+from channels.routing import ProtocolTypeRouter, URLRouter
+from channels.security.websocket import OriginValidator
+from django.conf import settings
+from django.core.asgi import get_asgi_application
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "console.settings")
+pages = get_asgi_application()
+
+# Only now are the apps loaded, which consumers import.
+from console.traces.routing import websocket_urlpatterns  # noqa: E402
+
+# A browser sends the session cookie from any page to any websocket, so the origin decides, exactly as configured.
+notices = OriginValidator(AuthMiddlewareStack(URLRouter(websocket_urlpatterns)), [settings.ORIGIN])
+application = ProtocolTypeRouter({"http": pages, "websocket": notices})

@@ -1,0 +1,52 @@
+"""The console's own signature under rows that give authority.
+
+A row alone is not authority: someone with SQL could have written it. What the door relies on (an action as it was
+proposed, a policy as published, an enrolled passkey …) carries an Ed25519 signature by a key that web and worker
+processes read from a file and the database never sees. The door holds only the public half.
+"""
+
+import base64
+import functools
+from collections.abc import Mapping
+from pathlib import Path
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from django.conf import settings
+
+from console.core.canonical import jcs
+from console.core.errors import Tampered
+
+
+def attest(tag: str, document: Mapping[str, object]) -> bytes:
+    """64 bytes over the tag and the canonical document. Raises RuntimeError in a process that has no console key."""
+    return _private().sign(_message(tag, document))
+
+
+def verify(tag: str, document: Mapping[str, object], signature: bytes | memoryview) -> None:
+    """Raises Tampered unless this console's key signed exactly this document under this tag."""
+    try:
+        _public().verify(bytes(signature), _message(tag, document))
+    except InvalidSignature:
+        raise Tampered(f"The {tag} does not carry this console's signature.") from None
+
+
+def _message(tag: str, document: Mapping[str, object]) -> bytes:
+    return b"countersign/" + tag.encode() + b"/v1\0" + jcs(document)
+
+
+def read_key(path: str | Path) -> bytes:
+    """32 raw bytes, base64url in the file."""
+    return base64.urlsafe_b64decode(Path(path).read_text().strip())
+
+
+@functools.cache
+def _private() -> Ed25519PrivateKey:
+    if not settings.CONSOLE_KEY_FILE:
+        raise RuntimeError("COUNTERSIGN_CONSOLE_KEY_FILE is not given to this process, so it cannot attest.")
+    return Ed25519PrivateKey.from_private_bytes(read_key(settings.CONSOLE_KEY_FILE))
+
+
+@functools.cache
+def _public() -> Ed25519PublicKey:
+    return Ed25519PublicKey.from_public_bytes(read_key(settings.CONSOLE_PUBLIC_FILE))

@@ -1,0 +1,18 @@
+"""The one clock of the code; the database keeps its own for what must not be back-dated."""
+
+import datetime as dt
+
+
+def now() -> dt.datetime:
+    return dt.datetime.now(dt.UTC)
+
+
+def iso(moment: dt.datetime) -> str:
+    """Fixed width, microseconds, UTC: `2026-11-20T22:43:05.067123Z`."""
+    return moment.astimezone(dt.UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def nanoseconds(moment: dt.datetime) -> int:
+    """Unix nanoseconds, as spans carry them; exact to the microsecond that a datetime holds."""
+    since = moment - dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+    return (since.days * 86_400 + since.seconds) * 1_000_000_000 + since.microseconds * 1_000

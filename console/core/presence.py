@@ -1,0 +1,69 @@
+"""Which processes are alive, as PostgreSQL knows it: each holds an advisory lock on a connection of its own.
+
+The lock goes with the process, however it dies, so that work held by a dead one is found at once instead of after a
+time-out. The connection is outside any pool, because a lock belongs to one session.
+"""
+
+import logging
+import secrets
+import threading
+from typing import Any
+
+import psycopg
+from django.conf import settings
+from django.db import connection
+
+logger = logging.getLogger(__name__)
+
+CLASS = 0x43534E  # "CSN": the first key of every presence lock
+LEADER = 0x43534C  # "CSL": the first key of leader locks
+
+_lock = threading.Lock()
+_number: int | None = None
+
+
+def number() -> int:
+    """This process's presence number; the first call takes its lock and keeps it for the life of the process."""
+    global _number  # noqa: PLW0603  (one identity per process)
+    with _lock:
+        if _number is None:
+            _number = secrets.randbelow(2**31 - 1) + 1
+            held = threading.Event()
+            threading.Thread(target=_hold, args=(_number, held), name="presence", daemon=True).start()
+            held.wait(10)
+        return _number
+
+
+def alive() -> set[int]:
+    """Presence numbers whose processes hold their lock in this database now."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT objid::bigint FROM pg_locks WHERE locktype = 'advisory' AND granted AND classid = %s"
+            " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())",
+            [CLASS],
+        )
+        return {row[0] for row in cursor.fetchall()}
+
+
+def connect() -> psycopg.Connection:
+    """A session of one's own, for locks and LISTEN."""
+    given: dict[str, Any] = settings.DATABASES["default"]
+    return psycopg.connect(
+        dbname=given["NAME"], user=given["USER"], password=given["PASSWORD"], host=given["HOST"],
+        port=given["PORT"] or 5432, autocommit=True, connect_timeout=5, application_name=f"presence {settings.PROCESS}",
+    )  # fmt: skip
+
+
+def _hold(own: int, held: threading.Event) -> None:
+    """Take the lock, look every two seconds whether the session still lives, take it again when it does not."""
+    pause = threading.Event()
+    while True:
+        try:
+            with connect() as session:
+                session.execute("SELECT pg_advisory_lock(%s, %s)", [CLASS, own])
+                held.set()
+                while not pause.wait(2):
+                    session.execute("SELECT 1")
+        except psycopg.Error as error:
+            logger.warning("presence lost (%s); taking it again", type(error).__name__)
+            pause.wait(0.5)

@@ -1,0 +1,8 @@
+from django.apps import AppConfig
+
+
+class DispatchConfig(AppConfig):
+    name = "console.dispatch"
+
+    def ready(self) -> None:
+        from console.dispatch import wakes  # noqa: F401, PLC0415  (connects the receiver; models must be loaded first)

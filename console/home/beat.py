@@ -1,0 +1,94 @@
+"""The clock of the product: one leader, chosen by an advisory lock, runs every sweep each second.
+
+Its own loop and not a scheduler that sends messages: a sweep that needs the broker could not mend a lost message.
+"""
+
+import logging
+import signal
+import threading
+import time
+from collections.abc import Callable
+
+import psycopg
+from django.db import Error, connection
+
+from approvals.sweep import expire_reviews, offer_actions
+from console.core import presence
+from console.dispatch.sweep import offer_steps
+from console.home.health import EVERY, beat_heart
+
+logger = logging.getLogger(__name__)
+
+PAUSE = 1.0
+
+
+def make_partitions() -> None:
+    """Next months' partitions of the log, ahead of time: a month that has rows already cannot be attached."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT audit_make_partition((now() + make_interval(months => ahead))::date) FROM generate_series(0, 2) ahead"
+        )
+
+
+SWEEPS: tuple[tuple[Callable[[], object], float], ...] = (
+    (offer_steps, PAUSE),
+    (offer_actions, PAUSE),
+    (expire_reviews, 5.0),
+    (make_partitions, 3600.0),
+)
+
+
+def run(stop: threading.Event) -> None:
+    """Lead for as long as the session that holds the lock lives; stand by otherwise."""
+    while not stop.is_set():
+        try:
+            with presence.connect() as session:
+                _lead(session, stop)
+        except (psycopg.Error, Error) as error:
+            logger.warning("beat lost the database (%s); trying again", type(error).__name__)
+            stop.wait(PAUSE)
+
+
+def _lead(session: psycopg.Connection, stop: threading.Event) -> None:
+    due = dict.fromkeys((sweep for sweep, _ in SWEEPS), 0.0)
+    heart = 0.0
+    while not stop.is_set():
+        if time.monotonic() >= heart:
+            beat_heart("beat")
+            heart = time.monotonic() + EVERY
+        if _holds_lock(session):
+            _sweep(due)
+        stop.wait(PAUSE)
+
+
+def _holds_lock(session: psycopg.Connection) -> bool:
+    """Asked each second of the session itself, so that a lost connection ends the leadership. The lock counts how
+    often it was taken; it is therefore taken only when not held."""
+    row = session.execute(
+        "SELECT EXISTS (SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND classid = %s AND pid = pg_backend_pid())"
+        " OR pg_try_advisory_lock(%s, 1)",
+        [presence.LEADER, presence.LEADER],
+    ).fetchone()
+    return bool(row and row[0])
+
+
+def _sweep(due: dict[Callable[[], object], float]) -> None:
+    for sweep, every in SWEEPS:
+        if time.monotonic() < due[sweep]:
+            continue
+        due[sweep] = time.monotonic() + every
+        try:
+            sweep()
+        except Error:
+            raise
+        except Exception:  # one sweep's fault must not stop the others
+            logger.exception("sweep %s failed", sweep.__name__)
+    connection.close()
+
+
+def serve() -> None:
+    """Until SIGTERM or SIGINT."""
+    stop = threading.Event()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(name, lambda *_: stop.set())
+    run(stop)

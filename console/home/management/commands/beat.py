@@ -1,0 +1,14 @@
+"""`manage.py beat`: the sweeps, until it is told to stop."""
+
+from typing import Any
+
+from django.core.management.base import BaseCommand
+
+from console.home.beat import serve
+
+
+class Command(BaseCommand):
+    help = "Run the sweeps: lost wake-ups, due timers, expired reviews, partitions."
+
+    def handle(self, *_: Any, **__: Any) -> None:
+        serve()

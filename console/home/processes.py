@@ -1,0 +1,128 @@
+"""The product's processes: what each is started with and what it is told. For `up`, tests and benchmarks."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import IO, Literal
+
+from console.home import provision
+from console.home.children import spawn as spawn_child
+from console.home.embedded import Postgres, Valkey
+from console.home.places import open_state, private_file
+from console.home.readiness import free_port
+
+Process = Literal["web", "worker", "door", "beat", "command", "migrate"]
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+DATABASE = "countersign"
+
+# A child gets these of ours and nothing else: a shell holds credentials that the product should not see.
+INHERITED = frozenset(
+    {"PATH", "HOME", "LANG", "TZ", "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR", "COUNTERSIGN_LOG"}
+    | {"COUNTERSIGN_ALLOWED_NETWORKS", "COUNTERSIGN_CHROMIUM"}
+)
+# A newcomer's trial: its own app, a stand-in on this machine to talk to, and browsers driven by programs.
+DEMO = {
+    "COUNTERSIGN_EXTRA_APPS": "examples.demo",
+    "COUNTERSIGN_ALLOWED_NETWORKS": "127.0.0.0/8",
+    "COUNTERSIGN_ALLOW_VIRTUAL_AUTHENTICATORS": "1",
+}
+ROLES: dict[Process, str] = {"migrate": provision.MIGRATOR, "door": provision.DOOR}
+
+# Said by every worker at every start in a container, where there is often no other user to be.
+ROOT_WARNING = "You're running the worker with superuser privileges"
+
+# No process holds both private keys. Whoever can sign for the console cannot unseal, and the reverse.
+PUBLIC = ("console_public", "door_public")
+KEYS: dict[Process, tuple[str, ...]] = {
+    "web": ("console_key", *PUBLIC),
+    "worker": ("console_key", *PUBLIC),
+    "beat": ("console_key", *PUBLIC),
+    "command": ("console_key", *PUBLIC),
+    "door": ("door_key", *PUBLIC),
+    "migrate": PUBLIC,
+}
+
+
+def environment(
+    state: Path,
+    postgres: Postgres,
+    valkey: Valkey,
+    *,
+    origin: str,
+    database: str = DATABASE,
+    process: Process,
+    demo: bool = False,
+) -> dict[str, str]:
+    """The whole environment of one process, as `console.settings` reads it."""
+    state = open_state(state)
+    return {
+        **inherited(os.environ),
+        **(demo_environment() if demo else {}),
+        **{
+            f"COUNTERSIGN_{name.upper()}_FILE": str(state / "keys" / name)
+            for name in ("secret_key", *KEYS[process])
+        },
+        "COUNTERSIGN_STATE": str(state),
+        "COUNTERSIGN_ORIGIN": origin,
+        "COUNTERSIGN_PROCESS": "command" if process == "migrate" else process,
+        "COUNTERSIGN_DATABASE_URL": postgres.url(ROLES.get(process, provision.APP), database),
+        "COUNTERSIGN_BROKER_URL": valkey.broker_url,
+        "COUNTERSIGN_CHANNEL_URL": valkey.channel_url,
+        "PYTHONUNBUFFERED": "1",
+    }
+
+
+def demo_environment() -> dict[str, str]:
+    trusted = os.environ.get("COUNTERSIGN_ALLOWED_NETWORKS")
+    return {
+        "COUNTERSIGN_DEMO": "1",
+        "COUNTERSIGN_EXTRA_APPS": "examples.demo",
+        # The door speaks to public addresses only, and the stand-in is on this machine.
+        "COUNTERSIGN_ALLOWED_NETWORKS": ",".join(filter(None, (trusted, "127.0.0.1/32"))),
+    }
+
+
+def stand_in_port(state: Path) -> int:
+    """The same at each start: what was seeded in the first one names it."""
+    return int(private_file(state / "stand-in.port", lambda: str(free_port())))
+
+
+def inherited(ours: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in ours.items() if name in INHERITED or name.startswith("LC_")}
+
+
+def command(process: Process, port: int) -> list[str]:
+    if process == "web":
+        listening = ["--host", "127.0.0.1", "--port", str(port)]
+        manners = ["--log-level", "warning", "--timeout-graceful-shutdown", "5"]
+        return python("-m", "uvicorn", "console.asgi:application", *listening, *manners)
+    if process == "worker":
+        return celery("steps,maintenance", lanes=4, name="worker")
+    if process == "door":
+        return celery("actions", lanes=8, name="door")
+    return manage("beat")
+
+
+def python(*arguments: str) -> list[str]:
+    return [sys.executable, *arguments]
+
+
+def manage(*arguments: str) -> list[str]:
+    return python(str(ROOT / "manage.py"), *arguments)
+
+
+def celery(queues: str, *, lanes: int, name: str) -> list[str]:
+    """Threads, so that a lane's connections and keys are the process's own and no fork outlives it."""
+    program = ["-W", f"ignore:{ROOT_WARNING}", "-m", "celery", "--quiet", "-A", "console", "worker"]
+    work = ["-Q", queues, "-P", "threads", "-c", str(lanes), "-n", f"{name}@%h"]
+    return python(*program, *work, "-l", "WARNING", "--without-gossip", "--without-mingle")
+
+
+def spawn(
+    arguments: list[str], environment: Mapping[str, str], *, output: int | IO[bytes]
+) -> subprocess.Popen[bytes]:
+    """Ends with this process; see `children` for how."""
+    return spawn_child(arguments, env=environment, cwd=ROOT, output=output)

@@ -1,0 +1,87 @@
+"""The database and its roles, as a superuser makes them once: the same for laptops and production.
+
+The owner cannot log in, so nothing that runs the product owns a table. Migrations run as the migrator, which
+becomes the owner on login; the other roles get rows and no more. Everything here is safe to repeat.
+"""
+
+from collections.abc import Mapping
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
+
+import psycopg
+from psycopg import Connection, sql
+
+OWNER = "countersign_owner"
+MIGRATOR = "countersign_migrator"
+APP = "countersign_app"
+DOOR = "countersign_door"
+SEQUENCER = "countersign_sequencer"
+LOGIN_ROLES = (MIGRATOR, APP, DOOR, SEQUENCER)
+
+GRANTS = """
+ALTER DATABASE {database} OWNER TO {owner};
+ALTER SCHEMA public OWNER TO {owner};
+REVOKE CREATE ON SCHEMA public FROM PUBLIC;
+GRANT USAGE ON SCHEMA public TO {app}, {door}, {sequencer};
+ALTER ROLE {migrator} IN DATABASE {database} SET role = {owner};
+ALTER DEFAULT PRIVILEGES FOR ROLE {owner} IN SCHEMA public
+    GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO {app}, {door};
+ALTER DEFAULT PRIVILEGES FOR ROLE {owner} IN SCHEMA public
+    GRANT USAGE, SELECT ON SEQUENCES TO {app}, {door};
+ALTER DEFAULT PRIVILEGES FOR ROLE {owner} IN SCHEMA public
+    GRANT SELECT ON TABLES TO {sequencer};
+"""
+
+
+def provision(superuser_url: str, database: str, passwords: Mapping[str, str]) -> None:
+    """`passwords` are set for the roles they name; the others keep what they have, if they have any."""
+    with psycopg.connect(superuser_url, autocommit=True) as connection:
+        make_roles(connection, passwords)
+        make_database(connection, database)
+    with psycopg.connect(superuser_url, dbname=database) as connection:
+        grant(connection, database)
+
+
+def make_roles(connection: Connection, passwords: Mapping[str, str]) -> None:
+    make_role(connection, OWNER, login=False)
+    for role in LOGIN_ROLES:
+        make_role(connection, role, login=True)
+    connection.execute(sql.SQL("GRANT {} TO {}").format(sql.Identifier(OWNER), sql.Identifier(MIGRATOR)))
+    for role, password in passwords.items():
+        set_password(connection, role, password)
+
+
+def make_role(connection: Connection, role: str, *, login: bool) -> None:
+    if connection.execute("SELECT FROM pg_roles WHERE rolname = %s", [role]).fetchone() is None:
+        kind = sql.SQL("LOGIN" if login else "NOLOGIN")
+        statement = sql.SQL("CREATE ROLE {} {} NOSUPERUSER NOCREATEDB NOCREATEROLE")
+        connection.execute(statement.format(sql.Identifier(role), kind))
+
+
+def set_password(connection: Connection, role: str, password: str) -> None:
+    """Hashed here, so that the server and its log never see the password itself."""
+    hashed = connection.pgconn.encrypt_password(password.encode(), role.encode(), b"scram-sha-256")
+    statement = sql.SQL("ALTER ROLE {} PASSWORD {}")
+    connection.execute(statement.format(sql.Identifier(role), sql.Literal(hashed.decode())))
+
+
+def make_database(connection: Connection, database: str) -> None:
+    if connection.execute("SELECT FROM pg_database WHERE datname = %s", [database]).fetchone() is None:
+        # template0: nothing that somebody added to template1 comes along.
+        statement = sql.SQL("CREATE DATABASE {} OWNER {} TEMPLATE template0 ENCODING 'UTF8'")
+        connection.execute(statement.format(sql.Identifier(database), sql.Identifier(OWNER)))
+
+
+def grant(connection: Connection, database: str) -> None:
+    roles = {role.removeprefix("countersign_"): sql.Identifier(role) for role in (OWNER, *LOGIN_ROLES)}
+    connection.execute(sql.SQL(GRANTS).format(database=sql.Identifier(database), **roles))
+
+
+def role_url(superuser_url: str, role: str, password: str, database: str) -> str:
+    """The same server, seen by another role."""
+    parts = urlsplit(superuser_url)
+    place = parts.netloc.rpartition("@")[2]
+    options = [
+        (key, value) for key, value in parse_qsl(parts.query) if key not in {"user", "password", "dbname"}
+    ]
+    login = f"{role}:{quote(password, safe='')}@{place}"
+    return urlunsplit((parts.scheme, login, f"/{quote(database)}", urlencode(options, safe="/"), ""))

@@ -1,0 +1,237 @@
+"""Starts the whole product on one machine, keeps it running, and stops it in order."""
+
+import contextlib
+import importlib
+import importlib.util
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TextIO
+
+from console.home.children import Program, Roster
+from console.home.cluster import DidNotStart
+from console.home.embedded import Postgres, Valkey, provision, start_postgres, start_valkey
+from console.home.keys import make_keys
+from console.home.logstream import LogStream
+from console.home.places import Occupied, occupy, open_state, private_directory
+from console.home.processes import (
+    DATABASE,
+    Process,
+    command,
+    environment,
+    inherited,
+    manage,
+    spawn,
+    stand_in_port,
+)
+from console.home.readiness import health, listens, port_is_busy
+from console.home.upkeep import Child, Running, ending
+
+PROGRAMS: tuple[Process, ...] = ("web", "worker", "door", "beat")
+# New work stops coming before those who do it are asked to finish; what they write to goes last.
+STOP_ORDER = ("web", "beat", "worker", "door", "stand-in", "valkey", "postgres")
+PATIENCE = {"web": 7.0, "door": 20.0}  # the door may be waiting for the answer to something it has sent
+READY_WITHIN = 120.0
+LAUNCHER = "examples.standins.launcher"
+
+
+class Refusal(Exception):
+    """One sentence for the person at the terminal."""
+
+
+class Stopped(Exception):
+    """A person or the system asked us to end."""
+
+
+class Supervisor:
+    def __init__(self, state: Path, *, port: int, demo: bool, out: TextIO) -> None:
+        self.state = open_state(state)
+        self.port = port
+        self.demo = demo
+        self.stream = LogStream(out)
+        self.roster = Roster(self.state / "children.json")
+        self.children: dict[str, Child] = {}
+        self.asked_to_stop = False
+
+    @property
+    def origin(self) -> str:
+        return f"http://localhost:{self.port}"
+
+    def run(self) -> None:
+        """Returns after a clean stop; raises Refusal when it cannot start."""
+        refuse_busy_port(self.port)
+        with self.holding_state(), self.heeding_signals():
+            try:
+                self.start()
+                while True:
+                    self.watch()
+            except Stopped:
+                self.stream.say("up", "stopping")
+            except DidNotStart as reason:
+                raise Refusal(str(reason)) from reason
+            finally:
+                self.stop()
+
+    @contextlib.contextmanager
+    def holding_state(self) -> Iterator[None]:
+        try:
+            hold = occupy(self.state / "lock")
+        except Occupied:
+            raise Refusal(
+                f"Another `up` is running on {self.state}: stop it, or give another with --state."
+            ) from None
+        with hold:
+            self.roster.end_leftovers()
+            yield
+
+    @contextlib.contextmanager
+    def heeding_signals(self) -> Iterator[None]:
+        """A handler sets a flag only: an exception in the middle of a start could lose a child from sight."""
+
+        def ask(*_: object) -> None:
+            self.asked_to_stop = True
+
+        kinds = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+        before = {kind: signal.signal(kind, ask) for kind in kinds}
+        try:
+            yield
+        finally:
+            for kind, handler in before.items():
+                signal.signal(kind, handler)
+
+    def start(self) -> None:
+        self.stream.say("up", f"starting; data and logs of the servers are in {self.state}")
+        make_keys(self.state)
+        private_directory(
+            self.state / "static"
+        )  # settings.STATIC_ROOT: its absence is warned of at each start
+        self.launch("postgres", lambda: start_postgres(self.state))
+        self.launch("valkey", lambda: start_valkey(self.state))
+        provision(self.postgres, DATABASE)
+        self.once("migrate", "--verbosity", "0", process="migrate")
+        if self.demo:
+            self.launch_stand_in()
+        for name in PROGRAMS:
+            self.launch_program(name, command(name, self.port), self.environment(name))
+        self.wait_until_ready()
+        if self.demo:
+            self.once("seed_demo", "--standin", f"http://127.0.0.1:{stand_in_port(self.state)}")
+        self.stream.plain(f"ready {self.origin}")
+        if not self.demo:
+            self.once("setup_link", label="")
+
+    @property
+    def postgres(self) -> Postgres:
+        running = self.children["postgres"].running
+        assert isinstance(running, Postgres)
+        return running
+
+    @property
+    def valkey(self) -> Valkey:
+        running = self.children["valkey"].running
+        assert isinstance(running, Valkey)
+        return running
+
+    def environment(self, process: Process) -> dict[str, str]:
+        return environment(
+            self.state, self.postgres, self.valkey, origin=self.origin, process=process, demo=self.demo
+        )
+
+    def launch(self, name: str, start: Callable[[], Running]) -> None:
+        self.heed()
+        running = start()
+        self.children[name] = Child(name, start, running)
+
+    def launch_program(self, name: str, arguments: list[str], env: dict[str, str]) -> None:
+        def start() -> Program:
+            program = Program(self.spawn(name, arguments, env), PATIENCE.get(name, 10.0))
+            self.roster.note(program.process.pid, arguments)
+            return program
+
+        self.launch(name, start)
+
+    def spawn(self, name: str, arguments: list[str], env: dict[str, str]) -> subprocess.Popen[bytes]:
+        process = spawn(arguments, env, output=subprocess.PIPE)
+        assert process.stdout is not None
+        self.stream.follow(name, process.stdout)
+        return process
+
+    def launch_stand_in(self) -> None:
+        """The demo's stand-in for outside systems: a stranger to the product, so it is told nothing."""
+        if importlib.util.find_spec(LAUNCHER) is not None:
+            arguments = importlib.import_module(LAUNCHER).command(self.state, stand_in_port(self.state))
+            self.launch_program("stand-in", arguments, inherited(os.environ))
+
+    def once(self, *arguments: str, process: Process = "command", label: str | None = None) -> None:
+        """Runs a management command to its end; what it prints is shown."""
+        name = arguments[0]
+        label = name if label is None else label
+        program = Program(self.spawn(label, manage(*arguments), self.environment(process)))
+        try:
+            while program.process.poll() is None:
+                self.watch()
+        finally:
+            program.stop()
+            self.stream.catch_up(label)
+        if program.process.returncode:
+            raise Refusal(f"`{name}` failed (exit {program.process.returncode}); its lines above say why.")
+
+    def wait_until_ready(self) -> None:
+        deadline = time.monotonic() + READY_WITHIN
+        while not all((found := self.readiness()).values()):
+            if time.monotonic() > deadline:
+                missing = ", ".join(name for name, ready in found.items() if not ready)
+                raise Refusal(f"Not ready after {READY_WITHIN:.0f} seconds: {missing}.")
+            self.watch()
+
+    def readiness(self) -> dict[str, bool]:
+        stand_in = {"stand-in": listens(stand_in_port(self.state))} if "stand-in" in self.children else {}
+        return {**health(self.port), **stand_in}
+
+    def watch(self) -> None:
+        """A tenth of a second of a supervisor's life."""
+        self.heed()
+        for child in self.children.values():
+            self.look_after(child)
+        time.sleep(0.1)
+
+    def heed(self) -> None:
+        if self.asked_to_stop:
+            raise Stopped
+
+    def look_after(self, child: Child) -> None:
+        code = child.running.process.poll()
+        if code is None:
+            return
+        now = time.monotonic()
+        if child.due is None:
+            child.delay = child.next_delay(now)
+            child.due = now + child.delay
+            self.stream.say(
+                "up", f"{child.name} ended ({ending(code)}); starting it again in {child.delay:.1f} s"
+            )
+        elif now >= child.due:
+            self.restart(child)
+
+    def restart(self, child: Child) -> None:
+        child.due = None
+        child.started = time.monotonic()
+        child.running.stop()
+        try:
+            child.running = child.start()
+        except DidNotStart as reason:
+            self.stream.say("up", str(reason))
+
+    def stop(self) -> None:
+        for name in STOP_ORDER:
+            if name in self.children:
+                self.children.pop(name).running.stop()
+                self.stream.catch_up(name)
+
+
+def refuse_busy_port(port: int) -> None:
+    if port_is_busy(port):
+        raise Refusal(f"Port {port} is in use by another program: stop that, or choose another with --port.")

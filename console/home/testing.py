@@ -1,0 +1,70 @@
+"""`manage.py test`: finds or installs what the tests need besides Python packages, and runs them."""
+
+import importlib
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+NAMES = ("chromium", "chromium-browser", "google-chrome")
+STAND_INS = "examples.standins"
+
+
+def main(arguments: list[str]) -> int:
+    long = "--long" in arguments
+    extra = [argument for argument in arguments if argument != "--long"]
+    os.environ["COUNTERSIGN_CHROMIUM"] = chromium()
+    prepare_stand_ins()
+    codes = [pytest(call) for call in calls(extra, long=long)]
+    return next((code for code in codes if code), 0)
+
+
+def calls(extra: list[str], *, long: bool) -> list[list[str]]:
+    """The browser's event loop and the other tests' cannot live in one process, hence two calls of pytest."""
+    if extra:
+        return [extra]
+    among = "" if long else " and not long"
+    return [["-m", f"not browser{among}"], ["-m", f"browser{among}"]]
+
+
+def pytest(arguments: list[str]) -> int:
+    return subprocess.run([sys.executable, "-m", "pytest", *arguments], check=False).returncode
+
+
+def prepare_stand_ins() -> None:
+    """Their own environment; they are launched as programs and never imported."""
+    if importlib.util.find_spec(STAND_INS) is not None:
+        importlib.import_module(STAND_INS).prepare()
+
+
+def chromium() -> str:
+    found = os.environ.get("COUNTERSIGN_CHROMIUM") or on_path()
+    if found is None and os.geteuid() == 0 and shutil.which("apt-get"):
+        found = from_debian()
+    return found or from_playwright()
+
+
+def on_path() -> str | None:
+    """One that runs: Ubuntu's package is a stub that only asks for snap."""
+    for path in filter(None, map(shutil.which, NAMES)):
+        if subprocess.run([path, "--version"], capture_output=True, check=False).returncode == 0:
+            return path
+    return None
+
+
+def from_debian() -> str | None:
+    env = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    for arguments in (["update"], ["install", "-y", "chromium"]):
+        if subprocess.run(["apt-get", "-q", *arguments], env=env, check=False).returncode:
+            return None
+    return on_path()
+
+
+def from_playwright() -> str:
+    subprocess.run([sys.executable, "-m", "playwright", "install", "chromium"], check=True)
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        return str(Path(playwright.chromium.executable_path))

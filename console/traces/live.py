@@ -1,0 +1,43 @@
+"""Telling pages that something changed. Never what: the page asks again, through its own access check."""
+
+import asyncio
+import functools
+import threading
+from typing import Any
+
+from channels.layers import get_channel_layer
+
+from console.core.wake import after_commit
+
+PATIENCE = 1.0  # seconds; a notice that cannot be sent by then is dropped, pages ask again by themselves
+
+
+def changed(team: str, *topics: str) -> None:
+    """After commit, tell everyone of the team who looks at these topics (`run.<id>`, `runs`, `reviews`)."""
+    for topic in topics:
+        after_commit(functools.partial(_send, group(team, topic), topic))
+
+
+def group(team: str, topic: str) -> str:
+    """The team is part of the name, so that nobody can subscribe to another team's notices."""
+    return f"{team}.{topic}"
+
+
+def _send(name: str, topic: str) -> None:
+    message = {"type": "changed", "topic": topic}
+    sent = asyncio.run_coroutine_threadsafe(_group_send(name, message), _loop())
+    sent.result(PATIENCE)
+
+
+async def _group_send(name: str, message: dict[str, Any]) -> None:
+    layer = get_channel_layer()
+    if layer is not None:
+        await asyncio.wait_for(layer.group_send(name, message), PATIENCE)
+
+
+@functools.cache
+def _loop() -> asyncio.AbstractEventLoop:
+    """One event loop per process for sending: the channel layer keeps its connections per loop."""
+    loop = asyncio.new_event_loop()
+    threading.Thread(target=loop.run_forever, name="live", daemon=True).start()
+    return loop

@@ -1,0 +1,48 @@
+"""The effect ledger's acts. Intent is committed before the first byte; the answer ends it."""
+
+from typing import Any
+
+from audit.move import begin, move
+from console.core.actor import Actor
+from console.core.clock import now
+from integrations.models import Call
+
+
+def start_call(call: Call, *, actor: Actor) -> Call:
+    """Insert the intent. For any effect but `read` the database demands a permit consumed in this transaction."""
+    begin(call, actor=actor, detail=_ledger(call))
+    return call
+
+
+def resend_call(call: Call, *, door: int, actor: Actor) -> None:
+    """The same key again, after the probe said that nothing had happened; needs a fresh permit like the first time."""
+    move(call, "sending", actor=actor, detail=_ledger(call), attempt=call.attempt + 1, door=door, sent_at=now())
+
+
+def finish_call(call: Call, state: str, receipt: dict[str, Any], *, actor: Actor) -> None:
+    """To succeeded or failed, with what was answered (or found by the probe)."""
+    move(call, state, actor=actor, detail=receipt_detail(receipt), finished_at=now(), receipt=receipt)
+
+
+def doubt_call(call: Call, error: str, *, actor: Actor) -> None:
+    move(call, "in_doubt", actor=actor, detail={"error": error[:300]})
+
+
+def receipt_detail(receipt: dict[str, Any]) -> dict[str, object]:
+    """What the log keeps of a receipt: how it was got and its digest, not its contents."""
+    return {
+        "status": receipt.get("status"),
+        "receipt_digest": receipt.get("digest"),
+        "found_by": receipt.get("found_by", "answer"),
+        "error": str(receipt.get("error") or "")[:300],
+    }
+
+
+def _ledger(call: Call) -> dict[str, object]:
+    return {
+        "call_action": call.action,
+        "operation": call.operation_id,
+        "request_digest": bytes(call.request_digest).hex(),
+        "key": call.key,
+        "attempt": call.attempt,
+    }

@@ -1,0 +1,92 @@
+"""Connecting a system: its description, its base URL as a person binds it, its secret, and who may use it."""
+
+import datetime as dt
+from urllib.parse import urlsplit
+
+from django.db import transaction
+
+from audit.record import record
+from console.core.actor import Actor, Role
+from console.core.attest import attest
+from console.core.errors import Invalid
+from console.core.sealing import door_key_id, seal
+from integrations.description import Description, parse
+from integrations.models import Credential, Grant, Integration, Operation
+
+
+@transaction.atomic
+def describe_integration(text: str, *, base_url: str, actor: Actor) -> Integration:
+    """Create or replace the description of an integration of the actor's team. Operations that vanished are removed
+    only when no call refers to them."""
+    actor.require(Role.ADMIN)
+    _check_base_url(base_url)
+    head, descriptions = parse(text)
+    integration, _ = Integration.objects.update_or_create(
+        team_id=actor.team, slug=head["slug"], defaults={**head, "base_url": base_url}
+    )
+    for description in descriptions:
+        _store_operation(integration, description)
+    record(
+        "integration.described",
+        subject=integration.id,
+        actor=actor,
+        detail={
+            "slug": head["slug"],
+            "base_url": base_url,
+            "operations": {d.slug: d.digest.hex() for d in descriptions},
+        },
+    )
+    return integration
+
+
+def _store_operation(integration: Integration, description: Description) -> None:
+    operation = Operation.objects.filter(integration=integration, slug=description.slug).first()
+    operation = operation or Operation(integration=integration, slug=description.slug)
+    operation.integration = integration
+    operation.title = description.document["title"]
+    operation.effect = description.effect
+    operation.categories = description.document.get("categories", [])
+    operation.trust = description.document.get("trust", "imported")
+    operation.idempotency = description.mode
+    operation.description = dict(description.document)
+    operation.digest = description.digest
+    operation.attestation = attest("operation", operation.attested())
+    operation.save()
+
+
+def _check_base_url(base_url: str) -> None:
+    parts = urlsplit(base_url)
+    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.username or parts.query or parts.fragment:
+        raise Invalid("The base URL must be http(s)://host[:port][/path], without a user, query or fragment.")
+
+
+@transaction.atomic
+def store_credential(integration: Integration, *, name: str, secret: str, actor: Actor) -> Credential:
+    """Seals the secret to the door; from here on nothing but the door can read it."""
+    actor.require(Role.ADMIN)
+    credential = Credential(integration=integration, name=name, door_key=door_key_id())
+    credential.sealed = seal(secret, place=credential.place)
+    credential.attestation = attest("credential", credential.attested())
+    credential.save(force_insert=True)
+    record(
+        "credential.sealed", subject=credential.id, actor=actor, detail={"integration": integration.id, "name": name}
+    )
+    return credential
+
+
+@transaction.atomic
+def give_grant(
+    *, grantee: str, operations: list[str], credential: Credential, until: dt.datetime | None = None, actor: Actor
+) -> Grant:
+    """Raises Invalid for operations that the integration does not have."""
+    actor.require(Role.ADMIN)
+    integration = credential.integration
+    known = set(integration.operations.values_list("slug", flat=True))
+    if set(operations) - known:
+        raise Invalid(f"{integration.slug} has no operation {sorted(set(operations) - known)[0]!r}.")
+    grant = Grant(team_id=integration.team_id, grantee=grantee, integration=integration, operations=sorted(operations),
+                  credential=credential, until=until)  # fmt: skip
+    grant.attestation = attest("grant", grant.attested())
+    grant.save(force_insert=True)
+    record("grant.given", subject=grant.id, actor=actor, detail=grant.attested())
+    return grant

@@ -1,0 +1,181 @@
+"""An integration's YAML, read into frozen values. Pure; unknown keys, effects and modes are errors with a place."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import jsonschema
+from jsonschema.exceptions import SchemaError, best_match
+
+from console.core import expressions
+from console.core.canonical import digest
+from console.core.documents import load
+from console.core.errors import Invalid
+from integrations.models import CATEGORIES, EFFECTS, TRUSTS
+
+MODES = ("native_key", "client_id", "natural_key", "conditional", "set_semantics", "none", "unknown")
+_SLUG = r"^[a-z][a-z0-9_]{0,63}$"
+_TEXT = {"type": "string", "minLength": 1, "maxLength": 500}
+
+
+def _object(properties: Mapping[str, Any], *required: str) -> dict[str, Any]:
+    return {"type": "object", "properties": properties, "required": list(required), "additionalProperties": False}
+
+
+_ARGUMENT = _object(
+    {
+        "in": {"enum": ["path", "query", "body"]},
+        "name": _TEXT,
+        "required": {"type": "boolean"},
+        "schema": {"type": "object"},
+    },
+    "in",
+    "schema",
+)
+_READ = _object(
+    {"operation": {"type": "string", "pattern": _SLUG}, "arguments": {"type": "object"},
+     "pin": {"type": "array", "items": _TEXT, "minItems": 1}},
+    "operation",
+    "pin",
+)  # fmt: skip
+_PROBE = _object(
+    {"operation": {"type": "string", "pattern": _SLUG}, "arguments": {"type": "object"}, "happened": _TEXT,
+     "settle_seconds": {"type": "number", "minimum": 0, "maximum": 3600}},
+    "operation",
+    "happened",
+)  # fmt: skip
+_FACT = _object(
+    {"label": _TEXT, "shows": {"type": "string"}, "format": {"enum": ["text", "money", "time"]}, "was": {},
+     "becomes": {}, "currency": {"type": "string"}},
+    "label",
+    "becomes",
+)  # fmt: skip
+_OPERATION = _object(
+    {
+        "title": _TEXT,
+        "effect": {"enum": list(EFFECTS)},
+        "categories": {"type": "array", "items": {"enum": list(CATEGORIES)}, "uniqueItems": True},
+        "trust": {"enum": list(TRUSTS)},
+        "method": {"enum": ["GET", "POST", "PUT", "PATCH", "DELETE"]},
+        "path": {"type": "string", "pattern": "^/"},
+        "body": {"enum": ["form", "json"]},
+        "arguments": {"type": "object", "propertyNames": {"pattern": _SLUG}, "additionalProperties": _ARGUMENT},
+        "idempotency": _object(
+            {"mode": {"enum": list(MODES)}, "header": _TEXT, "body": _TEXT, "evidence": {"type": "string"}}, "mode"
+        ),
+        "reads": {"type": "object", "propertyNames": {"pattern": _SLUG}, "additionalProperties": _READ},
+        "probe": _PROBE,
+        "amount": _object({"minor": {}, "currency": {"type": "string"}}, "minor", "currency"),
+        "sentence": _TEXT,
+        "facts": {"type": "array", "items": _FACT},
+        "compensation": {"type": ["string", "null"]},
+        "success": _object({"status": {"type": "array", "items": {"type": "integer"}}, "when": _TEXT}),
+    },
+    "title",
+    "effect",
+    "method",
+    "path",
+)
+SCHEMA = _object(
+    {
+        "integration": {"type": "string", "pattern": "^[a-z][a-z0-9-]{0,63}$"},
+        "title": _TEXT,
+        "credential": _object({"type": {"enum": ["bearer", "basic", "none"]}}, "type"),
+        "operations": {
+            "type": "object",
+            "propertyNames": {"pattern": _SLUG},
+            "additionalProperties": _OPERATION,
+            "minProperties": 1,
+        },
+    },
+    "integration",
+    "title",
+    "operations",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """One operation as described, with the questions that the door and the gate ask of it."""
+
+    slug: str
+    document: Mapping[str, Any]
+
+    @property
+    def digest(self) -> bytes:
+        return digest("countersign/description/v1", {"slug": self.slug, **self.document})
+
+    @property
+    def effect(self) -> str:
+        return str(self.document["effect"])
+
+    @property
+    def mode(self) -> str:
+        return str(self.document.get("idempotency", {}).get("mode", "unknown"))
+
+    @property
+    def arguments(self) -> Mapping[str, Any]:
+        return self.document.get("arguments", {})  # type: ignore[no-any-return]
+
+    @property
+    def reads(self) -> Mapping[str, Any]:
+        return self.document.get("reads", {})  # type: ignore[no-any-return]
+
+    @property
+    def probe(self) -> Mapping[str, Any] | None:
+        return self.document.get("probe")
+
+    def check_arguments(self, given: Mapping[str, Any]) -> None:
+        """Raises Invalid naming the argument; arguments that the description does not know are refused."""
+        unknown = given.keys() - self.arguments.keys()
+        if unknown:
+            raise Invalid(f"{self.slug} has no argument {sorted(unknown)[0]!r}.", code="invalid_arguments")
+        for name, argument in self.arguments.items():
+            if name in given:
+                _check_value(self.slug, name, given[name], argument["schema"])
+            elif argument.get("required"):
+                raise Invalid(f"{self.slug} needs the argument {name!r}.", code="invalid_arguments")
+
+
+def _check_value(slug: str, name: str, value: Any, schema: Mapping[str, Any]) -> None:
+    error = best_match(jsonschema.Draft202012Validator(schema).iter_errors(value))
+    if error is not None:
+        raise Invalid(f"{slug}: argument {name!r}: {error.message:.200}", code="invalid_arguments")
+
+
+def parse(text: str) -> tuple[Mapping[str, Any], list[Description]]:
+    """The integration's head (slug, title, credential) and its operations. Raises Invalid with a place."""
+    document = load(text, SCHEMA)
+    operations = [Description(slug, body) for slug, body in document["operations"].items()]
+    known = {operation.slug: operation for operation in operations}
+    for operation in operations:
+        _check_operation(operation, known)
+    head = {"slug": document["integration"], "title": document["title"],
+            "credential_type": document.get("credential", {}).get("type", "none")}  # fmt: skip
+    return head, operations
+
+
+def _check_operation(operation: Description, known: Mapping[str, Description]) -> None:
+    where = f"operations.{operation.slug}"
+    expressions.compile_all(operation.document, where)
+    for name, argument in operation.arguments.items():
+        _check_schema(argument["schema"], f"{where}.arguments.{name}.schema")
+        if argument["in"] == "path" and f"{{{argument.get('name', name)}}}" not in operation.document["path"]:
+            raise Invalid(f"{where}.arguments.{name}: the path has no {{{argument.get('name', name)}}}")
+    inner = [*((f"reads.{name}", read) for name, read in operation.reads.items())]
+    if operation.probe:
+        inner.append(("probe", operation.probe))
+        expressions.check(operation.probe["happened"].replace("${{ key }}", "key"), f"{where}.probe.happened")
+    for name, read in inner:
+        target = known.get(read["operation"])
+        if target is None or target.effect != "read":
+            raise Invalid(f"{where}.{name}: {read['operation']!r} is not an operation of effect read in this document")
+    if operation.effect == "read" and operation.document["method"] != "GET":
+        raise Invalid(f"{where}: effect read with {operation.document['method']}; only GET is known to change nothing")
+
+
+def _check_schema(schema: Mapping[str, Any], where: str) -> None:
+    try:
+        jsonschema.Draft202012Validator.check_schema(schema)
+    except SchemaError as error:
+        raise Invalid(f"{where}: {error.message:.200}") from None

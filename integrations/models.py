@@ -1,0 +1,232 @@
+"""How is it done: external systems, their operations as described, sealed secrets, grants, and the effect ledger."""
+
+import hashlib
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+from django.db.models.functions import Now
+
+from console.core.ids import new_id
+from console.core.states import transitions
+
+EFFECTS = ("read", "write", "destructive")
+CATEGORIES = (
+    "financial", "legal", "security", "personal_data", "external_message", "code_change", "other",
+)  # fmt: skip
+TRUSTS = ("imported", "reviewed", "proven")
+
+
+def integration_id() -> str:
+    return new_id("int")
+
+
+def operation_id() -> str:
+    return new_id("op")
+
+
+def credential_id() -> str:
+    return new_id("crd")
+
+
+def grant_id() -> str:
+    return new_id("grt")
+
+
+def call_id() -> str:
+    return new_id("cal")
+
+
+class Integration(models.Model):
+    """An external system. Its base URL is bound by a person, never taken from a document."""
+
+    id = models.TextField(primary_key=True, default=integration_id)
+    team = models.ForeignKey("accounts.Team", models.PROTECT, related_name="+")
+    slug = models.TextField()
+    title = models.TextField()
+    base_url = models.TextField()
+    credential_type = models.TextField(default="bearer")
+    created_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        ordering: ClassVar = ["title", "id"]
+        constraints: ClassVar = [
+            # Workflows name an integration by its slug within their team.
+            models.UniqueConstraint(fields=["team", "slug"], name="integration_slug_in_team"),
+        ]
+
+    def __str__(self) -> str:
+        return self.title
+
+
+class Operation(models.Model):
+    """One callable unit. `description` is the whole truth; the columns beside it repeat it for search.
+
+    `attestation` is the console's signature over description and base URL: what SQL alters afterwards, the door refuses.
+    """
+
+    id = models.TextField(primary_key=True, default=operation_id)
+    integration = models.ForeignKey(Integration, models.PROTECT, related_name="operations")
+    slug = models.TextField()
+    title = models.TextField()
+    effect = models.TextField()
+    categories = ArrayField(models.TextField(), default=list)
+    trust = models.TextField(default="imported")
+    idempotency = models.TextField(default="unknown")
+    description = models.JSONField()
+    digest = models.BinaryField(max_length=32)
+    attestation = models.BinaryField(max_length=64)
+
+    class Meta:
+        ordering: ClassVar = ["slug"]
+        constraints: ClassVar = [
+            # One meaning for `stripe.create_refund` at any time.
+            models.UniqueConstraint(fields=["integration", "slug"], name="operation_slug_in_integration"),
+            # An unknown effect must never be stored as something else; importers say `write` when they do not know.
+            models.CheckConstraint(condition=models.Q(effect__in=EFFECTS), name="operation_effect_known"),
+            models.CheckConstraint(condition=models.Q(trust__in=TRUSTS), name="operation_trust_known"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.integration.slug}.{self.slug}"
+
+    def attested(self) -> dict[str, object]:
+        """What the console signs: change any of it and the description is another one."""
+        return {
+            "operation": self.id,
+            "integration": self.integration_id,
+            "team": self.integration.team_id,
+            "base_url": self.integration.base_url,
+            "credential_type": self.integration.credential_type,
+            "slug": self.slug,
+            "digest": bytes(self.digest).hex(),
+        }
+
+
+class Credential(models.Model):
+    """A sealed secret. Only the door can open it, inside an outbound call; it is never shown again."""
+
+    id = models.TextField(primary_key=True, default=credential_id)
+    integration = models.ForeignKey(Integration, models.PROTECT, related_name="credentials")
+    name = models.TextField()
+    sealed = models.BinaryField()
+    door_key = models.TextField()
+    created_at = models.DateTimeField(db_default=Now())
+    revoked_at = models.DateTimeField(null=True)
+    attestation = models.BinaryField(max_length=64)
+
+    class Meta:
+        ordering: ClassVar = ["name"]
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["integration", "name"], name="credential_name_in_integration"),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def place(self) -> str:
+        return f"integrations_credential/{self.id}/{self.integration_id}/sealed"
+
+    def attested(self) -> dict[str, object]:
+        return {
+            "credential": self.id,
+            "integration": self.integration_id,
+            "sealed": hashlib.sha256(bytes(self.sealed)).hexdigest(),
+        }
+
+
+class Grant(models.Model):
+    """Which workflow or agent may use which operations, with which credential, until when."""
+
+    id = models.TextField(primary_key=True, default=grant_id)
+    team = models.ForeignKey("accounts.Team", models.PROTECT, related_name="+")
+    grantee = models.TextField()  # `workflow:<slug>` or `agent:<id>`: their rows live in rooms above this one
+    integration = models.ForeignKey(Integration, models.PROTECT, related_name="grants")
+    operations = ArrayField(models.TextField())
+    credential = models.ForeignKey(Credential, models.PROTECT, related_name="grants")
+    created_at = models.DateTimeField(db_default=Now())
+    until = models.DateTimeField(null=True)
+    revoked_at = models.DateTimeField(null=True)
+    attestation = models.BinaryField(max_length=64)
+
+    class Meta:
+        ordering: ClassVar = ["grantee", "id"]
+        indexes: ClassVar = [
+            # propose() asks: what may this grantee do with this integration?
+            models.Index(fields=["grantee", "integration"], name="grant_of_grantee"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.grantee} → {self.integration_id}"
+
+    def attested(self) -> dict[str, object]:
+        return {
+            "grant": self.id,
+            "team": self.team_id,
+            "grantee": self.grantee,
+            "integration": self.integration_id,
+            "operations": sorted(self.operations),
+            "credential": self.credential_id,
+            "until": self.until.isoformat() if self.until else None,
+        }
+
+
+class Call(models.Model):
+    """The effect ledger: one outbound request. `sending` is committed before the first byte leaves."""
+
+    NOUN: ClassVar = "call"
+    TRANSITIONS: ClassVar = transitions(
+        initial="sending",
+        sending="succeeded failed in_doubt",
+        in_doubt="sending succeeded failed",
+        succeeded="",
+        failed="",
+    )
+
+    id = models.TextField(primary_key=True, default=call_id)
+    team = models.ForeignKey("accounts.Team", models.PROTECT, related_name="+")
+    operation = models.ForeignKey(Operation, models.PROTECT, related_name="+")
+    action = models.TextField()  # the action it belongs to; empty for a health test
+    effect = models.TextField()
+    state = models.TextField(default="sending")
+    request_digest = models.BinaryField(max_length=32)
+    key = models.TextField()  # the idempotency key: ours, one per action, the same at every resend
+    attempt = models.PositiveSmallIntegerField(default=1)
+    door = models.BigIntegerField()  # presence number of the door that sends
+    sent_at = models.DateTimeField(db_default=Now())
+    finished_at = models.DateTimeField(null=True)
+    receipt = models.JSONField(null=True)  # {status, digest, body, error}
+    run = models.TextField(default="")
+    trace_id = models.TextField(default="")
+    span_id = models.TextField(default="")
+
+    class Meta:
+        ordering: ClassVar = ["-sent_at", "-id"]
+        constraints: ClassVar = [
+            # One effect per action, ever: a second row would be a second send.
+            models.UniqueConstraint(
+                fields=["action"],
+                condition=~models.Q(effect="read") & ~models.Q(action=""),
+                name="call_once_per_action",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(state__in=["succeeded", "failed"], finished_at__isnull=False)
+                | models.Q(state__in=["sending", "in_doubt"], finished_at__isnull=True),
+                name="call_finished_iff_final",
+            ),
+        ]
+        indexes: ClassVar = [
+            # The sweep asks for calls that nobody finishes.
+            models.Index(
+                fields=["sent_at"], condition=models.Q(state__in=["sending", "in_doubt"]), name="call_unfinished"
+            ),
+            models.Index(fields=["action"], name="call_of_action"),
+        ]
+
+    def __str__(self) -> str:
+        return self.id
+
+    def audit_context(self) -> Mapping[str, Any]:
+        return {"team": self.team_id, "run": self.run, "trace": self.trace_id, "span": self.span_id}

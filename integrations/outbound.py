@@ -1,0 +1,201 @@
+"""The only place that opens a secret and speaks to an external system. Runs in the door process alone.
+
+The transport compares the digest of the request that is about to be written with the one that was agreed, dials only
+addresses that are public or allowed by the installation, follows no redirect and trusts no proxy environment.
+"""
+
+import base64
+import functools
+import hashlib
+import ipaddress
+import json
+import socket
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote, quote_plus
+
+import httpcore
+import httpx
+from django.conf import settings
+
+from console.core.errors import Tampered
+from integrations.render import DEFAULT_PORTS, Rendered, request_digest
+
+TIMEOUT = httpx.Timeout(20, connect=5)
+MAX_ANSWER = 4 * 1024 * 1024
+MAX_KEPT = 64 * 1024
+REDACTED = "[redacted]"
+
+
+class NotSent(Exception):
+    """Certain: no byte of the request reached the other side."""
+
+
+class Unknown(Exception):
+    """The request may have arrived: no answer, or one that does not say."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came back, with every form of the secret taken out; `digest` is over the bytes as received."""
+
+    status: int
+    body: Any
+    digest: str
+
+    def receipt(self) -> dict[str, Any]:
+        return {"status": self.status, "digest": self.digest, "body": self.body}
+
+
+def send(
+    rendered: Rendered,
+    *,
+    expected: bytes,
+    secret: str,
+    credential_type: str,
+    headers: Mapping[str, str] | None = None,
+    once: bool = False,
+) -> Answer:
+    """One exchange. `expected` is the agreed request digest; `once` uses a fresh connection, so that a connection
+    closed by the peer while idle cannot put a write in doubt. Raises Tampered, NotSent or Unknown."""
+    request = httpx.Request(
+        rendered.method,
+        rendered.url,
+        content=rendered.body,
+        headers={
+            **({"Content-Type": rendered.content_type} if rendered.content_type else {}),
+            "Accept": "application/json",
+            "User-Agent": "countersign",
+            **(headers or {}),
+            **_credential_headers(credential_type, secret),
+        },
+        extensions={"countersign_digest": expected, "timeout": TIMEOUT.as_dict()},
+    )
+    status, content = _exchange(request, once)
+    return _answer(status, content, secret)
+
+
+def _exchange(request: httpx.Request, once: bool) -> tuple[int, bytes]:
+    try:
+        response = _client(once).send(request, stream=True)
+        return response.status_code, _read_capped(response)
+    except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol) as error:
+        raise NotSent(str(error) or type(error).__name__) from None
+    except httpx.HTTPError as error:
+        raise Unknown(str(error) or type(error).__name__) from None
+
+
+def _read_capped(response: httpx.Response) -> bytes:
+    taken = bytearray()
+    try:
+        for chunk in response.iter_bytes():
+            taken += chunk
+            if len(taken) > MAX_ANSWER:
+                raise Unknown(f"The answer is larger than {MAX_ANSWER:,} bytes.")
+    finally:
+        response.close()
+    return bytes(taken)
+
+
+def _answer(status: int, content: bytes, secret: str) -> Answer:
+    text = redact(content.decode("utf-8", "replace"), secret)
+    try:
+        body = json.loads(text)
+    except ValueError:
+        body = text[:MAX_KEPT]
+    return Answer(status=status, body=body, digest=hashlib.sha256(content).hexdigest())
+
+
+def redact(text: str, secret: str) -> str:
+    """Without the secret in any form a peer might echo: as it is, base64, URL-encoded, JSON-escaped."""
+    for form in _forms(secret):
+        text = text.replace(form, REDACTED)
+    return text
+
+
+def _forms(secret: str) -> Iterable[str]:
+    if len(secret) < 6:
+        return []
+    basic = base64.b64encode(f"{secret}:".encode()).decode()
+    plain = base64.b64encode(secret.encode()).decode()
+    return {
+        secret,
+        plain,
+        plain.rstrip("="),
+        basic,
+        quote(secret, safe=""),
+        quote_plus(secret),
+        json.dumps(secret)[1:-1],
+    }
+
+
+def _credential_headers(credential_type: str, secret: str) -> dict[str, str]:
+    match credential_type:
+        case "bearer":
+            return {"Authorization": f"Bearer {secret}"}
+        case "basic":
+            return {"Authorization": "Basic " + base64.b64encode(f"{secret}:".encode()).decode()}
+        case "none":
+            return {}
+    raise Tampered(f"There is no way to send a credential of type {credential_type!r}.")
+
+
+class _AgreedTransport(httpx.HTTPTransport):
+    """Refuses to write a request whose digest is not the agreed one."""
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        query = request.url.query.decode()
+        actual = request_digest(
+            request.method,
+            request.url.scheme,
+            request.url.host,
+            request.url.port or DEFAULT_PORTS[request.url.scheme],
+            request.url.raw_path.decode().partition("?")[0],
+            query,
+            request.headers.get("Content-Type", ""),
+            request.read(),
+        )
+        if actual != request.extensions["countersign_digest"]:
+            raise Tampered("The request about to be written is not the one that was agreed.")
+        return super().handle_request(request)
+
+
+class _PinnedBackend(httpcore.NetworkBackend):
+    """Resolves once, refuses unless every address is allowed, and dials the address it checked."""
+
+    def __init__(self) -> None:
+        self._inner = httpcore.SyncBackend()
+
+    def connect_tcp(self, host: str, port: int, timeout: float | None = None, local_address: str | None = None,
+                    socket_options: Any = None) -> httpcore.NetworkStream:  # fmt: skip
+        address = allowed_address(host, port)
+        return self._inner.connect_tcp(address, port, timeout, local_address, socket_options)
+
+
+def allowed_address(host: str, port: int) -> str:
+    """Raises httpcore.ConnectError for names that resolve to anything private that nobody allowed."""
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except OSError as error:
+        raise httpcore.ConnectError(f"{host}: {error}") from None
+    addresses = [str(entry[4][0]) for entry in found]
+    for address in addresses:
+        if not _is_allowed(address):
+            raise httpcore.ConnectError(f"{host} resolves to {address}, which is neither public nor allowed")
+    return addresses[0]
+
+
+def _is_allowed(address: str) -> bool:
+    ip = ipaddress.ip_address(address)
+    if isinstance(ip, ipaddress.IPv6Address) and ip.ipv4_mapped:
+        ip = ip.ipv4_mapped
+    return ip.is_global or any(ip in ipaddress.ip_network(network) for network in settings.ALLOWED_NETWORKS)
+
+
+@functools.cache
+def _client(once: bool) -> httpx.Client:
+    limits = httpx.Limits(max_keepalive_connections=0 if once else 16)
+    transport = _AgreedTransport(trust_env=False, retries=0, limits=limits)
+    transport._pool._network_backend = _PinnedBackend()
+    return httpx.Client(transport=transport, trust_env=False, follow_redirects=False, timeout=TIMEOUT)

@@ -1,0 +1,212 @@
+"""Signatures over decisions, and every way in which one must not count."""
+
+import dataclasses
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from console.accounts.enrolment import revoke_passkey
+from console.accounts.models import Passkey, User
+from console.accounts.passkeys import (
+    Assertion,
+    challenge_for,
+    check_genuine,
+    find_passkey,
+    reverify,
+    signing_options,
+    verify_assertion,
+)
+from console.core import attest
+from console.core.errors import Invalid, Refusal, Tampered
+from tests.accounts.authenticator import BE, BS, UP, UV, SoftAuthenticator
+from tests.accounts.conftest import acting
+from tests.services import services
+
+CHALLENGE = challenge_for(b'{"decision":"approve"}')
+OTHER = challenge_for(b'{"decision":"approve","amount":"9999"}')
+HERE = {"origin": "http://localhost:8000", "rp_id": "localhost"}
+
+
+@pytest.fixture(autouse=True)
+def served_from_localhost(settings: Any) -> None:
+    settings.ORIGIN, settings.RP_ID = HERE["origin"], HERE["rp_id"]
+
+
+@pytest.fixture
+def passkey(ada: User, authenticator: SoftAuthenticator) -> Passkey:
+    return authenticator.register(ada, acting(ada))
+
+
+def test_challenge_is_the_tagged_digest_of_the_payload() -> None:
+    assert challenge_for(b"x").hex() == "08658f7e8b9d40ed50128463a3ba6fc99e9f1a9536ac44fa0531ca0808445e19"
+
+
+@pytest.mark.parametrize("alg", ["ES256", "EdDSA"])
+def test_good_signature_verifies_and_moves_the_counter(ada: User, alg: str) -> None:
+    soft = SoftAuthenticator(alg, flags=UP | UV | BE | BS)
+    passkey = soft.register(ada, acting(ada))
+    proof = verify_assertion(passkey, challenge=CHALLENGE, assertion=soft.sign(CHALLENGE))
+    passkey.refresh_from_db()
+    assert (proof.credential_id, proof.sign_count) == (soft.credential_id, 1)
+    assert (passkey.sign_count, passkey.backed_up, passkey.last_used_at is not None) == (1, True, True)
+
+
+def test_stored_signature_verifies_again_after_later_ones(passkey: Passkey, authenticator: SoftAuthenticator) -> None:
+    stored = verify_assertion(passkey, challenge=CHALLENGE, assertion=authenticator.sign(CHALLENGE))
+    verify_assertion(passkey, challenge=OTHER, assertion=authenticator.sign(OTHER))
+    passkey.refresh_from_db()
+    reverify(passkey, stored, challenge=CHALLENGE, **HERE)
+    assert passkey.sign_count == 2
+
+
+def test_stored_signature_over_something_else_is_tampering(passkey: Passkey, authenticator: SoftAuthenticator) -> None:
+    stored = verify_assertion(passkey, challenge=CHALLENGE, assertion=authenticator.sign(CHALLENGE))
+    with pytest.raises(Tampered):
+        reverify(passkey, stored, challenge=OTHER, **HERE)
+    with pytest.raises(Tampered):
+        reverify(passkey, stored, challenge=CHALLENGE, origin="https://evil.test", rp_id="localhost")
+    with pytest.raises(Tampered):
+        reverify(passkey, dataclasses.replace(stored, signature=b"\0" * 70), challenge=CHALLENGE, **HERE)
+    with pytest.raises(Tampered):
+        reverify(passkey, Assertion(b"other", b"{}", b"", b""), challenge=CHALLENGE, **HERE)
+
+
+Wrong = Callable[[SoftAuthenticator], dict[str, object]]
+WRONG: dict[str, tuple[Wrong, str]] = {
+    "another digest": (lambda soft: soft.sign(OTHER), "challenge"),
+    "another origin": (lambda soft: soft.sign(CHALLENGE, "https://evil.test"), "origin"),
+    "another port": (lambda soft: soft.sign(CHALLENGE, "http://localhost:8001"), "origin"),
+    "another site's key": (lambda soft: soft.sign(CHALLENGE, rp_id="evil.test"), "RP ID"),
+    "inside a frame": (lambda soft: soft.sign(CHALLENGE, extra={"crossOrigin": True}), "another site"),
+    "a truthy crossOrigin": (lambda soft: soft.sign(CHALLENGE, extra={"crossOrigin": "no"}), "another site"),
+    "a top origin": (lambda soft: soft.sign(CHALLENGE, extra={"topOrigin": "https://a.test"}), "another site"),
+    "a registration": (lambda soft: soft.sign(CHALLENGE, extra={"type": "webauthn.create"}), "type"),
+    "nobody present": (lambda soft: soft.sign(CHALLENGE, flags=UV), "present"),
+    "nobody verified": (lambda soft: soft.sign(CHALLENGE, flags=UP), "verif"),
+    "a broken signature": (lambda soft: broken(soft.sign(CHALLENGE)), "signature"),
+    "nothing at all": (lambda soft: {}, "form"),
+}
+
+
+def broken(assertion: dict[str, Any]) -> dict[str, object]:
+    assertion["response"]["signature"] = "AAAA" + assertion["response"]["signature"][4:]
+    return assertion
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_wrong_signature_is_refused_and_changes_nothing(
+    passkey: Passkey, authenticator: SoftAuthenticator, case: str
+) -> None:
+    make, reason = WRONG[case]
+    with pytest.raises(Invalid, match=reason) as refusal:
+        verify_assertion(passkey, challenge=CHALLENGE, assertion=make(authenticator))
+    passkey.refresh_from_db()
+    assert (refusal.value.code, passkey.sign_count, passkey.last_used_at) == ("bad_signature", 0, None)
+
+
+def test_the_same_signature_counts_once(passkey: Passkey, authenticator: SoftAuthenticator) -> None:
+    assertion = authenticator.sign(CHALLENGE)
+    verify_assertion(passkey, challenge=CHALLENGE, assertion=assertion)
+    with pytest.raises(Invalid, match="sign count"):
+        verify_assertion(passkey, challenge=CHALLENGE, assertion=assertion)
+
+
+def test_counter_that_falls_to_zero_is_a_copy(passkey: Passkey, authenticator: SoftAuthenticator) -> None:
+    verify_assertion(passkey, challenge=CHALLENGE, assertion=authenticator.sign(CHALLENGE))
+    with pytest.raises(Invalid, match="sign count"):
+        verify_assertion(passkey, challenge=OTHER, assertion=authenticator.sign(OTHER, count=0))
+
+
+def test_synced_passkeys_stay_at_zero(passkey: Passkey, authenticator: SoftAuthenticator) -> None:
+    for challenge in (CHALLENGE, OTHER):
+        verify_assertion(passkey, challenge=challenge, assertion=authenticator.sign(challenge, count=0))
+
+
+def test_signature_of_another_passkey_is_refused(ada: User, passkey: Passkey) -> None:
+    second = SoftAuthenticator()
+    second.register(ada, acting(ada))
+    with pytest.raises(Invalid, match="another passkey"):
+        verify_assertion(passkey, challenge=CHALLENGE, assertion=second.sign(CHALLENGE))
+
+
+def test_passkey_is_found_for_its_owner_only(
+    ada: User, grace: User, passkey: Passkey, authenticator: SoftAuthenticator
+) -> None:
+    assertion = authenticator.sign(CHALLENGE)
+    assert find_passkey(assertion, actor=acting(ada)) == passkey
+    with pytest.raises(Refusal, match="does not belong"):
+        find_passkey(assertion, actor=acting(grace))
+
+
+def test_revoked_passkey_signs_no_more(ada: User, passkey: Passkey, authenticator: SoftAuthenticator) -> None:
+    revoke_passkey(passkey, why="laptop lost", actor=acting(ada))
+    with pytest.raises(Refusal, match="removed on"):
+        verify_assertion(passkey, challenge=CHALLENGE, assertion=authenticator.sign(CHALLENGE))
+    with pytest.raises(Refusal, match="Add a passkey"):
+        signing_options(ada.id, CHALLENGE)
+
+
+def test_options_name_the_persons_passkeys_and_ask_for_verification(ada: User, passkey: Passkey) -> None:
+    options = signing_options(ada.id, CHALLENGE)
+    assert (options["rpId"], options["userVerification"]) == ("localhost", "required")
+    assert len(json.loads(json.dumps(options["allowCredentials"]))) == 1
+
+
+Alter = Callable[..., object]
+
+
+@pytest.fixture
+def alter(committed: str) -> Iterator[Alter]:
+    """SQL by somebody who has all of PostgreSQL: for them the triggers are only advice."""
+    with services().superuser(committed) as superuser:
+        superuser.execute("SET session_replication_role = replica")
+        yield lambda sql, *values: superuser.execute(sql, values)
+
+
+def test_key_altered_by_sql_is_tampering(alter: Alter, passkey: Passkey) -> None:
+    thief = SoftAuthenticator()
+    thief.credential_id = bytes(passkey.credential_id)
+    alter("UPDATE accounts_passkey SET public_key = %s WHERE id = %s", thief.public_key, passkey.id)
+    with pytest.raises(Tampered, match="signature"):
+        verify_assertion(passkey, challenge=CHALLENGE, assertion=thief.sign(CHALLENGE))
+
+
+def test_passkey_handed_over_by_sql_is_tampering(
+    alter: Alter, passkey: Passkey, grace: User, authenticator: SoftAuthenticator
+) -> None:
+    alter("UPDATE accounts_passkey SET user_id = %s WHERE id = %s", grace.id, passkey.id)
+    with pytest.raises(Tampered):
+        verify_assertion(passkey, challenge=CHALLENGE, assertion=authenticator.sign(CHALLENGE))
+
+
+def test_revocation_undone_by_sql_is_tampering(
+    alter: Alter, ada: User, passkey: Passkey, authenticator: SoftAuthenticator
+) -> None:
+    revoke_passkey(passkey, why="lost", actor=acting(ada))
+    alter("UPDATE accounts_passkey SET revoked_at = NULL, revoked_by = '', revoked_why = '' WHERE id = %s", passkey.id)
+    with pytest.raises(Tampered, match="revoked"):
+        verify_assertion(passkey, challenge=CHALLENGE, assertion=authenticator.sign(CHALLENGE))
+
+
+def insert_copy(passkey: Passkey, **changes: object) -> Passkey:
+    """A row that never went through enrolment."""
+    for name, value in {"id": "pk_forged", "credential_id": b"forged", **changes}.items():
+        setattr(passkey, name, value)
+    passkey.save(force_insert=True)
+    return passkey
+
+
+def test_passkey_inserted_by_sql_is_tampering(passkey: Passkey) -> None:
+    thief = SoftAuthenticator()
+    forged = insert_copy(passkey, credential_id=thief.credential_id, public_key=thief.public_key)
+    with pytest.raises(Tampered, match="signature"):
+        verify_assertion(forged, challenge=CHALLENGE, assertion=thief.sign(CHALLENGE))
+
+
+def test_passkey_the_log_does_not_tell_of_is_tampering(passkey: Passkey) -> None:
+    forged = insert_copy(passkey)
+    forged.attestation = attest.attest("passkey", forged.document())
+    with pytest.raises(Tampered, match="log"):
+        check_genuine(forged)

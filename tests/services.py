@@ -1,0 +1,117 @@
+"""Real PostgreSQL and Valkey for the tests, started before Django reads its settings. Loaded by `-p tests.services`."""
+
+import atexit
+import os
+import secrets
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Generator
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from console.home.cluster import SUPERUSER
+from console.home.embedded import Postgres, Valkey, provision, start_postgres, start_valkey
+from console.home.keys import make_keys
+from console.home.processes import ROOT, environment
+
+TEMPLATE = "countersign_template"
+ROLE = "countersign_test"  # both app and door, so that one process can play all parts
+ORIGIN = "http://localhost:8765"
+
+
+@dataclass(frozen=True)
+class Services:
+    state: Path
+    postgres: Postgres
+    valkey: Valkey
+
+    def superuser(self, database: str = "postgres") -> psycopg.Connection:
+        return psycopg.connect(self.postgres.url(SUPERUSER, database), autocommit=True)
+
+    def role(self, role: str, database: str) -> psycopg.Connection:
+        return psycopg.connect(self.postgres.url(role, database), autocommit=True)
+
+    def clone(self, template: str = TEMPLATE) -> str:
+        """A database of one's own, as migrated; tests that commit use it and throw it away."""
+        name = f"cs_{secrets.token_hex(6)}"
+        with self.superuser() as connection:
+            copy = sql.SQL("CREATE DATABASE {} TEMPLATE {} OWNER countersign_owner STRATEGY FILE_COPY")
+            connection.execute(copy.format(sql.Identifier(name), sql.Identifier(template)))
+            connection.execute(sql.SQL("GRANT CONNECT ON DATABASE {} TO {}").format(
+                sql.Identifier(name), sql.Identifier(ROLE)))  # fmt: skip
+        return name
+
+    def drop(self, name: str) -> None:
+        with self.superuser() as connection:
+            connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+running: Services | None = None
+
+
+def services() -> Services:
+    assert running is not None, "tests.services was not loaded; run pytest from the top folder"
+    return running
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_load_initial_conftests() -> Generator[None, None, None]:
+    """A wrapper, because only these come before pytest-django, which imports the settings here."""
+    if running is None:
+        start()
+    return (yield)
+
+
+def start() -> None:
+    global running  # noqa: PLW0603
+    state = Path(tempfile.mkdtemp(prefix="cs-test-"))
+    atexit.register(shutil.rmtree, state, ignore_errors=True)
+    postgres = start_postgres(state, durable=False)
+    atexit.register(postgres.stop)
+    valkey = start_valkey(state)
+    atexit.register(valkey.stop)
+    running = Services(state, postgres, valkey)
+    make_keys(state)
+    provision(postgres, TEMPLATE)
+    _add_role(running)
+    _migrate(running)
+    database = running.clone()
+    os.environ.update(_environment(running, database))
+
+
+def _add_role(running: Services) -> None:
+    from console.home.embedded import role_password
+
+    password = role_password(running.postgres.passwords, ROLE)
+    with running.superuser() as connection:
+        connection.execute(sql.SQL("CREATE ROLE {} LOGIN PASSWORD {} IN ROLE countersign_app, countersign_door").format(
+            sql.Identifier(ROLE), sql.Literal(password)))  # fmt: skip
+        connection.execute(sql.SQL("GRANT CONNECT ON DATABASE {} TO {}").format(
+            sql.Identifier(TEMPLATE), sql.Identifier(ROLE)))  # fmt: skip
+
+
+def _migrate(running: Services) -> None:
+    env = environment(running.state, running.postgres, running.valkey, origin=ORIGIN, database=TEMPLATE,
+                      process="migrate")  # fmt: skip
+    subprocess.run([sys.executable, str(ROOT / "manage.py"), "migrate", "-v0"], env=env, check=True, cwd=ROOT)
+
+
+def _environment(running: Services, database: str) -> dict[str, str]:
+    ours = environment(
+        running.state, running.postgres, running.valkey, origin=ORIGIN, database=database, process="command"
+    )
+    door = environment(
+        running.state, running.postgres, running.valkey, origin=ORIGIN, database=database, process="door"
+    )
+    return {
+        **{name: value for name, value in {**door, **ours}.items() if name.startswith("COUNTERSIGN_")},
+        "COUNTERSIGN_DATABASE_URL": running.postgres.url(ROLE, database),
+        "COUNTERSIGN_ALLOWED_NETWORKS": "127.0.0.0/8",
+        "COUNTERSIGN_ALLOW_VIRTUAL_AUTHENTICATORS": "1",
+    }

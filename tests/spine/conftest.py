@@ -1,0 +1,102 @@
+"""The demo's world on a database of one's own, with the real payment stand-in behind it."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import httpx
+import pytest
+
+from approvals.models import Action, Review
+from approvals.signoff import ByPasskey, ByPassword, prepare_decision, signoff
+from approvals.tasks import drive
+from console.accounts.models import User
+from console.core.actor import system
+from console.dispatch.tasks import work
+from console.runs.models import Run
+from examples.demo.charges import SeededCharges, refunds, seed_charges
+from examples.demo.people import acting, seed_people
+from examples.demo.seed import begin_run, connect
+from examples.standins.launcher import serving
+from tests.accounts.authenticator import SoftAuthenticator
+
+PASSWORD = "obvious-test-password"
+DOOR = system("door")
+
+
+@pytest.fixture(scope="session")
+def running_standin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with serving(tmp_path_factory.mktemp("standin")) as base_url:
+        yield base_url
+
+
+@pytest.fixture
+def standin(running_standin: str) -> str:
+    httpx.delete(f"{running_standin}/_config/data").raise_for_status()
+    return running_standin
+
+
+@dataclass
+class World:
+    """Drives workers and door by hand, in this process, so that tests choose the order of events."""
+
+    standin: str
+    seeded: SeededCharges
+    keys: dict[str, SoftAuthenticator] = field(default_factory=dict)
+
+    def begin(self) -> Run:
+        return begin_run()
+
+    def settle(self) -> None:
+        """Until nothing moves: workers take steps, the door takes actions, as their messages would have them."""
+        for _ in range(20):
+            before = self._states()
+            work()
+            for identity in Action.objects.values_list("pk", flat=True):
+                drive(identity)
+            if self._states() == before:
+                return
+
+    def _states(self) -> list[object]:
+        return [*Action.objects.order_by("pk").values_list("pk", "state"), *Run.objects.values_list("pk", "state")]
+
+    def review(self, *, large: bool) -> Review:
+        amount = {"amount_minor": 48_000} if large else {"amount_minor": 4_200}
+        return Review.objects.select_related("action").get(action__in=Action.objects.filter(**amount), state="open")
+
+    def sign(self, review: Review, who: str = "ana", verdict: str = "approve", reason: str = "") -> Review:
+        actor, key = acting(who), self.authenticator(who)
+        prepared = prepare_decision(review.id, verdict=verdict, reason=reason, actor=actor)
+        assertion = key.sign_options(prepared["options"])
+        proof = ByPasskey(str(prepared["prepared"]), assertion)
+        return signoff(review.id, verdict=verdict, reason=reason, proof=proof, actor=actor)
+
+    def sign_by_password(self, review: Review, who: str = "ana") -> Review:
+        user = User.objects.get(username=who)
+        user.set_password(PASSWORD)
+        user.save(update_fields=["password"])
+        return signoff(review.id, verdict="approve", proof=ByPassword(PASSWORD), actor=acting(who))
+
+    def authenticator(self, who: str) -> SoftAuthenticator:
+        if who not in self.keys:
+            self.keys[who] = SoftAuthenticator()
+            self.keys[who].register(User.objects.get(username=who), acting(who))
+        return self.keys[who]
+
+    def refunds(self, which: str = "large") -> list[dict[str, object]]:
+        return refunds(self.standin, self.seeded.pair(which).later)
+
+
+@pytest.fixture
+def world(committed: str, standin: str) -> World:
+    seeded = seed_charges(standin)
+    seed_people()
+    connect(standin)
+    return World(standin, seeded)
+
+
+@pytest.fixture
+def held(world: World) -> World:
+    """A run of the billing workflow with both refunds waiting for a signature."""
+    world.begin()
+    world.settle()
+    return world
