@@ -54,18 +54,14 @@ def install(lock: pathlib.Path) -> None:
         return
     print(f"Installing {lock.relative_to(ROOT)} into {VENV} …", file=sys.stderr)
     pip = [str(VENV_PYTHON), "-m", "pip", "install", "--disable-pip-version-check", "--no-input", "--quiet"]
-    run(
-        [*pip, "--require-hashes", "--requirement", str(lock)], "pip could not install what Countersign needs"
-    )
+    run([*pip, "--require-hashes", "--requirement", str(lock)], "pip could not install what Countersign needs")
     STAMP.write_text(digest(lock))
 
 
 def make_venv() -> None:
     for module in ("venv", "ensurepip"):
         if importlib.util.find_spec(module) is None:
-            sys.exit(
-                f"This Python lacks its {module} module (on Debian and Ubuntu: apt-get install python3-venv)."
-            )
+            sys.exit(f"This Python lacks its {module} module (on Debian and Ubuntu: apt-get install python3-venv).")
     run([sys.executable, "-m", "venv", "--clear", str(VENV)], f"Could not make {VENV}")
 
 
@@ -78,21 +74,19 @@ def digest(lock: pathlib.Path) -> str:
 
 
 def run(command: list[str], failure: str) -> None:
-    done = subprocess.run(
-        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
-    )
+    done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
     if done.returncode:
         sys.exit("\n".join([f"{failure}:", *done.stdout.strip().splitlines()[-8:]]))
 
 
 def run_tests(arguments: list[str]) -> int:
-    from console.home.testing import main as test
+    from console.home.testing import main as test  # noqa: PLC0415 - not before the environment exists
 
     return test(arguments)
 
 
 def run_command() -> None:
-    from django.core.management import execute_from_command_line
+    from django.core.management import execute_from_command_line  # noqa: PLC0415 - the same
 
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "console.settings")
     execute_from_command_line(sys.argv)

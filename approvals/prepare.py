@@ -12,7 +12,7 @@ from approvals.facts import Facts, decode
 from approvals.models import Action, PolicyVersion, Review, Ruling, Slot
 from approvals.permit import mint_permit
 from approvals.policy import Answer
-from approvals.reading import Unreadable, pinned, read_preconditions
+from approvals.reading import Unreadable, missed_requirement, pinned, read_preconditions
 from approvals.settle import announce, settle
 from audit.move import begin, move
 from console.core.actor import Actor
@@ -46,6 +46,8 @@ def _decode(loaded: Loaded) -> Facts:
     """Fills in the loaded action what the digests cover; nothing is stored yet."""
     action = loaded.action
     answers = read_preconditions(loaded)
+    if missed := missed_requirement(loaded, answers):
+        raise Invalid(missed)
     action.reads = pinned(loaded.operation, answers)
     base_url = action.operation.integration.base_url
     rendered = render(loaded.operation, action.arguments, base_url=base_url, key=action.key)

@@ -77,7 +77,8 @@ def check_preconditions(loaded: Loaded) -> None:
     """Read again and compare with what was pinned at proposal. Raises Stale naming the fields, or Unreadable."""
     if not loaded.operation.reads:
         return
-    fresh = pinned(loaded.operation, read_preconditions(loaded))
+    answers = read_preconditions(loaded)
+    fresh = pinned(loaded.operation, answers)
     changed = [
         f"{name}.{field}"
         for name, fields in fresh.items()
@@ -86,6 +87,15 @@ def check_preconditions(loaded: Loaded) -> None:
     ]
     if changed:
         raise Stale("precondition_changed", f"Changed since it was proposed: {', '.join(changed)}.")
+    if missed := missed_requirement(loaded, answers):
+        raise Stale("requirement", missed)
+
+
+def missed_requirement(loaded: Loaded, answers: Mapping[str, Any]) -> str:
+    """The text of the first described requirement that arguments and reads do not meet; "" when they meet all."""
+    scope = {"arguments": loaded.action.arguments, "reads": answers}
+    required = loaded.operation.document.get("requires", [])
+    return next((str(one["text"]) for one in required if not search(one["that"], scope)), "")
 
 
 def probe(loaded: Loaded) -> dict[str, Any] | None:

@@ -15,7 +15,7 @@ _WORK = {"proposed": prepare, "permitted": execute, "executing": recover, "in_do
 def drive(action_id: str) -> None:
     """As far as the action can go now; what waits for a person or for time is left alone."""
     actor = system("door")
-    state = Action.objects.values_list("state", flat=True).get(pk=action_id)
+    state = Action.objects.filter(pk=action_id).values_list("state", flat=True).first()
     while state in _WORK:
         before, state = state, _WORK[state](action_id, actor=actor).state
         if state == before:

@@ -15,5 +15,6 @@ pages = get_asgi_application()
 from console.traces.routing import websocket_urlpatterns  # noqa: E402
 
 # A browser sends the session cookie from any page to any websocket, so the origin decides, exactly as configured.
-notices = OriginValidator(AuthMiddlewareStack(URLRouter(websocket_urlpatterns)), [settings.ORIGIN])
+routes = URLRouter(websocket_urlpatterns)  # type: ignore[arg-type]  # the stubs know only a pattern of their own
+notices = OriginValidator(AuthMiddlewareStack(routes), [settings.ORIGIN])
 application = ProtocolTypeRouter({"http": pages, "websocket": notices})

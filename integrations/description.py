@@ -64,6 +64,7 @@ _OPERATION = _object(
             {"mode": {"enum": list(MODES)}, "header": _TEXT, "body": _TEXT, "evidence": {"type": "string"}}, "mode"
         ),
         "reads": {"type": "object", "propertyNames": {"pattern": _SLUG}, "additionalProperties": _READ},
+        "requires": {"type": "array", "items": _object({"that": _TEXT, "text": _TEXT}, "that", "text")},
         "probe": _PROBE,
         "amount": _object({"minor": {}, "currency": {"type": "string"}}, "minor", "currency"),
         "sentence": _TEXT,
@@ -158,6 +159,8 @@ def parse(text: str) -> tuple[Mapping[str, Any], list[Description]]:
 def _check_operation(operation: Description, known: Mapping[str, Description]) -> None:
     where = f"operations.{operation.slug}"
     expressions.compile_all(operation.document, where)
+    for index, required in enumerate(operation.document.get("requires", [])):
+        expressions.check(required["that"], f"{where}.requires.{index}.that")
     for name, argument in operation.arguments.items():
         _check_schema(argument["schema"], f"{where}.arguments.{name}.schema")
         if argument["in"] == "path" and f"{{{argument.get('name', name)}}}" not in operation.document["path"]:

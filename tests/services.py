@@ -13,19 +13,21 @@ from pathlib import Path
 
 import psycopg
 import pytest
+import redis
 from psycopg import sql
 
 from console.home.cluster import SUPERUSER
 from console.home.embedded import Postgres, Valkey, provision, start_postgres, start_valkey
 from console.home.keys import make_keys
 from console.home.processes import ROOT, environment
+from examples.standins.launcher import free_port
 
 TEMPLATE = "countersign_template"
 ROLE = "countersign_test"  # both app and door, so that one process can play all parts
-ORIGIN = "http://localhost:8765"
+ORIGIN = f"http://localhost:{free_port()}"  # of this process and of the web process that tests start
 
 
-@dataclass(frozen=True)
+@dataclass
 class Services:
     state: Path
     postgres: Postgres
@@ -36,6 +38,9 @@ class Services:
 
     def role(self, role: str, database: str) -> psycopg.Connection:
         return psycopg.connect(self.postgres.url(role, database), autocommit=True)
+
+    def broker(self) -> redis.Redis:
+        return redis.Redis(unix_socket_path=str(self.valkey.socket))
 
     def clone(self, template: str = TEMPLATE) -> str:
         """A database of one's own, as migrated; tests that commit use it and throw it away."""
@@ -75,8 +80,8 @@ def start() -> None:
     postgres = start_postgres(state, durable=False)
     atexit.register(postgres.stop)
     valkey = start_valkey(state)
-    atexit.register(valkey.stop)
     running = Services(state, postgres, valkey)
+    atexit.register(lambda: services().valkey.stop())  # the one that runs then: tests kill it and start another
     make_keys(state)
     provision(postgres, TEMPLATE)
     _add_role(running)

@@ -33,5 +33,5 @@ def identify(request: HttpRequest) -> tuple[Actor, list[Membership]]:
 
 def refuse_writing() -> HttpResponse:
     """Here rather than in each route, so that a new route cannot forget it."""
-    answer = {"code": "forbidden", "text": "A token only reads. Sign in to change something.", "detail": {}}
-    return JsonResponse(answer, status=403)
+    error = {"code": "forbidden", "text": "A token only reads. Sign in to change something.", "detail": {}}
+    return JsonResponse({"error": error}, status=403)

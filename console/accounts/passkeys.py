@@ -163,7 +163,7 @@ def check_signature(
             expected_origin=origin,
             credential_public_key=bytes(passkey.public_key),
             credential_current_sign_count=count,
-            require_user_verification=False,
+            require_user_verification=True,
         )
     except WebAuthnException as fault:
         raise ValueError(f"{fault}.") from fault

@@ -11,6 +11,7 @@ from audit.record import record
 from console.accounts.models import Membership, Team, User
 from console.accounts.signals import user_deactivated
 from console.core.actor import Actor, Role
+from console.core.attest import attest
 from console.core.clock import now
 from console.core.errors import Conflict, Forbidden, Invalid
 from console.core.ids import new_id
@@ -123,10 +124,11 @@ def write_membership(user: User, team: Team, roles: Iterable[str], groups: Itera
     named = sorted(set(groups))
     if wrong := [group for group in named if not GROUP.fullmatch(group)]:
         raise Invalid(f"{wrong[0]} is not a name for a group: use letters a to z, digits, hyphens.")
-    membership, _ = Membership.objects.update_or_create(
-        user=user, team=team, defaults={"roles": wanted, "groups": named}, create_defaults={
-            "id": new_id("mem"), "roles": wanted, "groups": named},
-    )  # fmt: skip
+    known = Membership.objects.filter(user=user, team=team).first()
+    membership = known or Membership(id=new_id("mem"), user=user, team=team)
+    membership.roles, membership.groups = wanted, named
+    membership.attestation = attest("membership", membership.attested())
+    membership.save()
     detail = {"membership": membership.id, "roles": wanted, "groups": named}
     record("membership.set", subject=user.id, actor=actor, team=team.id, detail=detail)
     return membership

@@ -61,8 +61,8 @@ def role_required(
 
 def ask_to_sign_in(request: HttpRequest) -> HttpResponse:
     if request.path.startswith("/api/"):
-        answer = {"code": "not_signed_in", "text": "Sign in, or send a token that is still good.", "detail": {}}
-        return JsonResponse(answer, status=401, headers={"WWW-Authenticate": "Bearer"})
+        error = {"code": "not_signed_in", "text": "Sign in, or send a token that is still good.", "detail": {}}
+        return JsonResponse({"error": error}, status=401, headers={"WWW-Authenticate": "Bearer"})
     if "HX-Request" in request.headers:
         # A piece of a page must not be replaced by a sign-in form: the whole page goes there and comes back.
         parts = urlsplit(request.headers.get("HX-Current-URL", "/"))

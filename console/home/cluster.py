@@ -104,9 +104,7 @@ def initialise(data: Path, password: str, binaries: Path, account: Account) -> N
 def run_initdb(command: list[str], account: Account) -> None:
     locale = "C.UTF-8" if sys.platform == "linux" else "C"
     choices = ["-U", SUPERUSER, "-A", "scram-sha-256", "-E", "UTF8", f"--locale={locale}"]
-    process = spawn(
-        [*command, *choices], env=ENVIRONMENT, cwd=Path("/"), output=subprocess.PIPE, account=account
-    )
+    process = spawn([*command, *choices], env=ENVIRONMENT, cwd=Path("/"), output=subprocess.PIPE, account=account)
     said, _ = process.communicate()
     if process.returncode:
         raise DidNotStart(f"initdb failed: {tail(said.decode(errors='replace'))}")

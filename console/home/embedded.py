@@ -55,9 +55,7 @@ class Postgres:
         return f"postgresql://{role}:{password}@/{quote(database)}?host={quote(str(self.sockets))}"
 
     def stop(self) -> None:
-        end(
-            self.process, signal.SIGINT, patience=20
-        )  # a "fast" shutdown: sessions are ended, the data are written
+        end(self.process, signal.SIGINT, patience=20)  # a "fast" shutdown: sessions are ended, the data are written
         self.hold.close()
 
 

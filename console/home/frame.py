@@ -7,6 +7,7 @@ from django.http import HttpRequest
 from django.urls import NoReverseMatch, reverse
 from django.utils.functional import SimpleLazyObject
 
+from approvals.access import waiting_for
 from console.core.actor import Actor
 from console.core.web import actor_of
 
@@ -38,7 +39,7 @@ ROOMS = (
 )
 
 # Room (its url_name) → how much waits there for this person: the one place where the frame asks rooms for numbers.
-COUNTS: dict[str, Callable[[Actor], int]] = {}
+COUNTS: dict[str, Callable[[Actor], int]] = {"reviews": lambda actor: waiting_for(actor).count()}
 
 
 def frame(request: HttpRequest) -> dict[str, object]:

@@ -21,7 +21,7 @@ def main(death_signal: int, parent: int, uid: int, gid: int, command: list[str])
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, death_signal, 0, 0, 0)
     if os.getppid() != parent:
         sys.exit(1)  # the parent died before the line above
-    os.execvp(command[0], command)
+    os.execvp(command[0], command)  # noqa: S606 - a list, and no shell is wanted
 
 
 if __name__ == "__main__":

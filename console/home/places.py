@@ -42,7 +42,7 @@ def private_file(path: Path, make: Callable[[], str]) -> str:
     with contextlib.suppress(FileNotFoundError):
         return path.read_text()
     draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
         file.write(make())
     with contextlib.suppress(FileExistsError):
         os.link(draft, path)
@@ -101,16 +101,11 @@ def socket_directory(wanted: Path, account: Account) -> Path:
     """A directory for a unix socket: where it was wanted, or under a short name, the same at each start."""
     if len(os.fsencode(wanted)) <= SOCKET_PATH_LIMIT:
         return private_directory(wanted, account)
-    short = Path("/tmp") / f"cs-{hashlib.sha256(os.fsencode(wanted)).hexdigest()[:16]}"
+    name = hashlib.sha256(os.fsencode(wanted)).hexdigest()[:16]
+    short = Path("/tmp", f"cs-{name}")  # noqa: S108 - checked below; $TMPDIR itself is often too long
     short.mkdir(mode=0o700, exist_ok=True)
     found = short.lstat()
     # Anyone may make this name first; a directory that is not ours could lead to a false server.
-    if (
-        not stat.S_ISDIR(found.st_mode)
-        or found.st_mode & 0o077
-        or found.st_uid not in {os.geteuid(), account.uid}
-    ):
-        raise PermissionError(
-            f"{short} belongs to somebody else; remove it, or choose a shorter state directory."
-        )
+    if not stat.S_ISDIR(found.st_mode) or found.st_mode & 0o077 or found.st_uid not in {os.geteuid(), account.uid}:
+        raise PermissionError(f"{short} belongs to somebody else; remove it, or choose a shorter state directory.")
     return private_directory(short, account)

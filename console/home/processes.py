@@ -61,10 +61,7 @@ def environment(
     return {
         **inherited(os.environ),
         **(demo_environment() if demo else {}),
-        **{
-            f"COUNTERSIGN_{name.upper()}_FILE": str(state / "keys" / name)
-            for name in ("secret_key", *KEYS[process])
-        },
+        **{f"COUNTERSIGN_{name.upper()}_FILE": str(state / "keys" / name) for name in ("secret_key", *KEYS[process])},
         "COUNTERSIGN_STATE": str(state),
         "COUNTERSIGN_ORIGIN": origin,
         "COUNTERSIGN_PROCESS": "command" if process == "migrate" else process,
@@ -80,6 +77,7 @@ def demo_environment() -> dict[str, str]:
     return {
         "COUNTERSIGN_DEMO": "1",
         "COUNTERSIGN_EXTRA_APPS": "examples.demo",
+        "COUNTERSIGN_ALLOW_VIRTUAL_AUTHENTICATORS": "1",  # a newcomer may drive it by a program
         # The door speaks to public addresses only, and the stand-in is on this machine.
         "COUNTERSIGN_ALLOWED_NETWORKS": ",".join(filter(None, (trusted, "127.0.0.1/32"))),
     }
@@ -121,8 +119,6 @@ def celery(queues: str, *, lanes: int, name: str) -> list[str]:
     return python(*program, *work, "-l", "WARNING", "--without-gossip", "--without-mingle")
 
 
-def spawn(
-    arguments: list[str], environment: Mapping[str, str], *, output: int | IO[bytes]
-) -> subprocess.Popen[bytes]:
+def spawn(arguments: list[str], environment: Mapping[str, str], *, output: int | IO[bytes]) -> subprocess.Popen[bytes]:
     """Ends with this process; see `children` for how."""
     return spawn_child(arguments, env=environment, cwd=ROOT, output=output)

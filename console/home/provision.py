@@ -80,8 +80,6 @@ def role_url(superuser_url: str, role: str, password: str, database: str) -> str
     """The same server, seen by another role."""
     parts = urlsplit(superuser_url)
     place = parts.netloc.rpartition("@")[2]
-    options = [
-        (key, value) for key, value in parse_qsl(parts.query) if key not in {"user", "password", "dbname"}
-    ]
+    options = [(key, value) for key, value in parse_qsl(parts.query) if key not in {"user", "password", "dbname"}]
     login = f"{role}:{quote(password, safe='')}@{place}"
     return urlunsplit((parts.scheme, login, f"/{quote(database)}", urlencode(options, safe="/"), ""))

@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TextIO
 
+import psycopg
+
 from console.home.children import Program, Roster
 from console.home.cluster import DidNotStart
 from console.home.embedded import Postgres, Valkey, provision, start_postgres, start_valkey
@@ -27,6 +29,7 @@ from console.home.processes import (
     spawn,
     stand_in_port,
 )
+from console.home.provision import APP
 from console.home.readiness import health, listens, port_is_busy
 from console.home.upkeep import Child, Running, ending
 
@@ -80,9 +83,7 @@ class Supervisor:
         try:
             hold = occupy(self.state / "lock")
         except Occupied:
-            raise Refusal(
-                f"Another `up` is running on {self.state}: stop it, or give another with --state."
-            ) from None
+            raise Refusal(f"Another `up` is running on {self.state}: stop it, or give another with --state.") from None
         with hold:
             self.roster.end_leftovers()
             yield
@@ -105,13 +106,12 @@ class Supervisor:
     def start(self) -> None:
         self.stream.say("up", f"starting; data and logs of the servers are in {self.state}")
         make_keys(self.state)
-        private_directory(
-            self.state / "static"
-        )  # settings.STATIC_ROOT: its absence is warned of at each start
+        private_directory(self.state / "static")  # settings.STATIC_ROOT: its absence is warned of at each start
         self.launch("postgres", lambda: start_postgres(self.state))
         self.launch("valkey", lambda: start_valkey(self.state))
         provision(self.postgres, DATABASE)
         self.once("migrate", "--verbosity", "0", process="migrate")
+        forget_hearts(self.postgres)
         if self.demo:
             self.launch_stand_in()
         for name in PROGRAMS:
@@ -136,9 +136,7 @@ class Supervisor:
         return running
 
     def environment(self, process: Process) -> dict[str, str]:
-        return environment(
-            self.state, self.postgres, self.valkey, origin=self.origin, process=process, demo=self.demo
-        )
+        return environment(self.state, self.postgres, self.valkey, origin=self.origin, process=process, demo=self.demo)
 
     def launch(self, name: str, start: Callable[[], Running]) -> None:
         self.heed()
@@ -210,9 +208,7 @@ class Supervisor:
         if child.due is None:
             child.delay = child.next_delay(now)
             child.due = now + child.delay
-            self.stream.say(
-                "up", f"{child.name} ended ({ending(code)}); starting it again in {child.delay:.1f} s"
-            )
+            self.stream.say("up", f"{child.name} ended ({ending(code)}); starting it again in {child.delay:.1f} s")
         elif now >= child.due:
             self.restart(child)
 
@@ -230,6 +226,12 @@ class Supervisor:
             if name in self.children:
                 self.children.pop(name).running.stop()
                 self.stream.catch_up(name)
+
+
+def forget_hearts(postgres: Postgres) -> None:
+    """What beat before the last stop would count as ready for half a minute."""
+    with psycopg.connect(postgres.url(APP, DATABASE)) as connection:
+        connection.execute("DELETE FROM home_heartbeat")
 
 
 def refuse_busy_port(port: int) -> None:

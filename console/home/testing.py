@@ -64,7 +64,7 @@ def from_debian() -> str | None:
 
 def from_playwright() -> str:
     subprocess.run([sys.executable, "-m", "playwright", "install", "chromium"], check=True)
-    from playwright.sync_api import sync_playwright
+    from playwright.sync_api import sync_playwright  # noqa: PLC0415 - not installed with the product
 
     with sync_playwright() as playwright:
         return str(Path(playwright.chromium.executable_path))

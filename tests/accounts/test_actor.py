@@ -126,7 +126,7 @@ def test_token_wins_over_a_session(ada: User, grace: User, token: tuple[ApiToken
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
 def test_token_changes_nothing(token: tuple[ApiToken, str], method: str) -> None:
     _, answer = see(ask("/api/v1/runs", token=token[1], method=method))
-    assert (answer.status_code, json.loads(answer.content)["code"]) == (403, "forbidden")
+    assert (answer.status_code, json.loads(answer.content)["error"]["code"]) == (403, "forbidden")
 
 
 @pytest.mark.parametrize(

@@ -100,7 +100,7 @@ def test_pages_are_accessible(ada: User, page: Page) -> None:
     for path in ("/confirm/", "/account/", "/sign-out/"):
         page.goto(path)
         found[path] = flaws(page)
-    assert found == dict.fromkeys(found, [])
+    assert found == {path: [] for path in found}
 
 
 def flaws(page: Page) -> list[str]:

@@ -14,6 +14,7 @@ from django.test.utils import CaptureQueriesContext
 from webauthn.helpers import base64url_to_bytes, bytes_to_base64url
 
 from audit.models import Record
+from console.accounts.enrolment import build, verify_registration
 from console.accounts.models import Passkey, Team, User
 from console.accounts.people import deactivate_user, set_membership
 from tests.accounts.authenticator import SoftAuthenticator
@@ -193,6 +194,19 @@ def test_passkey_written_into_the_librarys_table_signs_nobody_in(ada: User, brow
     asked = browser.get("/sign-in/passkey/", headers={"accept": "application/json"}).json()["request_options"]
     assert login_by(browser, thief, ada, asked["publicKey"]["challenge"]).status_code == 400
     assert browser.get("/account/").status_code == 302
+
+
+def test_passkey_written_into_both_tables_signs_nobody_in_and_raises_the_alarm(ada: User, browser: Client) -> None:
+    thief = SoftAuthenticator()
+    credential = thief.attest(b"c" * 32)
+    Authenticator.objects.create(user=ada, type="webauthn", data={"name": "x", "credential": credential})
+    forged = build(ada, verify_registration(credential, b"c" * 32), label="", how="forged")
+    forged.attestation = b"\0" * 64
+    forged.save(force_insert=True)
+    asked = browser.get("/sign-in/passkey/", headers={"accept": "application/json"}).json()["request_options"]
+    assert login_by(browser, thief, ada, asked["publicKey"]["challenge"]).status_code == 409
+    assert browser.get("/account/").status_code == 302
+    assert Record.objects.filter(kind="alarm.tampered").count() == 1
 
 
 def test_password_needs_the_passkey_as_second_step(ada: User, enrolled: SoftAuthenticator, browser: Client) -> None:

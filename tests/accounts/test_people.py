@@ -127,8 +127,8 @@ BROKEN = {
     "accounts_user_deactivated": "UPDATE accounts_user SET is_active = false",
     "accounts_team_name": "UPDATE accounts_team SET name = ''",
     "accounts_membership_roles": "UPDATE accounts_membership SET roles = '{chief}'",
-    "accounts_membership_once": "INSERT INTO accounts_membership (id, user_id, team_id, roles, groups)"
-    " SELECT 'mem_2', user_id, team_id, roles, groups FROM accounts_membership",
+    "accounts_membership_once": "INSERT INTO accounts_membership (id, user_id, team_id, roles, groups, attestation)"
+    " SELECT 'mem_2', user_id, team_id, roles, groups, attestation FROM accounts_membership",
 }
 
 

@@ -133,8 +133,6 @@ def test_the_real_lists_install_in_a_bare_copy(tmp_path: Path) -> None:
     for name in ("manage.py", "requirements", "console"):
         copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
         copy(ROOT / name, tmp_path / name)
-    done = subprocess.run(
-        [*BARE, str(tmp_path / "manage.py"), "version"], capture_output=True, text=True, check=False
-    )
+    done = subprocess.run([*BARE, str(tmp_path / "manage.py"), "version"], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("5.2")

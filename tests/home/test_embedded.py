@@ -159,7 +159,7 @@ def kept_rows(postgres: Postgres) -> int:
         return len(connection.execute("SELECT * FROM kept").fetchall())
 
 
-class stranger:  # noqa: N801
+class stranger:
     """A process of PostgreSQL's user that has nothing to do with PostgreSQL."""
 
     def __enter__(self) -> int:

@@ -41,8 +41,9 @@ class Up:
 
     def read(self) -> None:
         assert self.process.stdout is not None
-        for line in self.process.stdout:
-            self.lines.append(line.rstrip())
+        with self.process.stdout as lines:
+            for line in lines:
+                self.lines.append(line.rstrip())
 
     def says(self, pattern: str) -> bool:
         return wait_until(
@@ -81,7 +82,7 @@ def traces(pid: int) -> bytes:
         with contextlib.suppress(OSError):
             found += Path(f"/proc/{pid}/{name}").read_bytes()
     with contextlib.suppress(OSError):
-        found += os.fsencode(os.readlink(f"/proc/{pid}/cwd"))
+        found += os.fsencode(Path(f"/proc/{pid}/cwd").readlink())
     return found
 
 

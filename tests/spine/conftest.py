@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -18,6 +19,7 @@ from examples.demo.people import acting, seed_people
 from examples.demo.seed import begin_run, connect
 from examples.standins.launcher import serving
 from tests.accounts.authenticator import SoftAuthenticator
+from tests.standins.fault_proxy import FaultProxy
 
 PASSWORD = "obvious-test-password"
 DOOR = system("door")
@@ -87,10 +89,20 @@ class World:
 
 
 @pytest.fixture
-def world(committed: str, standin: str) -> World:
+def proxy(standin: str) -> Iterator[FaultProxy]:
+    """Between the door and the stand-in, to fail on demand."""
+    address = urlsplit(standin)
+    assert address.hostname
+    assert address.port
+    with FaultProxy(address.hostname, address.port) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+def world(committed: str, standin: str, proxy: FaultProxy) -> World:
     seeded = seed_charges(standin)
     seed_people()
-    connect(standin)
+    connect(proxy.base_url)
     return World(standin, seeded)
 
 

@@ -147,6 +147,7 @@ class Migration(migrations.Migration):
                     django.contrib.postgres.fields.ArrayField(base_field=models.TextField(), default=list, size=None),
                 ),
                 ("created_at", models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
+                ("attestation", models.BinaryField(max_length=64)),
                 (
                     "user",
                     models.ForeignKey(

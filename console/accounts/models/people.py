@@ -80,6 +80,7 @@ class Membership(models.Model):
     roles = ArrayField(models.TextField(), default=list)
     groups = ArrayField(models.TextField(), default=list)
     created_at = models.DateTimeField(db_default=Now())
+    attestation = models.BinaryField(max_length=64)  # the console's, so that SQL gives nobody a role
 
     class Meta:
         constraints: ClassVar = [
@@ -93,3 +94,12 @@ class Membership(models.Model):
 
     def __str__(self) -> str:
         return f"{self.user_id} in {self.team_id}"
+
+    def attested(self) -> dict[str, object]:
+        return {
+            "membership": self.id,
+            "user": self.user_id,
+            "team": self.team_id,
+            "roles": sorted(self.roles),
+            "groups": sorted(self.groups),
+        }

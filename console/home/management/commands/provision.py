@@ -11,7 +11,7 @@ from console.home.provision import LOGIN_ROLES, provision, role_url
 
 class Command(BaseCommand):
     help = "Makes Countersign's database and its roles. Safe to repeat."
-    requires_system_checks: list[str] = []
+    requires_system_checks: tuple[str, ...] = ()
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--superuser-url", required=True, help="postgresql://superuser@host/postgres")

@@ -12,15 +12,11 @@ from console.home.supervisor import Refusal, Supervisor
 
 class Command(BaseCommand):
     help = "Starts Countersign with a PostgreSQL and a Valkey of its own."
-    requires_system_checks: list[str] = []
+    requires_system_checks: tuple[str, ...] = ()
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument(
-            "--demo", action="store_true", help="with example data and stand-ins for outside systems"
-        )
-        parser.add_argument(
-            "--state", type=Path, default=ROOT / ".countersign", help="where everything is kept"
-        )
+        parser.add_argument("--demo", action="store_true", help="with example data and stand-ins for outside systems")
+        parser.add_argument("--state", type=Path, default=ROOT / ".countersign", help="where everything is kept")
         parser.add_argument("--port", type=int, default=8000)
 
     def handle(self, *, state: Path, port: int, demo: bool, **_: Any) -> None:

@@ -1,0 +1,147 @@
+"""Reviews for programs: to watch and to collect. Nothing here decides; only a person in a browser session does."""
+
+from typing import Annotated, Any, Literal
+
+from django.db.models import QuerySet
+from ninja import Field, Query, Router, Schema
+
+from approvals.access import access_review, visible_reviews
+from approvals.models import Action, Decision, Review, Ruling
+from console.core.actor import Role
+from console.core.keyset import newest_first
+from console.core.web import Request
+from console.core.wire import Listed, Moment, Money, Wanted, answers
+
+router = Router(tags=["reviews"])
+READERS = (Role.REVIEWER, Role.OPERATOR, Role.ADMIN, Role.AUDITOR)
+RELATED = ("action__operation__integration",)
+
+
+class ReviewFilter(Wanted):
+    state: Literal["open", "approved", "refused", "expired", "withdrawn"] | None = Field(None)
+
+
+class OperationOut(Schema):
+    integration: str
+    name: str
+    effect: Literal["read", "write", "destructive"]
+    categories: list[str]
+
+
+class ReviewOut(Schema):
+    """`kind` is `action` (may it be done?) or `doubt` (has it happened?)."""
+
+    id: str
+    kind: str
+    state: str
+    sentence: str
+    amount: Money | None
+    operation: OperationOut
+    action: str
+    run: str
+    opened_at: Moment
+    expires_at: Moment
+    closed_at: Moment | None
+
+
+class Fact(Schema):
+    """What we decoded ourselves. With format `money` the values are whole minor units of `currency`; `undecoded`
+    marks an argument that no line explains."""
+
+    label: str
+    was: Any = None
+    becomes: Any = None
+    format: str
+    currency: str | None = None
+
+
+class Requirement(Schema):
+    group: str
+    count: int
+    signature: str
+
+
+class RulingOut(Schema):
+    outcome: str
+    rule: str
+    reasons: list[str]
+
+
+class DecisionOut(Schema):
+    id: str
+    reviewer: str
+    verdict: Literal["approve", "refuse"]
+    level: Literal["passkey", "password", "session"]
+    reason: str
+    decided_at: Moment
+
+
+class ReviewDetail(ReviewOut):
+    """`says` was written by the agent and is not to be trusted. `decisions` stay empty while the review is open:
+    reviewers vote without knowing each other's votes. Digests are hex."""
+
+    action_state: str
+    facts: list[Fact]
+    says: str
+    requirement: list[Requirement]
+    ruling: RulingOut | None
+    decisions: list[DecisionOut]
+    request_digest: str
+    action_digest: str
+
+
+@router.get("/reviews", response=answers(Listed[ReviewOut]), operation_id="list_reviews")
+def list_reviews(request: Request, wanted: Annotated[ReviewFilter, Query()]) -> dict[str, object]:
+    """Reviewers see those that ask a group of theirs; operators, admins and auditors all of the team."""
+    request.actor.require(*READERS)
+    reviews: QuerySet[Review] = visible_reviews(request.actor).select_related(*RELATED)
+    reviews = reviews.filter(state=wanted.state) if wanted.state else reviews
+    page = newest_first(reviews, by="opened_at", after=wanted.after, size=wanted.limit)
+    return {"items": [_brief(review) for review in page.items], "next": page.next or None}
+
+
+@router.get("/reviews/{review_id}", response=answers(ReviewDetail), operation_id="get_review")
+def get_review(request: Request, review_id: str) -> dict[str, object]:
+    request.actor.require(*READERS)
+    review = access_review(request.actor, review_id)
+    action = review.action
+    return {
+        **_brief(review),
+        "action_state": action.state,
+        "facts": action.facts,
+        "says": action.says,
+        "requirement": list(review.slots.values("group", "count", "signature")),
+        "ruling": _ruling(action.rulings.first()),
+        "decisions": [_decision(one) for one in review.decisions.all()] if review.state != "open" else [],
+        "request_digest": bytes(action.request_digest or b"").hex(),
+        "action_digest": bytes(action.action_digest or b"").hex(),
+    }
+
+
+def _brief(review: Review) -> dict[str, object]:
+    action = review.action
+    return {
+        "id": review.id, "kind": review.kind, "state": review.state, "sentence": action.sentence,
+        "amount": _amount(action), "operation": _operation(action), "action": action.id, "run": action.run,
+        "opened_at": review.opened_at, "expires_at": review.expires_at, "closed_at": review.closed_at,
+    }  # fmt: skip
+
+
+def _amount(action: Action) -> dict[str, object] | None:
+    return {"minor": action.amount_minor, "currency": action.currency} if action.amount_minor is not None else None
+
+
+def _operation(action: Action) -> dict[str, object]:
+    operation = action.operation
+    return {"integration": operation.integration.slug, "name": operation.slug, "effect": operation.effect,
+            "categories": operation.categories}  # fmt: skip
+
+
+def _ruling(ruling: Ruling | None) -> dict[str, object] | None:
+    return {"outcome": ruling.outcome, "rule": ruling.rule, "reasons": ruling.reasons} if ruling else None
+
+
+def _decision(decision: Decision) -> dict[str, object]:
+    """Without the signed bytes and the nonce: who verifies a signature does so from the record, not from here."""
+    return {"id": decision.id, "reviewer": decision.reviewer_id, "verdict": decision.verdict, "level": decision.level,
+            "reason": decision.reason, "decided_at": decision.decided_at}  # fmt: skip

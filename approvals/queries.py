@@ -1,0 +1,240 @@
+"""What the pages of the review room read. Loading goes through `access`; the number of queries never follows the rows."""
+
+import datetime as dt
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.db.models import Count, Q, QuerySet
+
+from approvals import sheet
+from approvals.access import access_review, visible_reviews, waiting_for
+from approvals.digests import MEANINGS, read_payload
+from approvals.models import Action, Decision, PolicyVersion, Review, Ruling, Slot
+from approvals.signoff import check_may_decide
+from audit.models import Record
+from console.accounts.models import Passkey, User
+from console.core.actor import Actor
+from console.core.clock import iso, now
+from console.core.errors import Refusal
+
+PAGE = 50
+SOON = dt.timedelta(hours=1)  # amber
+TODAY = dt.timedelta(hours=4)  # due soon; the rest is later
+PRESETS = ("Not a mistake", "Wrong amount", "Wrong recipient", "Needs more evidence")
+OVERDUE_NEVER = dt.timedelta(days=300)  # a doubt is given a year, which is no date to show
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One entry of the queue."""
+
+    review: Review
+    requester: str
+
+    @property
+    def soon(self) -> bool:
+        return self.review.state == "open" and self.review.expires_at - now() < SOON
+
+    @property
+    def dated(self) -> bool:
+        return self.review.expires_at - self.review.opened_at < OVERDUE_NEVER
+
+    @property
+    def who(self) -> str:
+        return self.review.action.grantee.partition(":")[2] or self.review.action.grantee
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    title: str
+    items: Sequence[Item]
+    more: str = ""  # cursor of what follows, if anything does
+
+
+@dataclass(frozen=True, slots=True)
+class Queue:
+    """`state` is "" for what is open, `open` for all of it page by page, `closed` for what was decided."""
+
+    state: str
+    groups: Sequence[Group]
+    waiting: int = 0
+    due_soon: int = 0
+
+    @property
+    def empty(self) -> bool:
+        return not any(group.items for group in self.groups)
+
+
+def queue(actor: Actor, state: str = "", after: str = "") -> Queue:
+    if state == "closed":
+        reviews = visible_reviews(actor).exclude(state="open").order_by("-closed_at", "-id")
+        return Queue(state, [_page("Decided", reviews, after, newest_first=True)])
+    if state == "open":
+        reviews = visible_reviews(actor).filter(state="open").order_by("expires_at", "id")
+        return Queue(state, [_page("Open in your team", reviews, after)])
+    return _open(actor)
+
+
+def _open(actor: Actor) -> Queue:
+    mine = _read(waiting_for(actor).order_by("expires_at", "id")[: PAGE + 1])
+    others = visible_reviews(actor).filter(state="open").exclude(pk__in=waiting_for(actor).values("pk"))
+    read = _read(others.order_by("expires_at", "id")[: PAGE + 1])
+    names = _names([*mine, *read])
+    items = [Item(review, _requester(review, names)) for review in mine[:PAGE]]
+    limit = now() + TODAY
+    groups = [
+        Group("Due soon", [item for item in items if item.review.expires_at < limit]),
+        Group("Later", [item for item in items if item.review.expires_at >= limit], "more" if len(mine) > PAGE else ""),
+        Group("Yours to read", [Item(review, _requester(review, names)) for review in read[:PAGE]],
+              "more" if len(read) > PAGE else ""),
+    ]  # fmt: skip
+    counts = waiting_for(actor).aggregate(all=Count("pk"), soon=Count("pk", filter=Q(expires_at__lt=limit)))
+    return Queue("", [group for group in groups if group.items], counts["all"], counts["soon"])
+
+
+def _page(title: str, reviews: QuerySet[Review], after: str, *, newest_first: bool = False) -> Group:
+    """By keyset: `after` is `<moment>~<id>` of the last one shown."""
+    column = "closed_at" if newest_first else "expires_at"
+    moment, _, identity = after.partition("~")
+    if identity and (at := _moment(moment)):
+        way = "lt" if newest_first else "gt"
+        reviews = reviews.filter(Q(**{f"{column}__{way}": at}) | Q(**{column: at, f"id__{way}": identity}))
+    found = _read(reviews[: PAGE + 1])
+    names = _names(found)
+    last = found[PAGE - 1] if len(found) > PAGE else None
+    cursor = f"{iso(getattr(last, column))}~{last.id}" if last else ""
+    return Group(title, [Item(review, _requester(review, names)) for review in found[:PAGE]], cursor)
+
+
+def _moment(text: str) -> dt.datetime | None:
+    try:
+        return dt.datetime.fromisoformat(text)
+    except ValueError:
+        return None
+
+
+def _read(reviews: QuerySet[Review]) -> list[Review]:
+    return list(reviews.select_related("action__operation__integration"))
+
+
+def _names(reviews: Iterable[Review]) -> dict[str, str]:
+    people = {review.action.makers[0] for review in reviews if review.action.makers}
+    return dict(User.objects.filter(pk__in=people).values_list("pk", "name")) if people else {}
+
+
+def _requester(review: Review, names: dict[str, str]) -> str:
+    return names.get(review.action.makers[0], "") if review.action.makers else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Rights:
+    """May this person decide here, and how. `why_not` is said to those who may not."""
+
+    may: bool
+    why_not: str = ""
+    code: str = ""
+    has_passkey: bool = False
+    signature: str = "passkey"
+
+    @property
+    def by_password(self) -> bool:
+        return self.signature == "password"
+
+
+@dataclass(frozen=True, slots=True)
+class Vote:
+    decision: Decision
+    meaning: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """Everything on one review's sheet."""
+
+    review: Review
+    rights: Rights
+    slots: Sequence[Slot]
+    votes: Sequence[Vote]
+    votes_hidden: bool
+    ruling: Ruling | None
+    policy: PolicyVersion | None
+    requester: str
+    workflow: str
+    version: int | None
+    item: Item
+    lines: Sequence[sheet.Line] = field(default_factory=tuple)
+    points: Sequence[sheet.Point] = field(default_factory=tuple)
+    evidence: Sequence[sheet.Evidence] = field(default_factory=tuple)
+
+    @property
+    def action(self) -> Action:
+        return self.review.action
+
+    @property
+    def said_words(self) -> int:
+        return len(self.action.says.split())
+
+    @property
+    def presets(self) -> tuple[str, ...]:
+        return PRESETS
+
+    @property
+    def meanings(self) -> dict[str, str]:
+        return {verdict: MEANINGS[(self.review.kind, verdict)] for verdict in ("approve", "refuse")}
+
+
+def read_sheet(actor: Actor, review_id: str) -> Sheet:
+    review = access_review(actor, review_id)
+    action = review.action
+    slots = list(review.slots.order_by("group", "id"))
+    decisions = list(review.decisions.select_related("reviewer"))
+    ruling = action.rulings.select_related("version").first()
+    rights = rights_of(actor, review, slots, decisions)
+    hidden = rights.may and bool(decisions)  # nobody sees how others voted before they have voted themselves
+    requester = _requester(review, _names([review]))
+    return Sheet(
+        review=review,
+        rights=rights,
+        slots=slots,
+        votes=[] if rights.may else [Vote(one, str(read_payload(bytes(one.payload))["meaning"])) for one in decisions],
+        votes_hidden=hidden,
+        ruling=ruling,
+        policy=ruling.version if ruling else None,
+        requester=requester,
+        workflow=Item(review, requester).who,
+        version=_version(action),
+        item=Item(review, requester),
+        lines=sheet.lines(action.facts),
+        points=sheet.points(action, ruling, slots, review.expires_at - review.opened_at),
+        evidence=sheet.evidence(action.evidence),
+    )
+
+
+def rights_of(actor: Actor, review: Review, slots: Sequence[Slot], decisions: Sequence[Decision]) -> Rights:
+    """Asks what `signoff` will ask, so that a button is there only when pressing it can count."""
+    own = next((one for one in decisions if one.reviewer_id == actor.id), None)
+    if review.state == "open" and own:
+        return Rights(False, "You have decided; others are still asked.", "voted")
+    try:
+        slot = check_may_decide(review, actor, "approve", "")
+    except Refusal as refusal:
+        return Rights(False, refusal.text, refusal.code)
+    has_passkey = Passkey.objects.filter(user=actor.id, revoked_at=None).exists()
+    return Rights(True, has_passkey=has_passkey, signature=slot.signature)
+
+
+def _version(action: Action) -> int | None:
+    """Of the workflow, as the log tells it: rows of runs live in a room above this one."""
+    begun = Record.objects.of(action.run).filter(kind="run.running").values_list("leaf", flat=True).first()
+    detail: Any = json.loads(bytes(begun)).get("detail", {}) if begun and action.run else {}
+    version = detail.get("version")
+    return version if isinstance(version, int) else None
+
+
+def next_waiting(actor: Actor, review: Review) -> Review | None:
+    """What follows in the actor's queue, or its head when nothing does."""
+    queue = waiting_for(actor).order_by("expires_at", "id")
+    behind = queue.filter(Q(expires_at__gt=review.expires_at) | Q(expires_at=review.expires_at, id__gt=review.id))
+    return behind.first() or queue.first()

@@ -1,0 +1,213 @@
+"""What a review's sheet says, as plain values: lines of what changes, points of why, evidence beside evidence. Pure.
+
+Everything an outsider may have written stays text here; the templates show it through the `chips` filter.
+"""
+
+import datetime as dt
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from approvals.models import Action, Ruling, Slot
+from console.core.chips import chips
+from console.core.text import duration, exact, money, pretty
+
+NOTHING = "–"
+IDEMPOTENCY = {
+    "native_key": "The other side knows a repeated request by its key, so it happens once only.",
+    "client_id": "The request carries an id of ours, by which the other side knows a repeat.",
+    "natural_key": "The request leaves a mark of ours on the other side. Before anything is sent a second time, "
+    "the console looks for that mark.",
+    "conditional": "The other side carries it out only while nothing has changed since it was read.",
+    "set_semantics": "Done twice, it leaves the same as done once.",
+    "none": "The other side cannot tell a repeat from a new request. If no answer comes, a person has to look.",
+    "unknown": "It is not known whether the other side can tell a repeat from a new request. If no answer comes, "
+    "a person has to look.",
+}
+SHOWN = 8  # rows of a record before the rest is folded; what differs is never folded
+SIGNATURES = {"passkey": "passkey", "password": "password or passkey"}
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of what changes. `format` is text, money, time, json or undecoded."""
+
+    label: str
+    was: str
+    becomes: str
+    format: str
+    unchanged: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One reason or circumstance; `tone` colours its dot: wait, stop, good or nothing."""
+
+    text: str
+    tone: str = ""
+    rule: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    name: str
+    values: tuple[str, ...]
+    differs: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """Records that share a shape stand beside each other. `rest` and each `whole` (title, value) are folded."""
+
+    titles: tuple[str, ...]
+    shown: tuple[Row, ...]
+    rest: tuple[Row, ...]
+    whole: tuple[tuple[str, Any], ...]
+
+
+def lines(facts: Iterable[Mapping[str, Any]]) -> list[Line]:
+    """Lines that say nothing on either side are dropped; those that stay the same are marked."""
+    return [_line(fact) for fact in facts if fact.get("was") is not None or fact.get("becomes") is not None]
+
+
+def _line(fact: Mapping[str, Any]) -> Line:
+    was, becomes, kind = fact.get("was"), fact.get("becomes"), str(fact.get("format", "text"))
+    currency = str(fact.get("currency") or "")
+    said = [_say(value, kind, currency) for value in (was, becomes)]
+    if kind == "money" and not all(_is_money(value, currency) for value in (was, becomes)):
+        kind = "undecoded"  # a number without a currency must not look like an amount
+    if kind == "text" and any(isinstance(value, dict | list) for value in (was, becomes)):
+        kind = "json"
+    return Line(str(fact.get("label", "")), said[0], said[1], kind, was == becomes)
+
+
+def _is_money(value: Any, currency: str) -> bool:
+    return value is None or (isinstance(value, int) and not isinstance(value, bool) and len(currency) == 3)
+
+
+def _say(value: Any, kind: str, currency: str) -> str:
+    match value:
+        case None:
+            return NOTHING
+        case bool():
+            return "yes" if value else "no"
+        case int() if kind == "money" and _is_money(value, currency):
+            return money(value, currency)
+        case int() | float() if kind == "time":
+            return _moment(value)
+        case str():
+            return value
+        case dict() | list():
+            return pretty(value)
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _moment(seconds: float) -> str:
+    try:
+        return exact(dt.datetime.fromtimestamp(seconds, dt.UTC))
+    except (OverflowError, ValueError, OSError):
+        return str(seconds)
+
+
+def points(action: Action, ruling: Ruling | None, slots: Sequence[Slot], given: dt.timedelta) -> list[Point]:
+    """Why a person is asked. `given` is the time between opening and expiry. Needs operation and integration loaded."""
+    said = [_rule_point(ruling, slots, given), *(_reason_points(ruling))]
+    operation = action.operation
+    if suspicious(action):
+        said.append(Point("A text holds characters that cannot be seen or are easily misread. They are shown as chips, "
+                          "and will be sent as they are.", "stop"))  # fmt: skip
+    unknown = sum(fact.get("format") == "undecoded" for fact in action.facts)
+    if unknown:
+        said.append(
+            Point(f"Not decoded: {unknown} of {len(action.arguments)} arguments. They are shown as given.", "stop")
+        )
+    if operation.trust == "imported":
+        said.append(Point("No person has reviewed the description of this operation.", "stop"))
+    if operation.effect != "read":
+        said += [
+            _undo_point(operation.description),
+            Point(IDEMPOTENCY.get(operation.idempotency, IDEMPOTENCY["unknown"])),
+        ]
+    if action.reads:
+        names = " and ".join(sorted(action.reads))
+        said.append(Point(f"Just before it is sent, the console reads {names} again. If anything differs, nothing is sent.",
+                          "good"))  # fmt: skip
+    return said
+
+
+def _rule_point(ruling: Ruling | None, slots: Sequence[Slot], given: dt.timedelta) -> Point:
+    whose = ", ".join(f"{slot.count} of {slot.group}, by {SIGNATURES[slot.signature]}" for slot in slots)
+    within = f" within {duration(given.total_seconds())}" if given < dt.timedelta(days=300) else ""
+    return Point(f"{whose}{within}.", "wait", ruling.rule if ruling else "no rule")
+
+
+def _reason_points(ruling: Ruling | None) -> Iterator[Point]:
+    for reason in ruling.reasons if ruling else ():
+        yield Point(str(reason), "wait")
+
+
+def _undo_point(description: Mapping[str, Any]) -> Point:
+    way_back = description.get("compensation")
+    if way_back is None:
+        return Point("It cannot be undone: the operation’s description names no way back.", "stop")
+    return Point(f"It can be undone by {way_back}.")
+
+
+def suspicious(action: Action) -> bool:
+    """Does anything that will be sent, or that is read before signing, hold what a reader cannot see?"""
+    texts = _texts([action.sentence, action.arguments, action.facts, action.evidence])
+    return any('class="chip"' in chips(text) for text in texts)
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for name, inner in value.items():
+            yield str(name)
+            yield from _texts(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _texts(inner)
+
+
+def evidence(items: Sequence[Mapping[str, Any]]) -> list[Evidence]:
+    """Neighbours that are records of one shape are compared; anything else stands alone."""
+    groups: list[list[Mapping[str, Any]]] = []
+    for item in items:
+        if groups and _alike(groups[-1][-1].get("value"), item.get("value")):
+            groups[-1].append(item)
+        else:
+            groups.append([item])
+    return [_evidence(group) for group in groups]
+
+
+def _alike(one: Any, other: Any) -> bool:
+    if not (isinstance(one, dict) and isinstance(other, dict)):
+        return False
+    return len(one.keys() & other.keys()) * 2 > len(one.keys() | other.keys())
+
+
+def _evidence(group: Sequence[Mapping[str, Any]]) -> Evidence:
+    values = [item.get("value") for item in group]
+    records = [value if isinstance(value, dict) else {"": value} for value in values]
+    names = list(dict.fromkeys(name for record in records for name in record))
+    rows = [_row(name, records) for name in names if _worth_a_row(name, records)]
+    rows.sort(key=lambda row: not row.differs)  # stable: what differs comes first, in the order given
+    shown = max(SHOWN, sum(row.differs for row in rows))
+    titles = tuple(str(item.get("title", "")) for item in group)
+    return Evidence(titles, tuple(rows[:shown]), tuple(rows[shown:]), tuple(zip(titles, values, strict=True)))
+
+
+def _worth_a_row(name: str, records: Sequence[Mapping[str, Any]]) -> bool:
+    """Single values that are there; nested and empty ones are in the fold."""
+    values = [record.get(name) for record in records]
+    return not any(isinstance(value, dict | list) for value in values) and any(
+        value not in (None, "") for value in values
+    )
+
+
+def _row(name: str, records: Sequence[Mapping[str, Any]]) -> Row:
+    said = tuple(_say(record.get(name), "text", "") for record in records)
+    return Row(name, said, len(set(said)) > 1)

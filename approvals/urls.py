@@ -1,0 +1,10 @@
+from django.urls import path
+
+from approvals import views
+
+urlpatterns = [
+    path("", views.reviews, name="reviews"),
+    path("<str:review_id>/", views.review, name="review"),
+    path("<str:review_id>/challenge", views.challenge, name="review_challenge"),
+    path("<str:review_id>/decision", views.decide, name="review_decision"),
+]

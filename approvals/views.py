@@ -1,0 +1,150 @@
+"""The review room: queue, sheet, and the one act. Each view answers the whole page or the piece that htmx asks for."""
+
+import json
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import redirect, render
+from django.urls import Resolver404, resolve, reverse
+from django.views.decorators.debug import sensitive_post_parameters
+from django.views.decorators.http import require_POST, require_safe
+
+from approvals.access import access_review, waiting_for
+from approvals.models import Review
+from approvals.queries import next_waiting, queue, read_sheet
+from approvals.signoff import ByPasskey, ByPassword, BySession, Proof, prepare_decision, signoff
+from audit.read import record_read
+from console.core.actor import Role
+from console.core.errors import Invalid, Refusal
+from console.core.web import Request, role_required
+
+IN_PLACE = {"HX-Retarget": "#decide", "HX-Reswap": "outerHTML", "HX-Push-Url": "false"}
+
+
+@require_safe
+@role_required(*Role)
+def reviews(request: Request) -> HttpResponse:
+    """The queue. Wide pages fetch its first sheet themselves, so that only what is shown counts as read."""
+    listed = queue(request.actor, request.GET.get("state", ""), request.GET.get("after", ""))
+    context = {"queue": listed, "open_id": _open_id(request)}
+    return render(request, "reviews/_queue.html" if _asks_for(request, "queue") else "reviews/queue.html", context)
+
+
+@require_safe
+@role_required(*Role)
+def review(request: Request, review_id: str) -> HttpResponse:
+    sheet = read_sheet(request.actor, review_id)
+    context: dict[str, Any] = {"sheet": sheet, "open_id": review_id}
+    if _asks_for(request, "state"):
+        return render(request, "reviews/_state_piece.html", context)
+    if "X-Prefetch" not in request.headers:
+        record_read(actor=request.actor, page="review", subject=review_id)
+    if _asks_for(request, "main"):
+        return render(request, "reviews/_sheet_piece.html", context)
+    return render(request, "reviews/review.html", context | {"queue": queue(request.actor)})
+
+
+@require_POST
+@role_required(*Role)
+def challenge(request: Request, review_id: str) -> JsonResponse:
+    """What to sign, for the browser. Refusals are said in the same form, beside the button."""
+    try:
+        verdict, reason = _verdict(request), _reason(request, access_review(request.actor, review_id))
+        return JsonResponse(prepare_decision(review_id, verdict=verdict, reason=reason, actor=request.actor))
+    except Refusal as refusal:
+        return JsonResponse({"code": refusal.code, "text": refusal.text}, status=refusal.status)
+
+
+@sensitive_post_parameters("password")
+@require_POST
+@role_required(*Role)
+def decide(request: Request, review_id: str) -> HttpResponse:
+    wanted = access_review(request.actor, review_id)
+    try:
+        verdict, reason = _verdict(request), _reason(request, wanted)
+        done = signoff(wanted.id, verdict=verdict, reason=reason, proof=_proof(request), actor=request.actor)
+    except Refusal as refusal:
+        return _refused(request, review_id, refusal)
+    return _go_on(request, done, verdict)
+
+
+def _verdict(request: HttpRequest) -> str:
+    return request.POST.get("verdict", "")
+
+
+def _reason(request: HttpRequest, review: Review) -> str:
+    """Whoever says that something happened also says how they know."""
+    reason = request.POST.get("reason", "").strip()
+    if review.kind == "doubt" and not reason:
+        raise Invalid("Say how you know; it is kept beside the receipt.", code="reason_needed")
+    return reason
+
+
+def _proof(request: HttpRequest) -> Proof:
+    if assertion := request.POST.get("assertion"):
+        try:
+            return ByPasskey(request.POST.get("prepared", ""), dict(json.loads(assertion)))
+        except (ValueError, TypeError):
+            raise Invalid("The passkey's answer is not in the form that browsers send.", code="bad_signature") from None
+    if password := request.POST.get("password"):
+        return ByPassword(password, request.META.get("REMOTE_ADDR", ""))
+    return BySession()
+
+
+def _refused(request: Request, review_id: str, refusal: Refusal) -> HttpResponse:
+    """The same bar again: what was typed is still there, except a password."""
+    context: dict[str, Any] = {"sheet": read_sheet(request.actor, review_id), "open_id": review_id, "problem": refusal,
+                               "typed": request.POST}  # fmt: skip
+    if _is_piece(request):
+        response = render(request, "reviews/_decide.html", context, status=refusal.status)
+        for name, value in IN_PLACE.items():
+            response.headers[name] = value
+        return response
+    context["queue"] = queue(request.actor)
+    return render(request, "reviews/review.html", context, status=refusal.status)
+
+
+def _go_on(request: Request, done: Review, verdict: str) -> HttpResponse:
+    """To what waits next. The vote that was just given is said once, politely."""
+    following = next_waiting(request.actor, done)
+    address = reverse("review", args=[following.id]) if following else reverse("reviews")
+    said = {"review": done, "verdict": verdict, "left": waiting_for(request.actor).count()}
+    if not _is_piece(request):
+        messages.success(
+            request,
+            "Your decision is signed and kept."
+            if verdict == "approve"
+            else "Refused; your reason goes back to the run.",
+        )
+        return redirect(address)
+    context: dict[str, Any] = {
+        "queue": queue(request.actor),
+        "said": said,
+        "open_id": following.id if following else "",
+    }
+    if following:
+        context["sheet"] = read_sheet(request.actor, following.id)
+        record_read(actor=request.actor, page="review", subject=following.id)
+    response = render(request, "reviews/_after_piece.html", context)
+    response.headers["HX-Push-Url"] = address
+    return response
+
+
+def _is_piece(request: HttpRequest) -> bool:
+    htmx = getattr(request, "htmx", None)
+    return htmx is not None and bool(htmx) and not htmx.boosted and not htmx.history_restore_request
+
+
+def _asks_for(request: HttpRequest, target: str) -> bool:
+    return _is_piece(request) and request.headers.get("HX-Target") == target
+
+
+def _open_id(request: HttpRequest) -> str:
+    """The review that is open beside the queue while the queue fetches itself anew."""
+    try:
+        found = resolve(urlsplit(request.headers.get("HX-Current-URL", "")).path)
+    except Resolver404:
+        return ""
+    return str(found.kwargs.get("review_id", "")) if found.url_name == "review" else ""

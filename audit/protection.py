@@ -1,0 +1,124 @@
+"""What protects the log on this installation, asked of the database itself; what is not in force is said as plainly."""
+
+from dataclasses import dataclass
+
+from django.db import connection
+
+COUNTED = 100_000
+
+_FACTS = """
+WITH log AS (
+    SELECT 'audit_record'::regclass::oid AS oid
+    UNION ALL SELECT inhrelid FROM pg_inherits WHERE inhparent = 'audit_record'::regclass
+), refusing AS (
+    SELECT tgrelid, tgname FROM pg_trigger
+    WHERE tgfoid = 'audit_refuse_change'::regproc AND tgenabled IN ('O', 'A')
+), recording AS (
+    SELECT tgrelid FROM pg_trigger
+    WHERE tgname IN ('recorded_insert', 'recorded_update') AND tgfoid = 'audit_require_record'::regproc
+      AND tgenabled IN ('O', 'A')
+    GROUP BY tgrelid HAVING count(*) = 2
+), moving AS (
+    SELECT DISTINCT tgrelid FROM pg_trigger WHERE tgname IN ('transition_insert', 'transition_update')
+)
+SELECT
+    current_user::text AS role,
+    (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) AS superuser,
+    (SELECT bool_or(pg_has_role(current_user, relowner, 'MEMBER')) FROM pg_class JOIN log USING (oid)) AS owner,
+    (SELECT bool_or(has_any_column_privilege(oid, 'UPDATE') OR has_table_privilege(oid, 'DELETE, TRUNCATE'))
+     FROM log) AS may_change,
+    (SELECT count(*) FROM log WHERE (SELECT count(*) FROM refusing WHERE tgrelid = oid
+        AND tgname IN ('append_only', 'append_only_all')) < 2) AS open_tables,
+    has_parameter_privilege(current_user, 'session_replication_role', 'SET') AS may_bypass,
+    current_setting('synchronous_commit') AS synchronous_commit,
+    current_setting('fsync') = 'on' AS fsync,
+    (SELECT count(*) FROM recording) AS guarded,
+    (SELECT count(*) FROM moving WHERE tgrelid NOT IN (SELECT tgrelid FROM recording)) AS unguarded,
+    (SELECT count(*) FROM log JOIN pg_class USING (oid) WHERE relname ~ '^audit_record_[0-9]{6}$'
+        AND relname > 'audit_record_' || to_char(now(), 'YYYYMM')) AS months_ahead,
+    (SELECT count(*) FROM (SELECT 1 FROM audit_pending LIMIT %s) AS counted) AS waiting
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    role: str
+    superuser: bool
+    owner: bool
+    may_change: bool
+    open_tables: int
+    may_bypass: bool
+    synchronous_commit: str
+    fsync: bool
+    guarded: int
+    unguarded: int
+    months_ahead: int
+    waiting: int
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """`holds` as found now; `says` explains the state that was found."""
+
+    title: str
+    holds: bool
+    says: str
+
+
+def read_facts() -> Facts:
+    """Of the role that serves this page, which is the one that writes the log."""
+    with connection.cursor() as cursor:
+        cursor.execute(_FACTS, [COUNTED + 1])
+        return Facts(*cursor.fetchone())
+
+
+def judge(facts: Facts) -> list[Check]:
+    """Pure. The order is that of an attack: who one is, what one may do, what stops one, what a crash could lose."""
+    return [_identity(facts), _rights(facts), _triggers(facts), _fail_closed(facts), _durable(facts), _months(facts)]
+
+
+def _identity(facts: Facts) -> Check:
+    title, role = "The console is not the owner", f"Its database role {facts.role}"
+    if facts.superuser:
+        return Check(title, False, f"{role} is a superuser.")
+    if facts.owner:
+        return Check(title, False, f"{role} is an owner of the log's tables.")
+    return Check(title, True, f"{role} is neither a superuser nor an owner of the log's tables.")
+
+
+def _rights(facts: Facts) -> Check:
+    says = ("The role may change or delete records." if facts.may_change
+            else "The role may add records and read them. It has no right to change, delete or empty.")  # fmt: skip
+    return Check("Records can only be added", not facts.may_change, says)
+
+
+def _triggers(facts: Facts) -> Check:
+    title = "Triggers refuse every change"
+    if facts.open_tables:
+        return Check(title, False, f"{facts.open_tables} of the log's tables lack an enabled append-only trigger.")
+    if facts.may_bypass:
+        return Check(title, False, "They are in place, but the role may switch triggers off for its session.")
+    return Check(title, True, "Also for roles that have the rights: they are enabled on every partition, and the "
+                              "console's role cannot switch them off.")  # fmt: skip
+
+
+def _fail_closed(facts: Facts) -> Check:
+    title = "No change of state without its record"
+    if facts.unguarded or not facts.guarded:
+        return Check(title, False, f"{facts.unguarded} tables with states commit without a record.")
+    return Check(title, True, f"The database refuses the commit otherwise, on all {facts.guarded} tables with states.")
+
+
+def _durable(facts: Facts) -> Check:
+    title = "A commit survives a power cut"
+    if facts.synchronous_commit == "off" or not facts.fsync:
+        lax = "fsync" if not facts.fsync else "synchronous_commit"
+        return Check(title, False, f"{lax} is off: a crash could lose the last records.")
+    return Check(title, True, f"synchronous_commit is {facts.synchronous_commit} and fsync is on.")
+
+
+def _months(facts: Facts) -> Check:
+    title = "Room for the months ahead"
+    if not facts.months_ahead:
+        return Check(title, False, "Next month has no partition yet: its records would go to the default one.")
+    return Check(title, True, f"Partitions exist for {facts.months_ahead} months after this one.")

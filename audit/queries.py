@@ -1,0 +1,149 @@
+"""Reads for the audit pages: the filtered log, newest first, and the words and names its rows are told in."""
+
+import datetime as dt
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from django import forms
+from django.db.models import QuerySet
+from django.urls import NoReverseMatch, reverse
+
+from audit.models import Disclosure, Record
+from console.core.ids import short
+from console.core.keyset import Page, newest_first
+
+COUNTED = 10_000  # beyond this the page says "more than": counting millions would cost more than reading them
+
+# Most kinds read well as they are (`step.succeeded`); these do not.
+WORDS = {
+    "access.refused": "Access refused",
+    "action.executing": "Action being executed",
+    "action.held": "Action held for a review",
+    "action.in_doubt": "Action in doubt",
+    "alarm.tampered": "Alarm: does not match what was signed",
+    "attempt.lost": "Attempt lost with its worker",
+    "call.in_doubt": "Call in doubt",
+    "call.sending": "Call being sent",
+    "page.read": "Page looked at",
+    "review.open": "Review opened",
+    "run.running": "Run started",
+    "session.refused": "Sign-in refused",
+    "step.planned": "Step planned",
+    "step.running": "Step begun",
+}
+_TONES = {
+    "wait": frozenset({"action.held", "review.open", "action.in_doubt", "call.in_doubt"}),
+    "stop": frozenset(
+        {"access.refused", "session.refused", "action.failed", "call.failed", "run.failed", "step.failed"}
+    ),
+}
+# What a subject's prefix names, and the page that shows it. Rooms that are not built in have no such page.
+PAGES = {"run": "run", "rev": "review"}
+_ID = re.compile(r"[a-z]{2,8}_[0-9a-z]{26}")
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+
+class Filter(forms.Form):
+    """What the address says. `kind` is the beginning of one, so `step.` means everything about steps."""
+
+    kind = forms.CharField(max_length=64, required=False)
+    subject = forms.CharField(max_length=200, required=False)
+    actor = forms.CharField(max_length=100, required=False)
+    run = forms.CharField(max_length=100, required=False)
+    since = forms.DateField(required=False)
+    until = forms.DateField(required=False)
+
+    @property
+    def told(self) -> str:
+        """For the record of the read: the filters in use, always in the same order."""
+        return " ".join(f"{name}={value}" for name, value in self.cleaned_data.items() if value)
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One record as the list shows it."""
+
+    record: Record
+    said: str
+    tone: str
+    who: str
+    what: str
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    lines: list[Line]
+    next: str
+    count: int
+
+    @property
+    def more(self) -> bool:
+        return self.count > COUNTED
+
+
+def matching(records: QuerySet[Record], given: Mapping[str, Any]) -> QuerySet[Record]:
+    """`given` has the names of Filter; days are those of UTC, and `until` is included."""
+    exact = {name: given[name] for name in ("subject", "actor", "run") if given.get(name)}
+    records = records.filter(**exact)
+    if given.get("kind"):
+        records = records.filter(kind__startswith=given["kind"])
+    if given.get("since"):
+        records = records.filter(at__gte=_midnight(given["since"]))
+    if given.get("until"):
+        records = records.filter(at__lt=_midnight(given["until"]) + dt.timedelta(days=1))
+    return records
+
+
+def _midnight(day: dt.date) -> dt.datetime:
+    return dt.datetime.combine(day, dt.time(), dt.UTC)
+
+
+def listing(records: QuerySet[Record], *, after: str) -> Listing:
+    """A page of lines without the leaves, which only the record's own page shows."""
+    page: Page[Record] = newest_first(records.defer("leaf", "leaf_hash"), by="at", after=after)
+    names = names_of(record.actor for record in page.items)
+    count = records.order_by()[: COUNTED + 1].count()
+    return Listing([line(record, names) for record in page.items], page.next, count)
+
+
+def line(record: Record, names: Mapping[str, str]) -> Line:
+    who = names.get(record.actor) or brief(record.actor)
+    return Line(record, say(record.kind), tone(record.kind), who, brief(record.subject), url_of(record.subject))
+
+
+def brief(name: str) -> str:
+    """Short enough for a row when it is an id of ours; other names stay whole."""
+    if _ID.fullmatch(name):
+        return short(name)
+    return f"{name[:8]}…{name[-4:]}" if _UUID.fullmatch(name) else name
+
+
+def say(kind: str) -> str:
+    return WORDS.get(kind) or kind.replace(".", " ").replace("_", " ").capitalize()
+
+
+def tone(kind: str) -> str:
+    """Red for what went wrong, amber for what waits for a person; most of a log is neither."""
+    if kind.startswith("alarm."):
+        return "stop"
+    return next((name for name, kinds in _TONES.items() if kind in kinds), "")
+
+
+def names_of(actors: Iterable[str]) -> dict[str, str]:
+    """As disclosed beside the record of each person's creation. Erased names are missing, and ids stay."""
+    people = {actor for actor in actors if actor.startswith("usr_")}
+    made = dict(Record.objects.of(*people).filter(kind="user.created").values_list("pk", "subject"))
+    known = Disclosure.objects.filter(record_id__in=made, path="name").values_list("record_id", "value")
+    return {made[record_id]: str(name) for record_id, name in known}
+
+
+def url_of(subject: str) -> str:
+    """ "" when no page shows it. A UUID is that of a record."""
+    name = "record" if _UUID.fullmatch(subject) else PAGES.get(subject.partition("_")[0])
+    try:
+        return reverse(name, args=[subject]) if name else ""
+    except NoReverseMatch:
+        return ""

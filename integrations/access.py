@@ -1,0 +1,29 @@
+"""Loading integrations on behalf of an actor."""
+
+from django.db.models import QuerySet
+
+from console.core.actor import Actor, Role
+from console.core.errors import NotFound
+from integrations.models import Grant, Integration
+
+READERS = (Role.ADMIN, Role.OPERATOR, Role.AUDITOR, Role.REVIEWER)
+
+
+def visible_integrations(actor: Actor) -> QuerySet[Integration]:
+    """Who signs, runs or audits may read what is connected and how; nobody reads a secret."""
+    readable = Integration.objects.filter(team=actor.team)
+    return readable if actor.has(*READERS) else readable.none()
+
+
+def access_integration(actor: Actor, slug: str) -> Integration:
+    integration = visible_integrations(actor).filter(slug=slug).first()
+    if integration is None:
+        raise NotFound(f"Your team has no integration {slug!r}.")
+    return integration
+
+
+def visible_grants(actor: Actor) -> QuerySet[Grant]:
+    """Without the sealed bytes of their credentials: nothing that pages show needs them."""
+    granted = Grant.objects.filter(team=actor.team).select_related("integration", "credential")
+    granted = granted.defer("credential__sealed", "credential__attestation")
+    return granted if actor.has(*READERS) else granted.none()

@@ -1,0 +1,146 @@
+"""Reads for the integration pages: operations by effect, told in words, and grants as the sentences they mean."""
+
+import datetime as dt
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from django.db.models import Count, Q, QuerySet
+
+from console.core.attest import verify
+from console.core.clock import now
+from console.core.errors import Tampered
+from integrations.description import Description
+from integrations.models import EFFECTS, Credential, Grant, Integration, Operation
+
+EFFECT_WORDS = {
+    "read": "Only looks; may be repeated",
+    "write": "Changes something at the other side",
+    "destructive": "Ends or removes something; cannot be undone by us",
+}
+TRUST_WORDS = {
+    "imported": "Imported; no person has reviewed the description, so every use goes to a human",
+    "reviewed": "A person has reviewed the description",
+    "proven": "Proven by use: the description was checked against the real system",
+}
+IDEMPOTENCY_WORDS = {
+    "native_key": "The other side knows our key: a repeat does nothing new",
+    "client_id": "We choose the id: a repeat meets the same object",
+    "natural_key": "Our key travels with what is made, and a probe finds it there",
+    "conditional": "Happens only while the state is still the one that was read",
+    "set_semantics": "A repeat leaves the same state",
+    "none": "A repeat would happen twice, so every use goes to a human",
+    "unknown": "Nobody has said what a repeat does, so every use goes to a human",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """An operation as the page shows it. `genuine` is false when the row is not what the console signed."""
+
+    row: Operation
+    described: Description
+    genuine: bool
+    grantees: list[str]
+
+    @property
+    def idempotency(self) -> str:
+        return IDEMPOTENCY_WORDS.get(self.described.mode, self.described.mode)
+
+    @property
+    def trust(self) -> str:
+        return TRUST_WORDS[self.row.trust]
+
+    @property
+    def arguments(self) -> list[dict[str, Any]]:
+        return [{"name": name, "must": a.get("required", False), "place": a["in"], "is": in_words(a["schema"])}
+                for name, a in self.described.arguments.items()]  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    effect: str
+    says: str
+    operations: list[Told]
+
+
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    """A grant in parts, so that the page can mark them. `state` is in force, ended or revoked."""
+
+    grant: Grant
+    kind: str
+    name: str
+    state: str
+
+
+def listed(integrations: QuerySet[Integration]) -> QuerySet[Integration]:
+    """One query, however many there are."""
+    risky = Q(operations__effect__in=[effect for effect in EFFECTS if effect != "read"])
+    return integrations.annotate(
+        count=Count("operations", distinct=True),
+        risky=Count("operations", filter=risky, distinct=True),
+        secrets=Count("credentials", filter=Q(credentials__revoked_at=None), distinct=True),
+    )
+
+
+def grouped(integration: Integration, grants: Iterable[Grant]) -> list[Group]:
+    """What can do most harm comes first; effects of which there is no operation are left out."""
+    users = _users(grants)
+    operations = [told(row, integration, users.get(row.slug, [])) for row in integration.operations.all()]
+    by_effect = {effect: [one for one in operations if one.row.effect == effect] for effect in reversed(EFFECTS)}
+    return [Group(effect, EFFECT_WORDS[effect], found) for effect, found in by_effect.items() if found]
+
+
+def told(row: Operation, integration: Integration, grantees: list[str]) -> Told:
+    row.integration = integration
+    return Told(row, Description(row.slug, row.description), genuine(row), grantees)
+
+
+def genuine(row: Operation) -> bool:
+    try:
+        verify("operation", row.attested(), row.attestation)
+    except Tampered:
+        return False
+    return Description(row.slug, row.description).digest == bytes(row.digest)
+
+
+def _users(grants: Iterable[Grant]) -> dict[str, list[str]]:
+    """Operation → who may use it now."""
+    users: dict[str, list[str]] = {}
+    for grant in grants:
+        if state_of(grant, now()) == "in force":
+            for slug in grant.operations:
+                users.setdefault(slug, []).append(grant.grantee.partition(":")[2])
+    return users
+
+
+def sentences(grants: Iterable[Grant]) -> list[Sentence]:
+    at = now()
+    return [Sentence(g, g.grantee.partition(":")[0], g.grantee.partition(":")[2], state_of(g, at)) for g in grants]
+
+
+def state_of(grant: Grant, at: dt.datetime) -> str:
+    if grant.revoked_at:
+        return "revoked"
+    return "ended" if grant.until and grant.until <= at else "in force"
+
+
+def credentials_of(integration: Integration) -> QuerySet[Credential]:
+    """Their names and dates. The sealed bytes stay in the database: the page has no use for them."""
+    return integration.credentials.defer("sealed", "attestation")
+
+
+def in_words(schema: Mapping[str, Any]) -> str:
+    """The usual parts of a JSON Schema as a person would say them; whatever else it holds is in the description."""
+    said = [" or ".join(map(str, schema["enum"]))] if "enum" in schema else [str(schema.get("type", "any value"))]
+    lowest, highest = schema.get("minimum"), schema.get("maximum")
+    if lowest is not None and highest is not None:
+        said.append(f"{lowest:,} to {highest:,}")
+    elif lowest is not None or highest is not None:
+        said.append(f"at least {lowest:,}" if highest is None else f"at most {highest:,}")
+    if "pattern" in schema:
+        said.append(f"like {schema['pattern']}")
+    if "maxLength" in schema:
+        said.append(f"up to {schema['maxLength']:,} characters")
+    return ", ".join(said)

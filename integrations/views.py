@@ -1,0 +1,35 @@
+"""What is connected: each system's operations, credentials (never their secrets) and grants."""
+
+from django.http import HttpResponse
+from django.shortcuts import render
+from django.views.decorators.http import require_safe
+
+from audit.read import record_read, require_role
+from console.core.web import Request, signed_in
+from integrations.access import READERS, access_integration, visible_grants, visible_integrations
+from integrations.queries import credentials_of, grouped, listed, sentences
+
+
+@require_safe
+@signed_in
+def list_integrations(request: Request) -> HttpResponse:
+    require_role(request.actor, *READERS, page="integrations")
+    integrations = list(listed(visible_integrations(request.actor)))
+    record_read(actor=request.actor, page="integrations", subject=request.actor.team)
+    return render(request, "integrations/list.html", {"integrations": integrations})
+
+
+@require_safe
+@signed_in
+def show_integration(request: Request, slug: str) -> HttpResponse:
+    require_role(request.actor, *READERS, page="integration")
+    integration = access_integration(request.actor, slug)
+    grants = list(visible_grants(request.actor).filter(integration=integration))
+    context = {
+        "integration": integration,
+        "groups": grouped(integration, grants),
+        "credentials": credentials_of(integration),
+        "sentences": sentences(grants),
+    }
+    record_read(actor=request.actor, page="integration", subject=integration.id)
+    return render(request, "integrations/integration.html", context)

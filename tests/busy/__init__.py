@@ -1,0 +1,1 @@
+"""A kind of step that holds its worker's lane, for tests of what must not wait for such steps."""

@@ -1,0 +1,20 @@
+"""The kind itself; imported once models are loaded."""
+
+import time
+
+from console.executors.base import Context, Done, Outcome, Request
+from console.executors.registry import EXECUTORS
+from console.workflows import spec
+
+
+def hold(request: Request, context: Context) -> Outcome:
+    time.sleep(request.spec["busy"]["seconds"])
+    return Done(None)
+
+
+def install() -> None:
+    if "busy" not in spec.KINDS:
+        spec.KINDS = (*spec.KINDS, "busy")  # type: ignore[assignment]
+        spec._STEP["properties"]["busy"] = {"type": "object"}
+        spec._STEP["oneOf"].append({"required": ["busy"]})
+        EXECUTORS["busy"] = hold  # type: ignore[index]

@@ -1,0 +1,91 @@
+"""The door dies or its answer is lost, at each exact point: one refund, no lost step, every record there."""
+
+from collections.abc import Callable
+
+import pytest
+
+from approvals import recover as recovery
+from approvals.authority import load
+from approvals.execute import begin_call, perform, verify_authority
+from approvals.models import Action, Permit, Review
+from approvals.tasks import drive
+from audit.models import Record
+from console.core import presence
+from console.runs.models import Run
+from integrations.models import Call
+from tests.spine.conftest import DOOR, World
+from tests.standins.fault_proxy import FaultProxy
+
+Crash = Callable[[str], None]
+
+
+def crash_after_intent(action_id: str) -> None:
+    loaded = load(action_id)
+    begin_call(loaded, verify_authority(loaded), actor=DOOR)
+
+
+def crash_after_send(action_id: str) -> None:
+    loaded = load(action_id)
+    rendered = verify_authority(loaded)
+    perform(loaded, begin_call(loaded, rendered, actor=DOOR), rendered)
+
+
+@pytest.fixture
+def dead_door(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    def die() -> None:
+        monkeypatch.setattr(presence, "alive", set)
+        monkeypatch.setattr(recovery, "_settle_seconds", lambda loaded: 0)
+
+    return die
+
+
+@pytest.mark.parametrize("crash", [crash_after_intent, crash_after_send])
+def test_a_door_that_died_leaves_exactly_one_refund(held: World, crash: Crash, dead_door: Callable[[], None]) -> None:
+    review = held.sign(held.review(large=True))
+    crash(review.action_id)
+    dead_door()
+    drive(review.action_id)
+    assert [refund["amount"] for refund in held.refunds()] == [48_000]
+    call = Call.objects.get(action=review.action_id)
+    kinds = Record.objects.of(call.id).order_by("at", "id").values_list("kind", flat=True)
+    assert (Action.objects.get(pk=review.action_id).state, call.state) == ("succeeded", "succeeded")
+    expected = ["call.sending", "call.in_doubt", "call.succeeded"]
+    assert list(kinds) == (expected if crash is crash_after_send else expected[:2] + expected[:1] + expected[2:])
+    assert Permit.objects.filter(action=review.action_id, consumed_at__isnull=True).count() == 0
+
+
+def test_a_call_of_a_living_door_is_left_to_it(held: World) -> None:
+    review = held.sign(held.review(large=True))
+    crash_after_intent(review.action_id)
+    drive(review.action_id)
+    assert (Call.objects.get(action=review.action_id).state, held.refunds()) == ("sending", [])
+
+
+def test_an_unreadable_probe_decides_nothing(held: World, proxy: FaultProxy, dead_door: Callable[[], None]) -> None:
+    review = held.sign(held.review(large=True))
+    crash_after_send(review.action_id)
+    dead_door()
+    faults = [proxy.cut_before("GET", "/v1/refunds") for _ in range(2)]
+    drive(review.action_id)
+    assert [fault.happened.is_set() for fault in faults] == [True, True]
+    assert Action.objects.get(pk=review.action_id).state == "in_doubt"
+    drive(review.action_id)
+    assert (Action.objects.get(pk=review.action_id).state, len(held.refunds())) == ("succeeded", 1)
+
+
+def test_no_probe_means_a_person_is_asked_and_their_answer_ends_it(
+    held: World, dead_door: Callable[[], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    review = held.sign(held.review(large=True))
+    crash_after_send(review.action_id)
+    dead_door()
+    monkeypatch.setattr("integrations.description.Description.probe", None)
+    drive(review.action_id)
+    doubt = Review.objects.get(action=review.action_id, state="open")
+    assert doubt.kind == "doubt"
+    held.sign(doubt, verdict="approve", reason="Seen in the provider's dashboard.")
+    held.sign_by_password(held.review(large=False))
+    held.settle()
+    call = Call.objects.get(action=review.action_id)
+    assert (call.state, call.receipt["found_by"], Run.objects.get().state) == ("succeeded", "person", "succeeded")
+    assert len(held.refunds()) == 1
