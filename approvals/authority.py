@@ -84,6 +84,8 @@ def _verify_operation(operation: Operation) -> None:
     description = Description(operation.slug, operation.description)
     if description.digest != bytes(operation.digest):
         raise Tampered(f"The description of {operation.slug} was altered.")
+    if (operation.effect, operation.idempotency) != (description.effect, description.mode):
+        raise Tampered(f"The columns beside the description of {operation.slug} were altered.")
     verify("operation", operation.attested(), operation.attestation)
 
 
@@ -105,11 +107,14 @@ def question(loaded: Loaded, amount: int | None, currency: str) -> Question:
 
 
 def current_policy(team: str) -> PolicyVersion | None:
-    """The published version, verified. None when the team has none: everything is denied then."""
+    """The newest version, verified. None when the team has none: everything is denied then. An older one was laxer
+    perhaps: pointing back at it by SQL must not bring it back."""
     policy = Policy.objects.select_related("current").filter(team=team).first()
     version = policy.current if policy else None
     if policy is None or version is None:
         return None
+    if policy.versions.values_list("pk", flat=True).first() != version.pk:
+        raise Tampered("The policy in force is not the newest version that was published.")
     version.policy = policy
     if policy_digest(version.document) != bytes(version.digest):
         raise Tampered("The policy was altered after it was published.")

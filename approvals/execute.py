@@ -8,6 +8,7 @@ from django.db import transaction
 from approvals.alarm import guarded
 from approvals.authority import Loaded, Stale, load, rule, verify_decisions, verify_proposal
 from approvals.digests import action_digest
+from approvals.facts import Facts, decode
 from approvals.models import Action
 from approvals.permit import consume_permit
 from approvals.reading import Unreadable, check_preconditions, exchange, exchange_read, succeeded
@@ -15,7 +16,7 @@ from approvals.settle import settle
 from audit.move import move
 from console.core import presence
 from console.core.actor import Actor
-from console.core.errors import Tampered
+from console.core.errors import Invalid, Tampered
 from console.core.telemetry import new_span_id, traceparent
 from console.traces.store import SpanStart, end_span, start_spans
 from integrations.calls import doubt_call, finish_call, receipt_detail, resend_call, start_call
@@ -61,9 +62,18 @@ def verify_authority(loaded: Loaded) -> Rendered:
 
 def _check_preconditions(loaded: Loaded) -> None:
     try:
-        check_preconditions(loaded)
-    except Unreadable as error:
+        answers = check_preconditions(loaded)
+        _check_shown(loaded.action, decode(loaded.operation, loaded.action.arguments, answers, loaded.action.key))
+    except (Unreadable, Invalid) as error:
         raise Stale("precondition_unreadable", str(error)) from None
+
+
+def _check_shown(action: Action, facts: Facts) -> None:
+    """The columns that people were shown, and the amount that the policy was asked about, are decoded once more:
+    a row is not authority, and SQL could have made a large refund look like a small one."""
+    shown = (action.sentence, action.facts, action.amount_minor, action.currency)
+    if shown != (facts.sentence, facts.lines, facts.amount_minor, facts.currency):
+        raise Stale("facts_changed", "What was shown to whoever decided is not what it would do now.")
 
 
 @transaction.atomic

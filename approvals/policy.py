@@ -120,7 +120,7 @@ def decide(document: Mapping[str, Any] | None, question: Question) -> Answer:
     """The first rule that matches, then the invariants above every policy. Never raises: an error is a review."""
     try:
         answer = _first_match(document, question)
-    except (KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         answer = Answer("review", "evaluator-error", FALLBACK, (f"The policy could not be evaluated: {error}.",))
     return _above_policy(answer, question)
 
@@ -130,6 +130,8 @@ def _first_match(document: Mapping[str, Any] | None, question: Question) -> Answ
         return Answer("deny", "no-policy", reasons=("No policy is published for this team.",))
     for rule in document["rules"]:
         if _matches(rule["when"], question):
+            if rule["then"] not in ("allow", "deny", "review"):
+                raise ValueError("the rule has no known outcome")
             requirement = {**FALLBACK, **rule["review"]} if rule["then"] == "review" else {}
             reasons = (rule["reason"],) if rule.get("reason") else ()
             return Answer(rule["then"], rule["id"], requirement, reasons)

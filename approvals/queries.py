@@ -66,6 +66,11 @@ class Queue:
     def empty(self) -> bool:
         return not any(group.items for group in self.groups)
 
+    @property
+    def first_id(self) -> str:
+        """The one that a wide page opens by itself."""
+        return self.groups[0].items[0].review.id if not self.state and not self.empty else ""
+
 
 def queue(actor: Actor, state: str = "", after: str = "") -> Queue:
     if state == "closed":

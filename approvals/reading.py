@@ -73,10 +73,9 @@ def pinned(operation: Description, answers: Mapping[str, Any]) -> dict[str, Any]
     }
 
 
-def check_preconditions(loaded: Loaded) -> None:
-    """Read again and compare with what was pinned at proposal. Raises Stale naming the fields, or Unreadable."""
-    if not loaded.operation.reads:
-        return
+def check_preconditions(loaded: Loaded) -> dict[str, Any]:
+    """Read again and compare with what was pinned at proposal; whole answers. Raises Stale naming the fields, or
+    Unreadable."""
     answers = read_preconditions(loaded)
     fresh = pinned(loaded.operation, answers)
     changed = [
@@ -89,6 +88,7 @@ def check_preconditions(loaded: Loaded) -> None:
         raise Stale("precondition_changed", f"Changed since it was proposed: {', '.join(changed)}.")
     if missed := missed_requirement(loaded, answers):
         raise Stale("requirement", missed)
+    return answers
 
 
 def missed_requirement(loaded: Loaded, answers: Mapping[str, Any]) -> str:

@@ -26,6 +26,8 @@ IDEMPOTENCY = {
     "a person has to look.",
 }
 SHOWN = 8  # rows of a record before the rest is folded; what differs is never folded
+TIMES = {"created", "updated", "timestamp"}
+SECONDS = range(10**9, 4 * 10**9)  # Unix time between 2001 and 2096
 SIGNATURES = {"passkey": "passkey", "password": "password or passkey"}
 
 
@@ -138,7 +140,7 @@ def points(action: Action, ruling: Ruling | None, slots: Sequence[Slot], given: 
 
 def _rule_point(ruling: Ruling | None, slots: Sequence[Slot], given: dt.timedelta) -> Point:
     whose = ", ".join(f"{slot.count} of {slot.group}, by {SIGNATURES[slot.signature]}" for slot in slots)
-    within = f" within {duration(given.total_seconds())}" if given < dt.timedelta(days=300) else ""
+    within = f" within {duration(round(given.total_seconds(), -1)).removesuffix(' 00 min')}" if given < dt.timedelta(days=300) else ""
     return Point(f"{whose}{within}.", "wait", ruling.rule if ruling else "no rule")
 
 
@@ -209,5 +211,12 @@ def _worth_a_row(name: str, records: Sequence[Mapping[str, Any]]) -> bool:
 
 
 def _row(name: str, records: Sequence[Mapping[str, Any]]) -> Row:
-    said = tuple(_say(record.get(name), "text", "") for record in records)
+    said = tuple(_told(name, record.get(name)) for record in records)
     return Row(name, said, len(set(said)) > 1)
+
+
+def _told(name: str, value: Any) -> str:
+    """A number of seconds under a name of time is read beside it; what was received stays first."""
+    said = _say(value, "text", "")
+    timely = name in TIMES or name.endswith("_at")
+    return f"{said} ({_moment(value)})" if timely and type(value) is int and value in SECONDS else said

@@ -28,8 +28,9 @@ IN_PLACE = {"HX-Retarget": "#decide", "HX-Reswap": "outerHTML", "HX-Push-Url": "
 def reviews(request: Request) -> HttpResponse:
     """The queue. Wide pages fetch its first sheet themselves, so that only what is shown counts as read."""
     listed = queue(request.actor, request.GET.get("state", ""), request.GET.get("after", ""))
-    context = {"queue": listed, "open_id": _open_id(request)}
-    return render(request, "reviews/_queue.html" if _asks_for(request, "queue") else "reviews/queue.html", context)
+    if _asks_for(request, "queue"):
+        return render(request, "reviews/_queue.html", {"queue": listed, "open_id": _open_id(request)})
+    return render(request, "reviews/queue.html", {"queue": listed, "open_id": listed.first_id})
 
 
 @require_safe

@@ -1,6 +1,7 @@
 """Connecting a system: its description, its base URL as a person binds it, its secret, and who may use it."""
 
 import datetime as dt
+import re
 from urllib.parse import urlsplit
 
 from django.db import transaction
@@ -12,6 +13,9 @@ from console.core.errors import Invalid
 from console.core.sealing import door_key_id, seal
 from integrations.description import Description, parse
 from integrations.models import Credential, Grant, Integration, Operation
+
+
+_HEADER_SAFE = re.compile(r"[!-~]([ -~]*[!-~])?")  # RFC 9110 §5.5
 
 
 @transaction.atomic
@@ -64,6 +68,8 @@ def _check_base_url(base_url: str) -> None:
 def store_credential(integration: Integration, *, name: str, secret: str, actor: Actor) -> Credential:
     """Seals the secret to the door; from here on nothing but the door can read it."""
     actor.require(Role.ADMIN)
+    if not _HEADER_SAFE.fullmatch(secret):
+        raise Invalid("A secret is printable ASCII without a space at either end, as HTTP headers demand.")
     credential = Credential(integration=integration, name=name, door_key=door_key_id())
     credential.sealed = seal(secret, place=credential.place)
     credential.attestation = attest("credential", credential.attested())

@@ -63,7 +63,7 @@ class Integration(models.Model):
 class Operation(models.Model):
     """One callable unit. `description` is the whole truth; the columns beside it repeat it for search.
 
-    `attestation` is the console's signature over description and base URL: what SQL alters afterwards, the door refuses.
+    `attestation` is the console's signature over description and base URL: what SQL alters later, the door refuses.
     """
 
     id = models.TextField(primary_key=True, default=operation_id)

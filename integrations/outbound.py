@@ -7,8 +7,10 @@ addresses that are public or allowed by the installation, follows no redirect an
 import base64
 import functools
 import hashlib
+import html
 import ipaddress
 import json
+import re
 import socket
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -26,6 +28,8 @@ TIMEOUT = httpx.Timeout(20, connect=5)
 MAX_ANSWER = 4 * 1024 * 1024
 MAX_KEPT = 64 * 1024
 REDACTED = "[redacted]"
+_UNSTORABLE = re.compile("[\0\ud800-\udfff]")
+_EMBEDDING = [ipaddress.ip_network(net) for net in ("::/96", "::ffff:0:0:0/96", "64:ff9b::/96", "64:ff9b:1::/48")]
 
 
 class NotSent(Exception):
@@ -72,7 +76,10 @@ def send(
         },
         extensions={"countersign_digest": expected, "timeout": TIMEOUT.as_dict()},
     )
-    status, content = _exchange(request, once)
+    try:
+        status, content = _exchange(request, once)
+    except (NotSent, Unknown) as error:
+        raise type(error)(redact(str(error), secret)) from None
     return _answer(status, content, secret)
 
 
@@ -80,6 +87,9 @@ def _exchange(request: httpx.Request, once: bool) -> tuple[int, bytes]:
     try:
         response = _client(once).send(request, stream=True)
         return response.status_code, _read_capped(response)
+    except httpx.LocalProtocolError:
+        # Its text quotes the header that cannot be written, which may be the credential.
+        raise NotSent("The request has a header that HTTP cannot carry.") from None
     except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol) as error:
         raise NotSent(str(error) or type(error).__name__) from None
     except httpx.HTTPError as error:
@@ -101,9 +111,9 @@ def _read_capped(response: httpx.Response) -> bytes:
 def _answer(status: int, content: bytes, secret: str) -> Answer:
     text = redact(content.decode("utf-8", "replace"), secret)
     try:
-        body = json.loads(text)
-    except ValueError:
-        body = text[:MAX_KEPT]
+        body = _clean(json.loads(text, parse_constant=_refuse_constant), secret)
+    except (ValueError, RecursionError):
+        body = _clean(text[:MAX_KEPT], secret)
     return Answer(status=status, body=body, digest=hashlib.sha256(content).hexdigest())
 
 
@@ -119,15 +129,45 @@ def _forms(secret: str) -> Iterable[str]:
         return []
     basic = base64.b64encode(f"{secret}:".encode()).decode()
     plain = base64.b64encode(secret.encode()).decode()
-    return {
+    return sorted({
         secret,
+        basic,
         plain,
         plain.rstrip("="),
-        basic,
+        *_base64_forms(secret.encode()),
         quote(secret, safe=""),
         quote_plus(secret),
+        re.sub("%..", lambda code: code[0].lower(), quote(secret, safe="")),
         json.dumps(secret)[1:-1],
-    }
+        json.dumps(secret)[1:-1].replace("/", r"\/"),  # as PHP writes it
+        html.escape(secret),
+        secret.encode().hex(),
+    }, key=len, reverse=True)  # fmt: skip
+
+
+def _base64_forms(secret: bytes) -> Iterable[str]:
+    """Also inside something longer, such as the whole Authorization header: base64 looks different at each of three
+    places, and the characters at both ends hold bits of the neighbours."""
+    for ahead in range(3):
+        whole = base64.b64encode(bytes(ahead) + secret).decode().rstrip("=")
+        inner = whole[-(-ahead * 8 // 6) : (ahead + len(secret)) * 8 // 6]
+        yield from (inner, inner.translate(str.maketrans("+/", "-_")))
+
+
+def _clean(value: Any, secret: str) -> Any:
+    """Redacted once more after parsing, because JSON may escape any character: the text need not hold what its values
+    hold. Characters that PostgreSQL cannot store must not lose us the receipt of what was done."""
+    if isinstance(value, str):
+        return redact(_UNSTORABLE.sub("\N{REPLACEMENT CHARACTER}", value), secret)
+    if isinstance(value, list):
+        return [_clean(inner, secret) for inner in value]
+    if isinstance(value, dict):
+        return {_clean(key, secret): _clean(inner, secret) for key, inner in value.items()}
+    return value
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")
 
 
 def _credential_headers(credential_type: str, secret: str) -> dict[str, str]:
@@ -188,9 +228,20 @@ def allowed_address(host: str, port: int) -> str:
 
 def _is_allowed(address: str) -> bool:
     ip = ipaddress.ip_address(address)
-    if isinstance(ip, ipaddress.IPv6Address) and ip.ipv4_mapped:
-        ip = ip.ipv4_mapped
-    return ip.is_global or any(ip in ipaddress.ip_network(network) for network in settings.ALLOWED_NETWORKS)
+    if isinstance(ip, ipaddress.IPv6Address):
+        ip = _embedded(ip) or ip
+    public = ip.is_global and not ip.is_multicast
+    return public or any(ip in ipaddress.ip_network(network) for network in settings.ALLOWED_NETWORKS)
+
+
+def _embedded(ip: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
+    """The IPv4 address that a gateway or the kernel makes of it: mapped, 6to4, translated, NAT64 (RFC 6052), and the
+    deprecated IPv4-compatible form."""
+    if ip.ipv4_mapped or ip.sixtofour:
+        return ip.ipv4_mapped or ip.sixtofour
+    if not (ip.is_loopback or ip.is_unspecified) and any(ip in network for network in _EMBEDDING):
+        return ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
+    return None
 
 
 @functools.cache

@@ -53,8 +53,10 @@ class Told:
 
     @property
     def arguments(self) -> list[dict[str, Any]]:
-        return [{"name": name, "must": a.get("required", False), "place": a["in"], "is": in_words(a["schema"])}
+        """What must be given comes first: the database keeps no order of keys."""
+        told = [{"name": name, "must": a.get("required", False), "place": a["in"], "is": in_words(a["schema"])}
                 for name, a in self.described.arguments.items()]  # fmt: skip
+        return sorted(told, key=lambda one: (not one["must"], one["name"]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +64,14 @@ class Group:
     effect: str
     says: str
     operations: list[Told]
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A credential, and who may have the door use it now."""
+
+    credential: Credential
+    grantees: list[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,9 +136,11 @@ def state_of(grant: Grant, at: dt.datetime) -> str:
     return "ended" if grant.until and grant.until <= at else "in force"
 
 
-def credentials_of(integration: Integration) -> QuerySet[Credential]:
+def credentials_of(integration: Integration, given: Iterable[Sentence]) -> list[Held]:
     """Their names and dates. The sealed bytes stay in the database: the page has no use for them."""
-    return integration.credentials.defer("sealed", "attestation")
+    in_force = [(one.grant.credential_id, one.name) for one in given if one.state == "in force"]
+    found = integration.credentials.defer("sealed", "attestation")
+    return [Held(row, sorted({name for identity, name in in_force if identity == row.pk})) for row in found]
 
 
 def in_words(schema: Mapping[str, Any]) -> str:

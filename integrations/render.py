@@ -31,7 +31,8 @@ class Rendered:
     @property
     def url(self) -> str:
         port = "" if DEFAULT_PORTS.get(self.scheme) == self.port else f":{self.port}"
-        return f"{self.scheme}://{self.host}{port}{self.path}" + (f"?{self.query}" if self.query else "")
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{self.scheme}://{host}{port}{self.path}" + (f"?{self.query}" if self.query else "")
 
     @property
     def digest(self) -> bytes:
@@ -98,6 +99,8 @@ def _path(template: str, values: Mapping[str, Any]) -> str:
         template = template.replace(f"{{{name}}}", quote(text, safe=""))
     if "{" in template:
         raise Invalid(f"The path {template} lacks an argument.")
+    if not {".", ".."}.isdisjoint(template.split("/")):
+        raise Invalid(f"The arguments would change the path to {template}.")
     return template
 
 

@@ -25,11 +25,12 @@ def show_integration(request: Request, slug: str) -> HttpResponse:
     require_role(request.actor, *READERS, page="integration")
     integration = access_integration(request.actor, slug)
     grants = list(visible_grants(request.actor).filter(integration=integration))
+    given = sentences(grants)
     context = {
         "integration": integration,
         "groups": grouped(integration, grants),
-        "credentials": credentials_of(integration),
-        "sentences": sentences(grants),
+        "credentials": credentials_of(integration, given),
+        "sentences": given,
     }
     record_read(actor=request.actor, page="integration", subject=integration.id)
     return render(request, "integrations/integration.html", context)

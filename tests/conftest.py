@@ -17,10 +17,10 @@ def django_db_setup() -> None:
 
 
 @pytest.fixture
-def committed(request: pytest.FixtureRequest, django_db_blocker) -> Iterator[str]:
+def committed(request: pytest.FixtureRequest, django_db_blocker: Any) -> Iterator[str]:
     """A clone of the migrated database, thrown away afterwards: no flush, so that append-only tables stay guarded."""
     name = services().clone()
-    before = project.DATABASES["default"]["NAME"]
+    before = str(project.DATABASES["default"]["NAME"])
     _use(name)
     with django_db_blocker.unblock():
         yield name

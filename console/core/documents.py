@@ -1,4 +1,4 @@
-"""YAML that people write (workflows, integrations, policies): parsed safely, checked by a JSON Schema, errors with a place."""
+"""YAML that people write (workflows, integrations, policies): parsed safely, checked by a schema, errors with a place."""
 
 from collections.abc import Hashable, Mapping
 from typing import Any
@@ -38,7 +38,7 @@ def load(text: str, schema: Mapping[str, Any]) -> dict[str, Any]:
     if len(text.encode()) > MAX_BYTES:
         raise Invalid(f"The document is larger than {MAX_BYTES:,} bytes.")
     try:
-        document = yaml.load(text, _Loader)
+        document = yaml.load(text, _Loader)  # noqa: S506  (derives from SafeLoader)
         lines = _lines(yaml.compose(text, yaml.SafeLoader))
     except yaml.YAMLError as error:
         raise Invalid(_yaml_text(error)) from None

@@ -1,4 +1,4 @@
-"""Identifiers: a typed prefix and a UUIDv7 in Crockford base 32 (TypeID 0.3), so that any id found in a log says what it names."""
+"""Identifiers: a prefix and a UUIDv7 in Crockford base 32 (TypeID 0.3), so that an id in a log says what it names."""
 
 import os
 import time

@@ -50,7 +50,7 @@ def _run() -> None:
         job = _jobs.get()
         try:
             job()
-        except Exception as error:  # a broker's client raises what it likes
+        except Exception as error:  # noqa: BLE001  (a broker's client raises what it likes)
             logger.warning("wake-up not sent (%s); the sweep will find the work", type(error).__name__)
         finally:
             _jobs.task_done()

@@ -9,7 +9,7 @@ from console.core.expressions import fill, search
 from console.executors.base import Context, Done, Outcome, Request
 
 
-def run(request: Request, context: Context) -> Outcome:
+def run(request: Request, _context: Context) -> Outcome:
     spec = request.spec["pairs"]
     records = fill(spec["of"], request.scope)
     if not isinstance(records, list):

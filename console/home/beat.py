@@ -26,7 +26,8 @@ def make_partitions() -> None:
     """Next months' partitions of the log, ahead of time: a month that has rows already cannot be attached."""
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT audit_make_partition((now() + make_interval(months => ahead))::date) FROM generate_series(0, 2) ahead"
+            "SELECT audit_make_partition((now() + make_interval(months => ahead))::date)"
+            " FROM generate_series(0, 2) AS ahead"
         )
 
 

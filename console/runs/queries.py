@@ -159,7 +159,7 @@ def _plan(run: Run) -> list[Planned]:
     grouped = run.steps.exclude(parent=None).order_by().values_list("parent", "state").annotate(number=Count("pk"))
     for parent, state, number in grouped:
         counts.setdefault(parent, Counter())[state] += number
-    return [Planned(step, counts.get(step.id, {})) for step in run.steps.filter(parent=None)]
+    return [Planned(step, dict(counts.get(step.id, {}))) for step in run.steps.filter(parent=None)]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """The kind itself; imported once models are loaded."""
 
 import time
+from typing import Any
 
 from console.executors.base import Context, Done, Outcome, Request
 from console.executors.registry import EXECUTORS
@@ -15,6 +16,7 @@ def hold(request: Request, context: Context) -> Outcome:
 def install() -> None:
     if "busy" not in spec.KINDS:
         spec.KINDS = (*spec.KINDS, "busy")  # type: ignore[assignment]
-        spec._STEP["properties"]["busy"] = {"type": "object"}
-        spec._STEP["oneOf"].append({"required": ["busy"]})
+        step: Any = spec._STEP
+        step["properties"]["busy"] = {"type": "object"}
+        step["oneOf"].append({"required": ["busy"]})
         EXECUTORS["busy"] = hold  # type: ignore[index]

@@ -87,5 +87,6 @@ def test_no_probe_means_a_person_is_asked_and_their_answer_ends_it(
     held.sign_by_password(held.review(large=False))
     held.settle()
     call = Call.objects.get(action=review.action_id)
+    assert call.receipt is not None
     assert (call.state, call.receipt["found_by"], Run.objects.get().state) == ("succeeded", "person", "succeeded")
     assert len(held.refunds()) == 1

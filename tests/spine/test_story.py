@@ -29,6 +29,7 @@ def test_a_refusal_needs_a_reason_that_reaches_the_run(held: World) -> None:
     held.sign_by_password(held.review(large=False))
     held.settle()
     run = Run.objects.get()
+    assert run.outcome is not None
     assert (run.state, run.outcome["code"]) == ("failed", "refused")
     assert "Both charges are right: two orders." in run.outcome["text"]
     assert [len(held.refunds("large")), len(held.refunds("small"))] == [0, 1]

@@ -1,0 +1,399 @@
+"""Someone with SQL write as the app role cannot make anything be sent: the door believes signatures, not rows."""
+
+import datetime as dt
+import json
+import secrets
+from collections.abc import Callable
+
+import pytest
+from django.db import DatabaseError
+
+from approvals.digests import action_digest, decision_payload, evidence_digest, render_digest
+from approvals.models import Action, Decision, Permit, PolicyVersion, Review
+from approvals.policy import policy_digest
+from approvals.publish import publish_policy
+from console.accounts.models import Passkey, User
+from console.accounts.passkeys import challenge_for, enrolment, parse
+from console.accounts.people import set_membership
+from console.core.attest import attest
+from console.core.clock import now
+from console.core.errors import Forbidden
+from examples.demo.people import acting
+from integrations.description import Description
+from integrations.models import Call, Credential, Grant, Integration, Operation
+from integrations.render import render
+from tests.accounts.authenticator import SoftAuthenticator
+from tests.spine.attacker import FORGED, Attacker, alarms, ends_unsent, owner, writes
+from tests.spine.conftest import World
+from tests.spine.scene import Scene, prepared_scene, scene, sql  # noqa: F401  (fixtures)
+from tests.standins.fault_proxy import FaultProxy
+
+Alter = Callable[[Attacker, Action], object]
+
+
+def set_action(column: str, value: object) -> Alter:
+    return lambda sql, action: sql.alter(
+        f"UPDATE approvals_action SET {column} = %s WHERE id = %s", value, action.id
+    )
+
+
+def describe(sql: Attacker, **changed: object) -> None:
+    """A weaker description with a digest that fits it, and columns that repeat it."""
+    operation = Operation.objects.get(slug="create_refund")
+    document = {**operation.description, **changed}
+    sql.alter("UPDATE integrations_operation SET description = %s, digest = %s, effect = %s, categories = %s"
+              " WHERE id = %s", json.dumps(document), Description("create_refund", document).digest,
+              document["effect"], document["categories"], operation.id)  # fmt: skip
+
+
+def agree(sql: Attacker, action: Action, **arguments: object) -> None:
+    """Other arguments, and both digests computed anew as the console would."""
+    action.arguments = {**action.arguments, **arguments}
+    operation = Description("create_refund", action.operation.description)
+    base_url = action.operation.integration.base_url
+    action.request_digest = render(operation, action.arguments, base_url=base_url, key=action.key).digest
+    action.action_digest = action_digest(action, action.request_digest)
+    sql.alter("UPDATE approvals_action SET arguments = %s, request_digest = %s, action_digest = %s WHERE id = %s",
+              json.dumps(action.arguments), action.request_digest, action.action_digest, action.id)  # fmt: skip
+
+
+def move_base(sql: Attacker, action: Action) -> None:
+    sql.alter("UPDATE integrations_integration SET base_url = 'http://127.0.0.1:9'")
+
+
+def swap_secrets(sql: Attacker, action: Action) -> None:
+    """The sealed bytes of another team's credential, which the door could open for its own place only."""
+    from integrations.describe import store_credential
+
+    other = store_credential(Integration.objects.get(), name="other", secret="sk_other_1", actor=acting("mira"))
+    sql.alter("UPDATE integrations_credential SET sealed = %s, attestation = %s WHERE name = 'billing key'",
+              bytes(other.sealed), bytes(other.attestation))  # fmt: skip
+
+
+def point_grant_elsewhere(sql: Attacker, action: Action) -> None:
+    from integrations.describe import store_credential
+
+    other = store_credential(Integration.objects.get(), name="other", secret="sk_other_1", actor=acting("mira"))
+    sql.alter("UPDATE integrations_grant SET credential_id = %s", other.id)
+
+
+ALTERATIONS: dict[str, Alter] = {
+    "arguments": set_action("arguments", '{"charge": "ch_mine", "amount": 1}'),
+    "arguments and digests": lambda sql, action: agree(sql, action, amount=99_999_999),
+    "request digest": set_action("request_digest", bytes(32)),
+    "action digest": set_action("action_digest", bytes(32)),
+    "makers": set_action("makers", []),
+    "run": set_action("run", "run_other"),
+    "grantee": set_action("grantee", "workflow:other"),
+    "what the agent said": set_action("says", "Nothing to see."),
+    "evidence": set_action("evidence", "[]"),
+    "preconditions": set_action("reads", "{}"),
+    "sentence": set_action("sentence", "Refund €0.01"),
+    "decoded lines": set_action("facts", "[]"),
+    "proposal's attestation": set_action("attestation", FORGED),
+    "operation": lambda sql, action: sql.alter(
+        "UPDATE approvals_action SET operation_id = (SELECT id FROM integrations_operation"
+        " WHERE slug = 'cancel_subscription') WHERE id = %s", action.id),
+    "grant": lambda sql, action: sql.alter(
+        "UPDATE approvals_action SET grant_id = (SELECT id FROM integrations_grant"
+        " WHERE grantee = 'workflow:cancel-subscription') WHERE id = %s", action.id),
+    "no grant": set_action("grant_id", None),
+    "effect becomes read": lambda sql, action: describe(sql, effect="read"),
+    "only the effect's column": lambda sql, action: sql.alter("UPDATE integrations_operation SET effect = 'read'"),
+    "categories are emptied": lambda sql, action: describe(sql, categories=[]),
+    "path of the operation": lambda sql, action: describe(sql, path="/v1/payouts"),
+    "operation's attestation": lambda sql, action: sql.alter(
+        "UPDATE integrations_operation SET attestation = %s", FORGED),
+    "description of a read": lambda sql, action: sql.alter(
+        "UPDATE integrations_operation SET description = description || '{\"path\": \"/v1/x/{charge}\"}'"
+        " WHERE slug = 'get_charge'"),
+    "base URL": move_base,
+    "credential type": lambda sql, action: sql.alter("UPDATE integrations_integration SET credential_type = 'none'"),
+    "operations of the grant": lambda sql, action: sql.alter(
+        "UPDATE integrations_grant SET operations = operations || '{cancel_subscription}'"),
+    "end of the grant": lambda sql, action: sql.alter("UPDATE integrations_grant SET until = now() + '1 year'"),
+    "credential of the grant": point_grant_elsewhere,
+    "sealed bytes": swap_secrets,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ALTERATIONS)
+def test_altered_after_the_signature_nothing_is_sent_and_an_alarm_is_told(
+    name: str, scene: Scene, sql: Attacker
+) -> None:
+    action = scene.world.sign(scene.world.review(large=True)).action
+    ALTERATIONS[name](sql, action)
+    after = ends_unsent(scene.world, scene.proxy, action)
+    assert (after.state, after.outcome and after.outcome["code"]) == ("stale", "tampered")
+    assert len(alarms(action.id)) == 1
+
+
+@pytest.mark.parametrize("name", ["arguments", "arguments and digests", "makers", "evidence", "decoded lines"])
+def test_altered_while_held_a_signature_made_afterwards_sends_nothing(name: str, scene: Scene, sql: Attacker) -> None:
+    review = scene.world.review(large=True)
+    ALTERATIONS[name](sql, Action.objects.get(pk=review.action_id))
+    try:
+        scene.world.sign(scene.world.review(large=True))
+    except Exception as refusal:  # noqa: BLE001  (which one is not the point: nobody can sign it, or nothing is sent)
+        assert type(refusal).__name__ in {"Tampered", "Invalid"}
+    else:
+        assert alarms(review.action_id) == [] and ends_unsent(scene.world, scene.proxy, review.action).state == "stale"
+        assert len(alarms(review.action_id)) == 1
+    assert ends_unsent(scene.world, scene.proxy, review.action).state in {"stale", "held"}
+
+
+LIE = {"sentence": "Refund €0.01 to nobody", "facts": "[]"}
+
+
+@pytest.mark.parametrize("lie", [LIE, {"amount_minor": 1}, {"currency": "usd"}, LIE | {"amount_minor": 1}])
+def test_a_person_who_was_shown_a_lie_has_signed_for_nothing(
+    lie: dict[str, object], scene: Scene, sql: Attacker
+) -> None:
+    """Columns and digest of the review agree with each other, so only decoding anew can tell."""
+    review = scene.world.review(large=True)
+    for column, value in lie.items():
+        sql.alter(f"UPDATE approvals_action SET {column} = %s WHERE id = %s", value, review.action_id)
+    shown = render_digest(Action.objects.get(pk=review.action_id))
+    sql.alter("UPDATE approvals_review SET render_digest = %s WHERE id = %s", shown, review.id)
+    scene.world.sign(Review.objects.get(pk=review.id))
+    after = ends_unsent(scene.world, scene.proxy, review.action)
+    assert (after.state, after.outcome and after.outcome["code"]) == ("stale", "facts_changed")
+
+
+def test_a_forged_permit_sends_nothing(scene: Scene, sql: Attacker) -> None:
+    action = scene.world.review(large=True).action
+    sql.permit(action)
+    after = ends_unsent(scene.world, scene.proxy, action)
+    assert (after.state, Permit.objects.get().consumed_at) == ("stale", None)
+    assert alarms(action.id) == ["The action needs a review that was never approved."]
+
+
+@pytest.fixture
+def stranger(scene: Scene) -> SoftAuthenticator:
+    """A key that nobody enrolled."""
+    return SoftAuthenticator()
+
+
+def insert_passkey(sql: Attacker, key: SoftAuthenticator, user: User) -> Passkey:
+    genuine = Passkey.objects.get(user=user)
+    fields = {field.attname: getattr(genuine, field.attname) for field in Passkey._meta.fields}
+    fields |= {"id": "pk_forged", "credential_id": key.credential_id, "public_key": key.public_key,
+               "attestation": FORGED}  # fmt: skip
+    with sql.together():
+        sql.insert("accounts_passkey", **fields)
+        forged = Passkey.objects.model(**fields)
+        sql.record("passkey.enrolled", "pk_forged", **enrolment(forged))
+    return forged
+
+
+def insert_decision(sql: Attacker, review: Review, level: str, *, attestation: bytes | None = FORGED,
+                    passkey: Passkey | None = None, key: SoftAuthenticator | None = None) -> None:  # fmt: skip
+    """A whole vote by Ana: decision, review approved, permit, and each with its record."""
+    slot, ana = review.slots.get(), User.objects.get(username="ana")
+    payload = decision_payload(review, slot, verdict="approve", reason="", reviewer=ana.id,
+                               lifetime=dt.timedelta(hours=1))  # fmt: skip
+    decision = Decision(id="dec_forged", payload=payload, level=level)
+    values: dict[str, object] = {}
+    if passkey and key:
+        answer = parse(key.sign(challenge_for(payload)))
+        values = {"passkey_id": passkey.id, "client_data_json": answer.client_data_json,
+                  "authenticator_data": answer.authenticator_data, "signature": answer.signature}  # fmt: skip
+    with sql.together():
+        sql.insert("approvals_decision", id="dec_forged", review_id=review.id, slot_id=slot.id, reviewer_id=ana.id,
+                   verdict="approve", level=level, reason="", payload=payload, nonce=json.loads(payload)["nonce"],
+                   attestation=attestation or attest("decision", decision.attested()), **values)  # fmt: skip
+        sql.alter("UPDATE approvals_review SET state = 'approved', closed_at = now() WHERE id = %s", review.id)
+        sql.record("review.approved", review.id, "approved")
+        sql.record("decision.made", "dec_forged")
+        sql.permit(review.action)
+
+
+@pytest.mark.parametrize(("level", "large"), [("session", True), ("password", True), ("session", False),
+                                              ("password", False)])  # fmt: skip
+def test_a_forged_decision_sends_nothing(level: str, large: bool, scene: Scene, sql: Attacker) -> None:
+    review = scene.world.review(large=large)
+    insert_decision(sql, review, level)
+    assert ends_unsent(scene.world, scene.proxy, review.action).state == "stale"
+    assert alarms(review.action_id) == ["The decision does not carry this console's signature."]
+
+
+def test_a_decision_by_a_forged_passkey_sends_nothing(
+    scene: Scene, sql: Attacker, stranger: SoftAuthenticator
+) -> None:
+    review = scene.world.review(large=True)
+    forged = insert_passkey(sql, stranger, User.objects.get(username="ana"))
+    insert_decision(sql, review, "passkey", passkey=forged, key=stranger)
+    assert ends_unsent(scene.world, scene.proxy, review.action).state == "stale"
+    assert len(alarms(review.action_id)) == 1
+
+
+@pytest.mark.parametrize("level", ["session", "password", "passkey"])
+def test_even_with_the_consoles_key_a_decision_needs_the_persons_own(
+    level: str, scene: Scene, sql: Attacker, stranger: SoftAuthenticator
+) -> None:
+    """Defence in depth: a stolen console key alone does not make a person's signature."""
+    review = scene.world.review(large=True)
+    forged = insert_passkey(sql, stranger, User.objects.get(username="ana")) if level == "passkey" else None
+    insert_decision(sql, review, level, attestation=None, passkey=forged, key=stranger)
+    assert ends_unsent(scene.world, scene.proxy, review.action).state == "stale"
+    expected = {"passkey": "The passkey does not carry this console's signature."}
+    assert alarms(review.action_id) == [expected.get(level, "The decision is not signed as its slot demands.")]
+
+
+def test_a_passkeys_public_key_cannot_be_replaced(scene: Scene, sql: Attacker, stranger: SoftAuthenticator) -> None:
+    with sql.refused():
+        sql.run("UPDATE accounts_passkey SET public_key = %s", stranger.public_key)
+
+
+def test_a_public_key_replaced_by_the_owner_sends_nothing(scene: Scene, stranger: SoftAuthenticator) -> None:
+    """Not even a signature that was genuine when it was made counts by a key that is not the enrolled one."""
+    action = scene.world.sign(scene.world.review(large=True)).action
+    with owner(scene.database) as tables:
+        with pytest.raises(Exception, match="never changes"):
+            tables.execute("UPDATE accounts_passkey SET public_key = %s", [stranger.public_key])
+        tables.execute("ALTER TABLE accounts_passkey DISABLE TRIGGER enrolled")
+        tables.execute("UPDATE accounts_passkey SET public_key = %s", [stranger.public_key])
+    assert ends_unsent(scene.world, scene.proxy, action).state == "stale"
+    assert alarms(action.id) == ["The passkey does not carry this console's signature."]
+
+
+FROZEN = [
+    "UPDATE approvals_slot SET signature = 'password', count = 1",
+    "DELETE FROM approvals_slot",
+    "UPDATE approvals_policyversion SET document = '{}'",
+    "DELETE FROM approvals_policyversion",
+    "UPDATE approvals_ruling SET outcome = 'allow'",
+    "UPDATE approvals_permit SET consumed_at = NULL, consumed_txid = NULL",
+    "DELETE FROM approvals_permit",
+    "UPDATE approvals_decision SET verdict = 'approve'",
+    "DELETE FROM approvals_decision",
+    "DELETE FROM approvals_action",
+    "DELETE FROM approvals_review",
+    "UPDATE workflows_workflowversion SET document = '{}'",
+    "UPDATE integrations_call SET action = 'other'",
+    "INSERT INTO integrations_call (id) VALUES ('cal_forged')",
+    "DELETE FROM integrations_call",
+    "DELETE FROM accounts_passkey",
+]
+
+
+@pytest.mark.parametrize("statement", FROZEN)
+def test_the_app_role_has_no_right_to(statement: str, sql: Attacker) -> None:
+    with sql.refused(says="permission denied"):
+        sql.run(statement)
+
+
+def test_a_second_slot_that_asks_less_opens_no_way(scene: Scene, sql: Attacker) -> None:
+    review = scene.world.review(large=True)
+    for group in ("finance", "legal"):
+        sql.insert("approvals_slot", id=f"slt_0{group}", review_id=review.id, group=group, count=1,
+                   signature="password")  # fmt: skip
+    scene.world.authenticator("sam")
+    scene.world.sign_by_password(review, "sam")
+    assert ends_unsent(scene.world, scene.proxy, review.action).state == "stale"
+
+
+def test_a_policy_version_by_sql_stops_everything_instead_of_allowing_it(scene: Scene, sql: Attacker) -> None:
+    document = {"policy": "demo", "rules": [{"id": "all", "when": {}, "then": "allow"}]}
+    current = PolicyVersion.objects.get()
+    action = scene.world.review(large=True).action
+    sql.insert("approvals_policyversion", id="pv_forged", policy_id=current.policy_id, number=2, source="",
+               document=document, digest=policy_digest(document), attestation=FORGED)  # fmt: skip
+    sql.alter("UPDATE approvals_policy SET current_id = 'pv_forged'")
+    sql.permit(action)
+    assert ends_unsent(scene.world, scene.proxy, action).state == "stale"
+    assert alarms(action.id) == ["The policy does not carry this console's signature."]
+
+
+def test_an_older_laxer_policy_cannot_be_put_back_in_force(scene: Scene, sql: Attacker) -> None:
+    strict = PolicyVersion.objects.get().source.replace("signature: password", "signature: passkey")
+    old = PolicyVersion.objects.get()
+    publish_policy(strict, actor=acting("mira"))
+    sql.alter("UPDATE approvals_policy SET current_id = %s", old.id)
+    action = scene.world.sign_by_password(scene.world.review(large=False)).action
+    assert ends_unsent(scene.world, scene.proxy, action).state == "stale"
+    assert alarms(action.id) == ["The policy in force is not the newest version that was published."]
+
+
+@pytest.mark.parametrize("borrowed", [True, False])
+def test_an_action_proposed_by_sql_is_refused(borrowed: bool, scene: Scene, sql: Attacker) -> None:
+    """With random bytes for an attestation, or with that of an action which the console did propose."""
+    genuine = Action.objects.filter(operation__slug="create_refund")[0]
+    with sql.together():
+        sql.run("INSERT INTO approvals_action (id, team_id, state, operation_id, grant_id, arguments, grantee, run,"
+                " step, makers, says, evidence, attestation, reads, sentence, facts, currency, trace_id,"
+                " parent_span_id, wait_span_id) SELECT 'act_forged', team_id, 'proposed', operation_id, grant_id,"
+                " arguments, grantee, run, '', makers, says, evidence, %s, '{}', '', '[]', '', '', '', ''"
+                " FROM approvals_action WHERE id = %s",
+                bytes(genuine.attestation) if borrowed else FORGED, genuine.id)  # fmt: skip
+        sql.record("action.proposed", "act_forged", "proposed")
+    after = ends_unsent(scene.world, scene.proxy, Action(pk="act_forged"))
+    assert (after.state, alarms("act_forged")) == ("refused", ["The action does not carry this console's signature."])
+
+
+def test_the_maker_struck_from_the_list_still_cannot_sign(scene: Scene, sql: Attacker) -> None:
+    jonas = User.objects.get(username="jonas")
+    team = jonas.memberships.get().team
+    set_membership(jonas, team, roles=["operator", "reviewer"], groups=["finance"], actor=acting("mira"))
+    review = scene.world.review(large=True)
+    sql.alter("UPDATE approvals_action SET makers = '{}' WHERE id = %s", review.action_id)
+    scene.world.sign(scene.world.review(large=True), "jonas")
+    assert ends_unsent(scene.world, scene.proxy, review.action).state == "stale"
+    assert len(alarms(review.action_id)) == 1
+
+
+def test_a_membership_widened_by_sql_gives_no_role(scene: Scene, sql: Attacker) -> None:
+    noa = User.objects.get(username="noa")
+    sql.alter("UPDATE accounts_membership SET roles = '{reviewer}', groups = '{finance}' WHERE user_id = %s", noa.id)
+    assert acting("noa").roles == frozenset()
+    with pytest.raises(Exception, match="no such review"):
+        scene.world.sign(scene.world.review(large=True), "noa")
+    assert len(alarms(noa.id)) >= 1
+
+
+def test_not_even_the_door_begins_a_call_without_a_permit(scene: Scene) -> None:
+    action = scene.world.sign(scene.world.review(large=True)).action
+    call = Call(team_id=action.team_id, operation_id=action.operation_id, action=action.id, effect="write",
+                request_digest=bytes(action.request_digest or b""), key=action.key, door=1)  # fmt: skip
+    with pytest.raises(DatabaseError, match="no permit for this request was consumed here") as refusal:
+        call.save(force_insert=True)
+    assert getattr(refusal.value.__cause__, "sqlstate", "") == "42501"
+    call.effect = "read"
+    with pytest.raises(DatabaseError, match="its effect is not that of its operation"):
+        call.save(force_insert=True)
+
+
+def test_a_used_permit_is_not_used_again_by_the_door_role(scene: Scene) -> None:
+    action = scene.world.sign(scene.world.review(large=True)).action
+    with Attacker(scene.database, "countersign_door") as door:
+        door.alter("UPDATE approvals_permit SET consumed_at = now(), consumed_txid = '1'")
+        for change in ("consumed_at = NULL, consumed_txid = NULL", "action_id = action_id", "expires_at = now()"):
+            with door.refused(says="permit .*: UPDATE refused"):
+                door.run(f"UPDATE approvals_permit SET {change}")
+    assert Permit.objects.get().action_id == action.id
+
+
+def test_a_call_in_doubt_is_not_sent_again_by_sql(held: World, committed: str, proxy: FaultProxy) -> None:
+    proxy.cut_after("POST", "/v1/refunds")
+    action = held.sign(held.review(large=True)).action
+    held.settle()
+    call = Call.objects.get(action=action.id)
+    assert (call.state, len(writes(proxy))) == ("in_doubt", 1)
+    with Attacker(committed) as sql:
+        with sql.refused(says="only the door sends"):
+            sql.run("UPDATE integrations_call SET state = 'sending' WHERE id = %s", call.id)
+        with sql.refused(says="permission denied"):
+            sql.run("UPDATE integrations_call SET request_digest = %s", secrets.token_bytes(32))
+    assert len(writes(proxy)) == 1
+
+
+def test_a_revoked_passkey_stays_revoked_and_signs_nothing_more(scene: Scene, sql: Attacker) -> None:
+    from console.accounts.enrolment import revoke_passkey
+
+    revoke_passkey(Passkey.objects.get(), why="lost", actor=acting("ana"))
+    with sql.refused(says="a revocation is final"):
+        sql.run("UPDATE accounts_passkey SET revoked_at = NULL, revoked_by = '', revoked_why = ''")
+    with pytest.raises((Forbidden, Exception), match="passkey"):
+        scene.world.sign(scene.world.review(large=True))
+    assert (Decision.objects.count(), Credential.objects.count(), Grant.objects.count()) == (0, 1, 2)
+    assert now() and evidence_digest(scene.world.review(large=True).action)
