@@ -183,8 +183,8 @@ def _verify_decision(decision: Decision, review: Review, slot: Slot, action: Act
     if decision.reviewer_id in action.makers:
         raise Tampered("Whoever makes an action cannot sign it.")
     _verify_signature(decision, slot)
-    if payload["exp"] < iso(decision.decided_at):
-        raise Tampered("The decision was made after its payload had expired.")
+    if payload["exp"] <= iso(now()):
+        raise Stale("approval_expired", "The signature's own time is over; it has to be proposed again.")
     return decision.reviewer_id
 
 

@@ -1,6 +1,5 @@
 """The digests that decisions bind to, and the payload that a reviewer signs."""
 
-import datetime as dt
 import hashlib
 import json
 import secrets
@@ -58,11 +57,8 @@ def render_digest(action: Action) -> bytes:
     )
 
 
-def decision_payload(
-    review: Review, slot: Slot, *, verdict: str, reason: str, reviewer: str, lifetime: dt.timedelta
-) -> bytes:
+def decision_payload(review: Review, slot: Slot, *, verdict: str, reason: str, reviewer: str) -> bytes:
     """Canonical bytes with a fresh nonce; what is stored, shown as digest words, and hashed into the challenge."""
-    issued = now()
     return jcs(
         {
             "v": 1,
@@ -82,8 +78,8 @@ def decision_payload(
             "reviewer": reviewer,
             "slot": slot.id,
             "nonce": secrets.token_hex(32),
-            "iat": iso(issued),
-            "exp": iso(min(review.expires_at, issued + lifetime)),
+            "iat": iso(now()),
+            "exp": iso(review.expires_at),
         }
     )
 

@@ -14,9 +14,10 @@ from approvals.permit import consume_permit
 from approvals.reading import Unreadable, check_preconditions, exchange, exchange_read, succeeded
 from approvals.settle import settle
 from audit.move import move
+from audit.record import record
 from console.core import presence
 from console.core.actor import Actor
-from console.core.errors import Invalid, Tampered
+from console.core.errors import Conflict, Invalid, Tampered
 from console.core.telemetry import new_span_id, traceparent
 from console.traces.store import SpanStart, end_span, start_spans
 from integrations.calls import doubt_call, finish_call, receipt_detail, resend_call, start_call
@@ -41,7 +42,7 @@ def execute(action_id: str, *, actor: Actor) -> Action:
     rendered = verify_authority(loaded)
     if loaded.operation.effect == "read":
         return _perform_read(loaded, rendered, actor)
-    _check_preconditions(loaded)
+    check_still_true(loaded)
     call = begin_call(loaded, rendered, actor=actor)
     return finish(loaded, call, perform(loaded, call, rendered), actor=actor)
 
@@ -60,7 +61,7 @@ def verify_authority(loaded: Loaded) -> Rendered:
     return rendered
 
 
-def _check_preconditions(loaded: Loaded) -> None:
+def check_still_true(loaded: Loaded) -> None:
     try:
         answers = check_preconditions(loaded)
         _check_shown(loaded.action, decode(loaded.operation, loaded.action.arguments, answers, loaded.action.key))
@@ -81,6 +82,8 @@ def begin_call(loaded: Loaded, rendered: Rendered, *, actor: Actor, again: Call 
     """The intent: permit consumed, call `sending`, action `executing`, committed before the first byte."""
     action = Action.objects.select_for_update().get(pk=loaded.action.pk)
     origin = action.state
+    if origin != ("in_doubt" if again else "permitted"):
+        raise Conflict(f"The action is {origin} now; another door has it.")
     consume_permit(action, actor=actor)
     if again is None:
         call = Call(
@@ -117,18 +120,23 @@ def _start_span(loaded: Loaded, call: Call, rendered: Rendered) -> None:
         "countersign.call": call.id,
     }
     name = f"{rendered.method} {rendered.path}"
-    start_spans([SpanStart(action.trace_id, call.span_id, name, "api", action.team_id, action.parent_span_id, action.run,
-                           call.id, attributes=attributes)])  # fmt: skip
+    span = SpanStart(
+        action.trace_id, call.span_id, name, "api", action.team_id, action.parent_span_id, action.run, call.id,
+        attributes=attributes,
+    )  # fmt: skip
+    start_spans([span])
 
 
 def perform(loaded: Loaded, call: Call, rendered: Rendered) -> Result:
-    """The send itself. No transaction is open here. Raises Tampered when the transport refuses to write the request."""
+    """The send itself. No transaction is open here. What the transport refuses to write was not sent, for certain."""
     header = loaded.operation.document.get("idempotency", {}).get("header")
     headers = {header: call.key} if header else {}
     if call.trace_id:
         headers["traceparent"] = traceparent(call.trace_id, call.span_id)
     try:
         answer = exchange(loaded, rendered, expected=bytes(call.request_digest), headers=headers, once=True)
+    except Tampered as error:
+        return Result("failed", {"error": str(error), "code": "tampered"})
     except NotSent as error:
         return Result("failed", {"error": str(error), "code": "not_sent"})
     except Unknown as error:
@@ -154,6 +162,9 @@ def finish(loaded: Loaded, call: Call, result: Result, *, actor: Actor) -> Actio
             move(action, "in_doubt", actor=actor, detail={"call": call.id})
             return action
         finish_call(call, result.state, result.receipt, actor=actor)
+        if result.receipt.get("code") == "tampered":
+            what = str(result.receipt["error"])[:300]
+            record("alarm.tampered", subject=action.id, actor=actor, detail={"what": what}, **action.audit_context())
         if call.trace_id:
             status = {"http.response.status_code": result.receipt.get("status")}
             end_span(call.trace_id, call.span_id, ok=result.state == "succeeded", attributes=status)

@@ -22,7 +22,7 @@ class Facts:
 
 
 def decode(operation: Description, arguments: Mapping[str, Any], reads: Mapping[str, Any], key: str) -> Facts:
-    """Reads hold whole answers here, so that names can be shown. Raises Invalid when an expression cannot be evaluated."""
+    """Reads hold whole answers here, so that names can be shown. Raises Invalid for an expression that fails."""
     scope: dict[str, Any] = {"arguments": arguments, "reads": reads, "key": key}
     amount, currency = _amount(operation, scope)
     scope["money"] = money(amount, currency) if amount is not None else ""

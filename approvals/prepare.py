@@ -38,7 +38,7 @@ def prepare(action_id: str, *, actor: Actor) -> Action:
     with transaction.atomic():
         action = Action.objects.select_for_update().get(pk=action_id)
         if action.state == "proposed":
-            _rule(action, loaded.action, facts, version, answer, actor)
+            _rule(action, loaded.action, version, answer, actor)
         return action
 
 
@@ -67,7 +67,7 @@ def _refuse(action: Action, code: str, text: str, actor: Actor) -> Action:
         return locked
 
 
-def _rule(action: Action, prepared: Action, facts: Facts, version: PolicyVersion | None, answer: Answer,
+def _rule(action: Action, prepared: Action, version: PolicyVersion | None, answer: Answer,
           actor: Actor) -> None:  # fmt: skip
     Ruling.objects.create(action=action, version=version, rule=answer.rule, outcome=answer.outcome,
                           requirement=dict(answer.requirement), reasons=list(answer.reasons))  # fmt: skip

@@ -24,7 +24,7 @@ MAX_SAYS = 4_000
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """`operation` is `integration.operation`; `step` makes it idempotent: a step proposes once, however often it asks."""
+    """`operation` is `integration.operation`; with a `step` it is idempotent: a step proposes once."""
 
     team: str
     operation: str

@@ -5,8 +5,8 @@ import datetime as dt
 from django.db import transaction
 
 from approvals.alarm import guarded, raise_alarm
-from approvals.authority import Loaded, load
-from approvals.execute import Result, begin_call, finish, perform, verify_authority
+from approvals.authority import Loaded, Stale, load, verify_proposal
+from approvals.execute import Result, begin_call, check_still_true, finish, perform, verify_authority
 from approvals.models import Action, Review
 from approvals.policy import FALLBACK
 from approvals.prepare import open_review
@@ -28,15 +28,27 @@ def recover(action_id: str, *, actor: Actor) -> Action:
     call = Call.objects.filter(action=action_id).exclude(effect="read").first()
     if call is None or loaded.action.state not in {"executing", "in_doubt"}:
         return loaded.action
-    if loaded.action.state == "executing":
-        if not _abandoned(call):
+    if call.state == "sending":
+        if loaded.action.state != "executing" or not _abandoned(call):
             return loaded.action
         loaded.action = finish(
             loaded, call, Result("in_doubt", {"error": "The door stopped while sending."}), actor=actor
         )
     if now() < call.sent_at + dt.timedelta(seconds=_settle_seconds(loaded)):
         return loaded.action
-    return _resolve(loaded, call, actor)
+    return _resolve_safely(loaded, call, actor)
+
+
+def _resolve_safely(loaded: Loaded, call: Call, actor: Actor) -> Action:
+    """A call in doubt cannot be stopped any more. What no longer holds therefore ends in a question to a person."""
+    try:
+        verify_proposal(loaded)
+        return _resolve(loaded, call, actor)
+    except Stale:
+        return _ask(loaded, actor)
+    except Tampered as tampering:
+        raise_alarm(loaded.action.id, str(tampering), actor=actor)
+        return _ask(loaded, actor)
 
 
 def _abandoned(call: Call) -> bool:
@@ -67,10 +79,9 @@ def _may_repeat(loaded: Loaded, call: Call) -> bool:
 
 
 def _send_again(loaded: Loaded, call: Call, actor: Actor) -> Action:
-    try:
-        rendered = verify_authority(loaded)
-    except Tampered as tampering:
-        return raise_alarm(loaded.action.id, str(tampering), actor=actor)
+    """Everything is verified as for a first send; a Stale or Tampered rises to whoever asks a person."""
+    rendered = verify_authority(loaded)
+    check_still_true(loaded)
     call = begin_call(loaded, rendered, actor=actor, again=call)
     return finish(loaded, call, perform(loaded, call, rendered), actor=actor)
 

@@ -140,7 +140,11 @@ def points(action: Action, ruling: Ruling | None, slots: Sequence[Slot], given: 
 
 def _rule_point(ruling: Ruling | None, slots: Sequence[Slot], given: dt.timedelta) -> Point:
     whose = ", ".join(f"{slot.count} of {slot.group}, by {SIGNATURES[slot.signature]}" for slot in slots)
-    within = f" within {duration(round(given.total_seconds(), -1)).removesuffix(' 00 min')}" if given < dt.timedelta(days=300) else ""
+    within = (
+        f" within {duration(round(given.total_seconds(), -1)).removesuffix(' 00 min')}"
+        if given < dt.timedelta(days=300)
+        else ""
+    )
     return Point(f"{whose}{within}.", "wait", ruling.rule if ruling else "no rule")
 
 

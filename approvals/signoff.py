@@ -68,7 +68,7 @@ def prepare_decision(review_id: str, *, verdict: str, reason: str, actor: Actor)
     """For the browser: what to sign. Nothing is stored; the server knows its own payload again by its signature."""
     review = access_review(actor, review_id)
     slot = check_may_decide(review, actor, verdict, reason)
-    payload = decision_payload(review, slot, verdict=verdict, reason=reason, reviewer=actor.id, lifetime=LIFETIME)
+    payload = decision_payload(review, slot, verdict=verdict, reason=reason, reviewer=actor.id)
     return {
         "prepared": _SIGNER.sign(base64.urlsafe_b64encode(payload).decode()),
         "options": signing_options(actor.id, challenge_for(payload)),
@@ -129,7 +129,7 @@ def _check_proof(review: Review, slot: Slot, verdict: str, reason: str, proof: P
 
 
 def _fresh_payload(review: Review, slot: Slot, verdict: str, reason: str, actor: Actor) -> bytes:
-    return decision_payload(review, slot, verdict=verdict, reason=reason, reviewer=actor.id, lifetime=LIFETIME)
+    return decision_payload(review, slot, verdict=verdict, reason=reason, reviewer=actor.id)
 
 
 def _check_passkey(review: Review, slot: Slot, verdict: str, reason: str, proof: ByPasskey, actor: Actor) -> Signed:
@@ -139,7 +139,7 @@ def _check_passkey(review: Review, slot: Slot, verdict: str, reason: str, proof:
                 "comment_digest": comment_digest(reason)}  # fmt: skip
     if any(said[name] != value for name, value in expected.items()):
         raise Invalid("What was signed is not what was sent. Open the review again.", code="payload_mismatch")
-    if said["exp"] < iso(now()):
+    if said["exp"] <= iso(now()):
         raise Conflict("The page lay open too long. Open the review again and sign anew.", code="expired")
     passkey: Passkey = find_passkey(proof.assertion, actor=actor)
     assertion = verify_assertion(passkey, challenge=challenge_for(payload), assertion=proof.assertion)

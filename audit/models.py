@@ -39,6 +39,9 @@ class Record(models.Model):
         ordering: ClassVar = ["-at", "-id"]
         managed = False
 
+    def __str__(self) -> str:
+        return f"{self.kind} of {self.subject}"
+
 
 class Pending(models.Model):
     """A record that no tree holds yet. A sequencer consumes this queue; it never guesses by a highest id."""
@@ -47,6 +50,9 @@ class Pending(models.Model):
 
     class Meta:
         managed = False
+
+    def __str__(self) -> str:
+        return str(self.record_id)
 
 
 class Disclosure(models.Model):
@@ -60,3 +66,6 @@ class Disclosure(models.Model):
 
     class Meta:
         managed = False
+
+    def __str__(self) -> str:
+        return f"{self.path} of {self.record_id}"

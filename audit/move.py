@@ -12,7 +12,7 @@ from console.core.states import Transitions, check
 
 
 class Stateful(Protocol):
-    """What a row brings: its noun (the first half of the record's kind), its table of moves, and what its records tell."""
+    """What a row brings: its noun (the first half of the record's kind), its moves, and what its records tell."""
 
     NOUN: ClassVar[str]
     TRANSITIONS: ClassVar[Transitions]

@@ -48,7 +48,7 @@ def record(
     detail: Mapping[str, object] | None = None,
     personal: Mapping[str, object] | None = None,
 ) -> uuid.UUID:
-    """Append one record. `personal` values are committed to in the leaf and stored beside it, where they can be erased."""
+    """Append one record. `personal` values are committed to in the leaf and stored beside it, erasable."""
     entry = Entry(
         kind=kind, subject=subject, actor=actor, team=actor.team if team is None else team, state=state, run=run,
         trace=trace, span=span, on_behalf_of=on_behalf_of, outcome=outcome, decision=decision or {},

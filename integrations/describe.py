@@ -14,7 +14,6 @@ from console.core.sealing import door_key_id, seal
 from integrations.description import Description, parse
 from integrations.models import Credential, Grant, Integration, Operation
 
-
 _HEADER_SAFE = re.compile(r"[!-~]([ -~]*[!-~])?")  # RFC 9110 §5.5
 
 

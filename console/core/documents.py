@@ -1,4 +1,4 @@
-"""YAML that people write (workflows, integrations, policies): parsed safely, checked by a schema, errors with a place."""
+"""YAML that people write (workflows, integrations, policies): parsed safely, checked by a schema, errors have a place."""
 
 from collections.abc import Hashable, Mapping
 from typing import Any

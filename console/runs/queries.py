@@ -26,6 +26,7 @@ PAGE = 50
 MOST_COUNTED = 1_000
 MOST_SPANS = 2_000
 MOST_RECORDS = 30
+OURS = {"error", "outcome"}
 STATES = ("running", "succeeded", "failed", "cancelled")
 
 
@@ -146,12 +147,10 @@ def bar_of(span: Span) -> Bar:
 
 
 def _worth_a_look(picture: Picture, failure: Bar | None) -> str:
-    """What went wrong first; else what a person is waited for; else the whole."""
-    if failure:
-        return failure.span_id
-    waiting = [row for row in picture.rows if row.open and row.bar.surface == "human"]
-    rows: Sequence[Row] = waiting or picture.rows
-    return rows[0].bar.span_id if rows else ""
+    """What a person is waited for; else what went wrong first; else the whole."""
+    waiting = [row.bar for row in picture.rows if row.open and row.bar.surface == "human"]
+    bars = [*waiting[:1], *([failure] if failure else []), *(row.bar for row in picture.rows[:1])]
+    return bars[0].span_id if bars else ""
 
 
 def _plan(run: Run) -> list[Planned]:

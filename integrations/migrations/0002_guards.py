@@ -8,6 +8,20 @@ SELECT audit_guard('integrations_call',
     'sending>in_doubt', 'sending>succeeded');
 """
 
+SENDING = """
+-- A call that is being sent belongs to the door. Whoever could end it from outside could have it sent a second time.
+CREATE FUNCTION integrations_guard_sending() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, public AS $$
+BEGIN
+    IF NOT pg_has_role(current_user, 'countersign_door', 'USAGE') THEN
+        RAISE EXCEPTION 'call %: only the door ends what it sends', OLD.id USING ERRCODE = '42501';
+    END IF;
+    RETURN NEW;
+END $$;
+CREATE TRIGGER sending_update BEFORE UPDATE ON integrations_call FOR EACH ROW
+    WHEN (OLD.state = 'sending' AND NEW.state IS DISTINCT FROM OLD.state)
+    EXECUTE FUNCTION integrations_guard_sending();
+"""
+
 RIGHTS = """
 -- Grants, credentials and calls are history that signatures refer to.
 REVOKE DELETE ON integrations_integration, integrations_operation, integrations_credential, integrations_grant,
@@ -27,5 +41,6 @@ class Migration(migrations.Migration):
     dependencies = [("integrations", "0001_initial"), ("audit", "0001_log")]
     operations = [
         migrations.RunSQL(GUARDS, migrations.RunSQL.noop),
+        migrations.RunSQL(SENDING, migrations.RunSQL.noop),
         migrations.RunSQL(RIGHTS, migrations.RunSQL.noop),
     ]

@@ -30,6 +30,12 @@ onKey("p", "Previous failure", () => go(failed(), -1), broken);
 
 document.addEventListener("click", (event) => choose(event.target.closest?.(".fall .span")));
 
+// On a phone what is behind a span lies below the waterfall.
+document.addEventListener("htmx:afterSettle", ({ detail }) => {
+  const asked = detail.requestConfig?.elt?.matches?.(".span");
+  if (asked && matchMedia("(max-width: 720px)").matches) detail.target.scrollIntoView({ block: "start" });
+});
+
 setInterval(() => {
   const picture = document.getElementById("picture");
   if (document.hidden || !picture?.querySelector("rect.open") || picture.querySelector("details[open]")) return;

@@ -39,7 +39,16 @@ def insert(entry: Entry, commitments: list[Commitment], **columns: str) -> uuid.
     identity = uuid7()
     leaf = build(entry, log="localhost:8765", identity=identity, at=now(), writer=("w", 1), commitments=commitments)
     row = {"kind": entry.kind, "subject": entry.subject, "team": entry.team, "actor": entry.actor.id} | columns
-    values = [identity, "localhost:8765", leaf, row["kind"], row["subject"], entry.actor.kind, row["actor"], row["team"]]
+    values = [
+        identity,
+        "localhost:8765",
+        leaf,
+        row["kind"],
+        row["subject"],
+        entry.actor.kind,
+        row["actor"],
+        row["team"],
+    ]
     with connection.cursor() as cursor:
         cursor.execute(
             "INSERT INTO audit_record (id, log, leaf, kind, subject, actor_kind, actor, team) "
@@ -245,7 +254,12 @@ def test_page_says_what_is_not_in_force_and_how_many_wait(theo: Client) -> None:
 def test_subjects_lead_to_their_pages_where_there_are_any() -> None:
     known = uuid7()
     assert queries.url_of(str(known)) == f"/audit/{known}/"
-    assert [queries.url_of(subject) for subject in ("usr_1", "", "run", "/audit/")] == ["", "", queries.url_of("run"), ""]
+    assert [queries.url_of(subject) for subject in ("usr_1", "", "run", "/audit/")] == [
+        "",
+        "",
+        queries.url_of("run"),
+        "",
+    ]
 
 
 def test_queries_do_not_grow_with_the_log(theo: Client) -> None:

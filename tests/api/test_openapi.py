@@ -1,0 +1,37 @@
+"""The API's description: what is served is what is committed, and it describes nothing that decides."""
+
+import io
+import json
+from pathlib import Path
+
+from django.conf import settings
+from django.core.management import call_command
+from django.test import Client
+
+COMMITTED = Path(settings.BASE_DIR) / "docs" / "openapi.json"
+
+
+def test_served_document_is_the_committed_one() -> None:
+    """After a change: `python3 manage.py openapi > docs/openapi.json`, and look at what differs."""
+    served = Client(headers={"host": "localhost"}).get("/api/v1/openapi.json")
+    assert served.json() == json.loads(COMMITTED.read_text())
+
+
+def test_command_writes_the_committed_text() -> None:
+    written = io.StringIO()
+    call_command("openapi", stdout=written)
+    assert written.getvalue() == COMMITTED.read_text()
+
+
+def test_every_route_reads_and_tells_its_refusals() -> None:
+    paths = json.loads(COMMITTED.read_text())["paths"]
+    assert {address: sorted(routes) for address, routes in paths.items()} == {
+        f"/api/v1/{address}": ["get"]
+        for address in (
+            "runs", "runs/{run_id}", "reviews", "reviews/{review_id}", "workflows", "workflows/{slug}", "records",
+            "records/{record_id}",
+        )
+    }  # fmt: skip
+    told = {code for routes in paths.values() for code in routes["get"]["responses"]}
+    assert told == {"200", "401", "403", "404", "405", "422"}
+    assert all(routes["get"]["security"] for routes in paths.values())

@@ -1,0 +1,107 @@
+"""One office for all of these tests: real processes, a real payment stand-in, a real Chromium. Runs are fresh."""
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.conf import settings as project
+from django.db import connections
+from playwright.sync_api import Browser, sync_playwright
+from pytest_django.plugin import DjangoDbBlocker
+
+from console.accounts.models import User
+from console.accounts.people import create_user, set_membership
+from console.core import presence
+from console.core.actor import system
+from console.home.processes import ROOT
+from examples.demo.charges import seed_charges
+from examples.demo.people import seed_people, write_logins
+from examples.demo.seed import connect
+from tests.browser.office import Office
+from tests.browser.window import Window
+from tests.conftest import _use
+from tests.services import ORIGIN, services
+from tests.spine.conftest import running_standin
+from tests.stack import Stack
+
+__all__ = ["running_standin"]
+
+ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking", "--no-first-run",
+             "--disable-sync", "--disable-component-update"]  # fmt: skip
+Enter = Callable[..., Window]
+
+
+@pytest.fixture(scope="package")
+def chromium() -> Iterator[Browser]:
+    path = os.environ.get("COUNTERSIGN_CHROMIUM") or "/usr/bin/chromium"
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="package")
+def premises(
+    chromium: Browser,
+    running_standin: str,
+    tmp_path_factory: pytest.TempPathFactory,
+    django_db_blocker: DjangoDbBlocker,
+) -> Iterator[Office]:
+    """The demo as `up --demo` makes it, with a second reviewer for finance."""
+    database, before = services().clone(), str(project.DATABASES["default"]["NAME"])
+    logins = services().state / "demo.json"
+    stack = Stack(database, tmp_path_factory.mktemp("processes"), COUNTERSIGN_EXTRA_APPS="examples.demo")
+    with pytest.MonkeyPatch.context() as patch, django_db_blocker.unblock():
+        # Playwright's own event loop runs in this thread, which Django takes for a view that must not block.
+        patch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "1")
+        patch.setattr(presence, "number", lambda: 1)
+        patch.setattr(presence, "alive", lambda: {1})
+        _use(database)
+        seed_charges(running_standin)
+        team = seed_people()
+        second = create_user("bea", "Bea Okonkwo", password="correct horse battery", actor=system("tests"))
+        set_membership(second, team, roles=["reviewer"], groups=["finance"], actor=system("tests"))
+        connect(running_standin)
+        write_logins(team, ORIGIN, logins)
+        try:
+            stack.start("web", "worker", "door", "beat")
+            yield Office(running_standin)
+        finally:
+            stack.stop()
+            logins.unlink()
+            connections.close_all()
+            _use(before)
+            services().drop(database)
+
+
+@pytest.fixture
+def office(premises: Office) -> Iterator[Office]:
+    premises.open()
+    yield premises
+    premises.close()
+
+
+@pytest.fixture
+def enter(office: Office, chromium: Browser) -> Iterator[Enter]:
+    """Opens windows. At the end none of them may have met an error, an open dialog or a breach of the policy."""
+    windows: list[Window] = []
+
+    def window(username: str = "", **how: Any) -> Window:
+        windows.append(Window(chromium, **how))
+        return windows[-1].become(username) if username else windows[-1]
+
+    yield window
+    assert [fault for one in windows for fault in one.close()] == []
+
+
+@pytest.fixture(scope="session")
+def screenshots() -> Path:
+    directory = ROOT / "artifacts" / "screenshots"
+    directory.mkdir(parents=True, exist_ok=True)
+    return directory
+
+
+def person(username: str) -> User:
+    return User.objects.get(username=username)

@@ -1,0 +1,157 @@
+"""One person's browser: signed in, with a security key of its own, and everything that went wrong in it."""
+
+from pathlib import Path
+from typing import Any, Literal
+
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
+
+from approvals.models import Review
+from console.accounts.models import User
+from tests.services import ORIGIN
+
+PATIENCE = 20_000  # ms; a page that is right is usually there after 200
+HOLD = 750  # ms; the button asks for 600
+KEY = {
+    "protocol": "ctap2",
+    "ctap2Version": "ctap2_1",
+    "transport": "internal",
+    "hasResidentKey": True,
+    "hasUserVerification": True,
+    "isUserVerified": True,
+    "automaticPresenceSimulation": True,
+}
+WATCH = "addEventListener('securitypolicyviolation', (event) => console.error('CSP ' + event.violatedDirective))"
+RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
+Theme = Literal["light", "dark"]
+
+expect.set_options(timeout=PATIENCE)
+
+
+class Window:
+    def __init__(
+        self, browser: Browser, *, width: int = 1440, theme: Theme = "light", scripts: bool = True, height: int = 0
+    ) -> None:
+        self.width, self.theme, self.faults = width, theme, list[str]()
+        self.context: BrowserContext = browser.new_context(
+            base_url=ORIGIN,
+            viewport={"width": width, "height": height or (900 if width > 720 else 844)},
+            color_scheme=theme,
+            java_script_enabled=scripts,
+            reduced_motion="reduce",
+            timezone_id="Europe/Vienna",
+            permissions=["clipboard-read", "clipboard-write"],
+        )
+        self.context.set_default_timeout(PATIENCE)
+        self.context.add_init_script(WATCH)
+        self.page = self.open()
+        if scripts:
+            self._plug_in_key()
+
+    def open(self) -> Page:
+        page = self.context.new_page()
+        page.on("pageerror", lambda fault: self.faults.append(f"{page.url}: {fault}"))
+        page.on("dialog", lambda dialog: (self.faults.append(f"{page.url}: {dialog.message}"), dialog.dismiss()))
+        page.on("console", lambda said: self._hear(page, said.text))
+        page.on("response", lambda got: got.status >= 500 and self.faults.append(f"{got.url}: {got.status}"))
+        return page
+
+    def _hear(self, page: Page, text: str) -> None:
+        if "Content Security" in text or text.startswith("CSP "):
+            self.faults.append(f"{page.url}: {text}")
+
+    def _plug_in_key(self) -> None:
+        cdp = self.context.new_cdp_session(self.page)
+        cdp.send("WebAuthn.enable", {"enableUI": False})
+        cdp.send("WebAuthn.addVirtualAuthenticator", {"options": KEY})
+
+    # People
+
+    def become(self, username: str) -> "Window":
+        """By the demo's switcher, which needs no password."""
+        name = User.objects.get(username=username).name
+        self.page.goto("/sign-in/")
+        self.page.get_by_text("Demo: look around as").click()
+        self.page.get_by_role("button", name=name).click()
+        expect(self.page).not_to_have_url(f"{ORIGIN}/sign-in/")
+        return self
+
+    def sign_in(self, username: str, password: str, then: str = "/") -> "Window":
+        self.page.goto(f"/sign-in/?next={then}")
+        self.page.get_by_label("Username").fill(username)
+        self.page.get_by_label("Password").fill(password)
+        self.page.get_by_role("button", name="Sign in", exact=True).click()
+        return self
+
+    def add_passkey(self, password: str) -> "Window":
+        """From the account page; whoever is not fresh there proves it by password."""
+        self.page.goto("/account/")
+        self.page.get_by_role("link", name="Add a passkey").click()
+        if "/confirm/" in self.page.url:
+            self.page.get_by_label("Password").fill(password)
+            self.page.get_by_role("button", name="Confirm").click()
+        self.page.get_by_label("Name").fill("Test key")
+        self.page.get_by_role("button", name="Add the passkey").click()
+        expect(self.page.get_by_role("heading", name="Recovery codes")).to_be_visible()
+        return self
+
+    # Reviews
+
+    def go(self, review: Review) -> Page:
+        self.page.goto(f"/reviews/{review.id}/")
+        return self.page
+
+    @property
+    def bar(self) -> Locator:
+        return self.page.get_by_role("region", name="Your decision")
+
+    def hold_to_sign(self) -> None:
+        button = self.page.get_by_role("button", name="Hold to sign").first
+        button.scroll_into_view_if_needed()
+        button.hover()
+        self.page.mouse.down()
+        self.page.wait_for_timeout(HOLD)
+        self.page.mouse.up()
+
+    def sign_by_password(self, password: str) -> None:
+        self.bar.locator("summary").filter(has_text="Approve").or_(
+            self.bar.locator("summary").filter(has_text="With your password")
+        ).first.click()
+        self.bar.get_by_label("Your password").fill(password)
+        self.bar.get_by_role("button", name="Approve with your password").click()
+
+    def refuse(self, reason: str) -> None:
+        self.bar.locator("summary").filter(has_text="Refuse").click()
+        self.bar.get_by_label("Why do you refuse?").fill(reason)
+        self.bar.get_by_role("button", name="Refuse", exact=True).click()
+
+    # Judging a page
+
+    def flaws(self) -> list[str]:
+        found = Axe().run(self.page, options=RULES).response["violations"]
+        return [f"{one['id']}: {node['html'][:160]}" for one in found for node in one["nodes"][:3]]
+
+    def overflow(self) -> list[str]:
+        """What is wider than the window: the page must never scroll sideways."""
+        wide: list[str] = self.page.evaluate(
+            """() => document.documentElement.scrollWidth <= innerWidth ? [] :
+            [...document.querySelectorAll('body *')].filter((e) => e.getBoundingClientRect().right > innerWidth + 1)
+            .slice(0, 3).map((e) => e.outerHTML.slice(0, 120))"""
+        )
+        return wide
+
+    def picture(self, name: str, directory: Path) -> Path:
+        file = directory / f"{name}-{self.width}-{self.theme}.png"
+        self.page.screenshot(path=file)
+        return file
+
+    def press(self, *keys: str) -> None:
+        for key in keys:
+            self.page.keyboard.press(key)
+
+    def evaluate(self, script: str) -> Any:
+        return self.page.evaluate(script)
+
+    def close(self) -> list[str]:
+        self.context.close()
+        return self.faults
