@@ -6,7 +6,7 @@ from typing import Any
 from django.conf import settings
 
 from approvals.digests import comment_digest, evidence_digest, read_payload, render_digest
-from approvals.models import Action, Decision, Policy, PolicyVersion, Review, Slot
+from approvals.models import Action, Decision, PolicyVersion, Review, Slot
 from approvals.policy import Answer, Question, decide, policy_digest
 from console.accounts.passkeys import Assertion, challenge_for, check_genuine, reverify
 from console.core.attest import verify
@@ -109,13 +109,11 @@ def question(loaded: Loaded, amount: int | None, currency: str) -> Question:
 def current_policy(team: str) -> PolicyVersion | None:
     """The newest version, verified. None when the team has none: everything is denied then. An older one was laxer
     perhaps: pointing back at it by SQL must not bring it back."""
-    policy = Policy.objects.select_related("current").filter(team=team).first()
-    version = policy.current if policy else None
-    if policy is None or version is None:
+    version = PolicyVersion.objects.select_related("policy").filter(policy__team=team).order_by("-number").first()
+    if version is None or version.policy.current_id is None:
         return None
-    if policy.versions.values_list("pk", flat=True).first() != version.pk:
+    if version.policy.current_id != version.pk:
         raise Tampered("The policy in force is not the newest version that was published.")
-    version.policy = policy
     if policy_digest(version.document) != bytes(version.digest):
         raise Tampered("The policy was altered after it was published.")
     verify("policy", version.attested(), version.attestation)
@@ -156,7 +154,7 @@ def _slot(review: Review, requirement: Any) -> Slot:
 
 
 def _decisions(review: Review) -> list[Decision]:
-    return list(review.decisions.select_related("passkey", "reviewer"))
+    return list(review.decisions.select_related("passkey"))
 
 
 def _verify_decision(decision: Decision, review: Review, slot: Slot, action: Action, digest: bytes) -> str:

@@ -12,7 +12,7 @@ from approvals.settle import settle
 from audit.move import begin
 from console.core.actor import Actor
 from console.core.attest import attest
-from console.core.canonical import digest
+from console.core.canonical import SAFE_INTEGER, digest
 from console.core.clock import now
 from console.core.errors import Invalid, NotFound
 from console.core.wake import wake
@@ -42,6 +42,7 @@ class Proposal:
 def propose(proposal: Proposal, *, actor: Actor) -> Action:
     """The stored action; refused at once when it is not granted or its arguments are wrong. Raises NotFound for an
     operation that the team does not have."""
+    _check_carried([proposal.arguments, proposal.evidence, proposal.says])
     operation = _access_operation(proposal)
     with transaction.atomic():
         if proposal.step and (known := Action.objects.filter(step=proposal.step).first()):
@@ -54,6 +55,21 @@ def propose(proposal: Proposal, *, actor: Actor) -> Action:
         else:
             wake("approvals.tasks.drive", "actions", action.id)
     return action
+
+
+def _check_carried(value: Any) -> None:
+    """Raises Invalid for what canonical JSON cannot carry, or the database would give back as something else (it writes
+    1e16 out in full): the door could never read what was signed here."""
+    match value:
+        case Mapping():
+            _check_carried([*value.keys(), *value.values()])
+        case list() | tuple():
+            for inner in value:
+                _check_carried(inner)
+        case str() if "\0" in value or any("\ud800" <= char <= "\udfff" for char in value):
+            raise Invalid("A text holds a character that cannot be stored.", code="invalid_arguments")
+        case int() | float() if not abs(value) <= SAFE_INTEGER:
+            raise Invalid(f"The number {value!r:.40} is too large; send it as text.", code="invalid_arguments")
 
 
 def _access_operation(proposal: Proposal) -> Operation:

@@ -1,4 +1,4 @@
-"""What the pages of the review room read. Loading goes through `access`; the number of queries never follows the rows."""
+"""What the review room's pages read. Loading goes through `access`; the number of queries never follows the rows."""
 
 import datetime as dt
 import json
@@ -178,6 +178,10 @@ class Sheet:
         return self.review.action
 
     @property
+    def title(self) -> str:
+        return sheet.spelled(self.action.sentence)
+
+    @property
     def said_words(self) -> int:
         return len(self.action.says.split())
 
@@ -196,7 +200,7 @@ def read_sheet(actor: Actor, review_id: str) -> Sheet:
     slots = list(review.slots.order_by("group", "id"))
     decisions = list(review.decisions.select_related("reviewer"))
     ruling = action.rulings.select_related("version").first()
-    rights = rights_of(actor, review, slots, decisions)
+    rights = rights_of(actor, review, decisions)
     hidden = rights.may and bool(decisions)  # nobody sees how others voted before they have voted themselves
     requester = _requester(review, _names([review]))
     return Sheet(
@@ -217,7 +221,7 @@ def read_sheet(actor: Actor, review_id: str) -> Sheet:
     )
 
 
-def rights_of(actor: Actor, review: Review, slots: Sequence[Slot], decisions: Sequence[Decision]) -> Rights:
+def rights_of(actor: Actor, review: Review, decisions: Sequence[Decision]) -> Rights:
     """Asks what `signoff` will ask, so that a button is there only when pressing it can count."""
     own = next((one for one in decisions if one.reviewer_id == actor.id), None)
     if review.state == "open" and own:

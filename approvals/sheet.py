@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from approvals.models import Action, Ruling, Slot
-from console.core.chips import chips
+from console.core.chips import chips, is_hidden
 from console.core.text import duration, exact, money, pretty
 
 NOTHING = "–"
@@ -66,6 +66,11 @@ class Evidence:
     shown: tuple[Row, ...]
     rest: tuple[Row, ...]
     whole: tuple[tuple[str, Any], ...]
+
+
+def spelled(text: str) -> str:
+    """For places that hold no markup, such as the window's title."""
+    return "".join(f"[U+{ord(char):04X}]" if is_hidden(char) else char for char in text)
 
 
 def lines(facts: Iterable[Mapping[str, Any]]) -> list[Line]:
@@ -133,8 +138,8 @@ def points(action: Action, ruling: Ruling | None, slots: Sequence[Slot], given: 
         ]
     if action.reads:
         names = " and ".join(sorted(action.reads))
-        said.append(Point(f"Just before it is sent, the console reads {names} again. If anything differs, nothing is sent.",
-                          "good"))  # fmt: skip
+        again = f"Just before it is sent, the console reads {names} again. If anything differs, nothing is sent."
+        said.append(Point(again, "good"))
     return said
 
 

@@ -82,7 +82,7 @@ def signoff(review_id: str, *, verdict: str, reason: str = "", proof: Proof, act
     signed = _check_proof(review, slot, verdict, reason, proof, actor)
     try:
         with transaction.atomic():
-            return _decide(review.id, slot, verdict, reason, signed, actor)
+            return _decide(review, slot, verdict, reason, signed, actor)
     except IntegrityError:
         raise Conflict("This decision was already counted.", code="already_decided") from None
 
@@ -159,18 +159,17 @@ def _own_payload(prepared: str) -> bytes:
         raise Invalid("The page is too old or was changed. Open the review again.", code="payload_mismatch") from None
 
 
-def _decide(review_id: str, slot: Slot, verdict: str, reason: str, signed: Signed, actor: Actor) -> Review:
+def _decide(seen: Review, slot: Slot, verdict: str, reason: str, signed: Signed, actor: Actor) -> Review:
     """Under the locks, in their order: action, review; then vote, record, and what the vote leads to."""
-    action_id = Review.objects.values_list("action_id", flat=True).get(pk=review_id)
-    action = Action.objects.select_for_update(of=("self",)).get(pk=action_id)
-    review = Review.objects.select_for_update().get(pk=review_id)
+    action = Action.objects.select_for_update(of=("self",)).get(pk=seen.action_id)
+    review = Review.objects.select_for_update().get(pk=seen.pk, action=action)
     review.action = action
     _check_open(review)
     _check_payload_fits(signed.payload, review)
     decision = _store(review, slot, verdict, reason, signed, actor)
     if verdict == "refuse":
         _close(review, "refused", actor)
-    elif review.decisions.filter(slot=slot, verdict="approve").count() >= slot.count:
+    elif slot.count == 1 or review.decisions.filter(slot=slot, verdict="approve").count() >= slot.count:
         _close(review, "approved", actor)
     _carry_on(review, decision, actor)
     announce(action)

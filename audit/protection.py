@@ -121,4 +121,4 @@ def _months(facts: Facts) -> Check:
     title = "Room for the months ahead"
     if not facts.months_ahead:
         return Check(title, False, "Next month has no partition yet: its records would go to the default one.")
-    return Check(title, True, f"Partitions exist for {facts.months_ahead} months after this one.")
+    return Check(title, True, f"Partitions ready after this month: {facts.months_ahead}.")

@@ -29,7 +29,7 @@ CREATE TRIGGER append_only BEFORE UPDATE OR DELETE ON approvals_slot
 PERMITS = """
 -- Nothing but a read begins to be sent unless a permit for the same request is consumed in this very transaction, by
 -- the door. The effect is that of the operation, whatever the row says.
-CREATE FUNCTION approvals_require_permit() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, public AS $$
+CREATE FUNCTION approvals_require_permit() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, public, pg_temp AS $$
 BEGIN
     IF NEW.effect IS DISTINCT FROM (SELECT effect FROM integrations_operation WHERE id = NEW.operation_id) THEN
         RAISE EXCEPTION 'call %: its effect is not that of its operation', NEW.id USING ERRCODE = '42501';

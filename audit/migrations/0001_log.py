@@ -43,6 +43,8 @@ CREATE TABLE audit_disclosure (
 """
 
 GUARDS = """
+-- Where a function sets its search path, pg_temp comes last: left out, PostgreSQL looks there first, and a caller's
+-- temporary table would stand in for the log, or a caller's type bring the caller's code into an owner's function.
 CREATE FUNCTION audit_refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     RAISE EXCEPTION '% is append-only: % refused', TG_TABLE_NAME, TG_OP USING ERRCODE = '42501';
@@ -50,7 +52,7 @@ END $$;
 
 -- A change of state commits only together with its record. The time bound lets the planner read one partition, and
 -- keeps a transaction id that repeats after a restore from matching an old record.
-CREATE FUNCTION audit_require_record() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, public AS $$
+CREATE FUNCTION audit_require_record() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, public, pg_temp AS $$
 BEGIN
     IF current_setting('synchronous_commit') = 'off' THEN
         RAISE EXCEPTION 'synchronous_commit is off: a crash could lose the record of this change'
@@ -108,7 +110,7 @@ CREATE TRIGGER append_only_all BEFORE TRUNCATE ON audit_pending
 
 -- Beat calls this ahead of time: attaching a month that the default partition already holds rows of would fail.
 CREATE FUNCTION audit_make_partition(month date) RETURNS void
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
 DECLARE
     first date := date_trunc('month', month);
     name text := 'audit_record_' || to_char(first, 'YYYYMM');

@@ -215,7 +215,7 @@ def inspect_span(actor: Actor, run: Run, span_id: str) -> Inspected:
 
 
 def _action(run: Run, span: Span, step: Step | None, call: Call | None) -> Action | None:
-    """The action that a span is of, or belongs to: by its subject, its step, its call, its review, or its attributes."""
+    """The action that a span is of or belongs to: by its subject, step, call or review, or by its attributes."""
     known = [span.subject, step.action if step else "", call.action if call else "",
              str(span.attributes.get("countersign.action", ""))]  # fmt: skip
     related = Action.objects.select_related("operation__integration").filter(run=run.id)

@@ -1,3 +1,3 @@
-from tests.pages.conftest import enter, held, office, running_standin, standin, stranger, world
+from tests.pages.conftest import enter, held, office, proxy, running_standin, standin, stranger, world
 
-__all__ = ["enter", "held", "office", "running_standin", "standin", "stranger", "world"]
+__all__ = ["enter", "held", "office", "proxy", "running_standin", "standin", "stranger", "world"]

@@ -11,7 +11,6 @@ from django.db import connections
 from playwright.sync_api import Browser, sync_playwright
 from pytest_django.plugin import DjangoDbBlocker
 
-from console.accounts.models import User
 from console.accounts.people import create_user, set_membership
 from console.core import presence
 from console.core.actor import system
@@ -88,9 +87,15 @@ def enter(office: Office, chromium: Browser) -> Iterator[Enter]:
     """Opens windows. At the end none of them may have met an error, an open dialog or a breach of the policy."""
     windows: list[Window] = []
 
-    def window(username: str = "", **how: Any) -> Window:
-        windows.append(Window(chromium, **how))
-        return windows[-1].become(username) if username else windows[-1]
+    def window(username: str = "", *, password: str = "", **how: Any) -> Window:
+        """By the demo's switcher, or with the password of somebody who is not in it."""
+        made = Window(chromium, **how)
+        windows.append(made)
+        if password:
+            made.sign_in(username, password)
+        elif username:
+            made.become(username)
+        return made
 
     yield window
     assert [fault for one in windows for fault in one.close()] == []
@@ -101,7 +106,3 @@ def screenshots() -> Path:
     directory = ROOT / "artifacts" / "screenshots"
     directory.mkdir(parents=True, exist_ok=True)
     return directory
-
-
-def person(username: str) -> User:
-    return User.objects.get(username=username)

@@ -11,9 +11,9 @@ from console.accounts.people import create_team, create_user, set_membership
 from console.core.actor import Role, system
 from examples.demo.people import seed_people
 from examples.demo.seed import connect
-from tests.spine.conftest import held, running_standin, standin, world
+from tests.spine.conftest import held, proxy, running_standin, standin, world
 
-__all__ = ["held", "running_standin", "standin", "world"]
+__all__ = ["held", "proxy", "running_standin", "standin", "world"]
 
 NOWHERE = "http://127.0.0.1:9"
 SEEDER = system("tests")

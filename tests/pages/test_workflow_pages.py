@@ -144,7 +144,7 @@ def test_publishing_a_file_wins_over_the_text(mira: Client) -> None:
     ("given", "said"),
     [
         ({"source": "workflow: x\ntitle: y\nsteps:\n  a: {call: Wrong}\n"}, "steps.a.call (line 4)"),
-        ({"source": "a: [unclosed"}, "did not find expected"),
+        ({"source": "a: [unclosed"}, "line 1: expected"),
         ({"source": "   "}, "Paste the workflow"),
         ({}, "Paste the workflow"),
         ({"source": "kept", "file": b"\xff\xfe"}, "not text in UTF-8"),

@@ -1,0 +1,135 @@
+"""What the documents say about the code is compared with the code, so that it stays true."""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.apps import apps
+
+ROOT = Path(__file__).resolve().parents[2]
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("examples/**/*.md")])
+CODE = sorted(
+    file
+    for room in ("console", "approvals", "audit", "integrations", "examples")
+    for file in (ROOT / room).rglob("*.py")
+    if "migrations" not in file.parts
+)
+TEXTS = {file.relative_to(ROOT).as_posix(): file.read_text() for file in DOCUMENTS}
+# A machine's own places, the folder that colleagues of one installation have in common, and where packages come from.
+# Put together here, so that this file does not mention them either.
+FOREIGN = re.compile(
+    "|".join([r"(?<![\w.~-])/(?:work|home|root|Users|mnt)/", r"\bshar" "ed/", r"pypi" r"\.org", r"python" r"hosted\."])
+)
+
+
+def names(pattern: str, text: str) -> set[str]:
+    return set(re.findall(pattern, text))
+
+
+def settings_in_code() -> set[str]:
+    source = (ROOT / "console" / "settings.py").read_text()
+    asked = {f"COUNTERSIGN_{name}" for name in names(r'\benv\("([A-Z_]+)"', source)}
+    return asked | names(r"COUNTERSIGN_[A-Z_]*[A-Z]\b", "\n".join(file.read_text() for file in CODE))
+
+
+def test_every_setting_is_in_the_operations_guide_and_none_that_is_gone() -> None:
+    told = names(r"`(COUNTERSIGN_[A-Z_]+)`", TEXTS["docs/operations.md"])
+    assert told == settings_in_code()
+
+
+def kinds_in_code() -> set[str]:
+    by_move = {
+        f"{noun}.{state}"
+        for model in apps.get_models()
+        if (noun := getattr(model, "NOUN", None))
+        for state in vars(model)["TRANSITIONS"]
+        if state != "initial"
+    }
+    return by_move | {kind for file in CODE for kind in kinds_recorded(ast.parse(file.read_text()))}
+
+
+def kinds_recorded(module: ast.Module) -> Iterator[str]:
+    """First arguments of `record` and of what the audit room wraps around it; a name stands for its constant."""
+    constants = {
+        target.id: node.value.value
+        for node in module.body
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant)
+        for target in node.targets
+        if isinstance(target, ast.Name)
+    }
+    for node in ast.walk(module):
+        if isinstance(node, ast.Call) and getattr(node.func, "id", "") in {"record", "_once"} and node.args:
+            kind = kind_of(node.args[0], constants)
+            if kind:
+                yield kind
+
+
+def kind_of(given: ast.expr, constants: dict[str, Any]) -> str:
+    """ "" for what `move` and `_once` pass on: a state of a noun, or their own parameter."""
+    match given:
+        case ast.Constant(value=str(kind)):
+            return kind
+        case ast.Name(id=name):
+            return str(constants.get(name, ""))
+    return ""
+
+
+def test_every_kind_of_record_is_listed_and_none_that_is_gone() -> None:
+    told = names(r"(?m)^\| `([a-z_]+\.[a-z_]+)` \|", TEXTS["docs/records.md"])
+    assert told == kinds_in_code()
+
+
+def links(text: str) -> list[str]:
+    """Targets of links. Pictures are left out: the browser tests make them."""
+    return [target for target in re.findall(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)", text) if "://" not in target]
+
+
+def anchors(text: str) -> set[str]:
+    """Headings as GitHub names them."""
+    headings = re.findall(r"(?m)^#+ (.+)$", text)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_links_lead_somewhere(name: str) -> None:
+    for target in links(TEXTS[name]):
+        path, _, anchor = target.partition("#")
+        file = (ROOT / name).parent / path if path else ROOT / name
+        assert file.exists(), f"{name}: {target}"
+        assert not anchor or anchor in anchors(file.read_text()), f"{name}: {target}"
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_files_that_are_named_exist(name: str) -> None:
+    """What stands between backticks and looks like a file of the repository is one, seen from the top or from here."""
+    rooms = "console|approvals|audit|integrations|examples|tests|benchmarks|docs|templates|static|requirements"
+    for path in names(rf"`((?:{rooms})/[\w./-]+)(?:::\w+)?`", TEXTS[name]):
+        places = (ROOT, (ROOT / name).parent)
+        assert any((place / path).exists() for place in places), f"{name}: {path}"
+
+
+def test_tests_that_are_named_exist() -> None:
+    for name, text in TEXTS.items():
+        for file, function in re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", text):
+            assert f"def {function}(" in (ROOT / file).read_text(), f"{name}: {file}::{function}"
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_nothing_of_one_machine_is_mentioned(name: str) -> None:
+    assert not FOREIGN.findall(TEXTS[name])
+
+
+def test_examples_in_the_guide_are_valid() -> None:
+    """The three documents of the guide are read by the parsers that would read them in earnest."""
+    from approvals.policy import parse as parse_policy
+    from console.workflows.spec import parse as parse_workflow
+    from integrations.description import parse as parse_integration
+
+    integration, policy, workflow = re.findall(r"(?s)```yaml\n(.*?)```", TEXTS["docs/writing-workflows.md"])
+    _, operations = parse_integration(integration)
+    parse_policy(policy)
+    calls = {step["call"] for step in parse_workflow(workflow)["steps"].values() if "call" in step}
+    assert calls == {f"ledger.{operation.slug}" for operation in operations}

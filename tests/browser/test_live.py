@@ -1,0 +1,46 @@
+"""What a page does when its connection is cut, and what it makes of text that means harm."""
+
+import pytest
+from playwright.sync_api import expect
+
+from approvals.signoff import BySession, signoff
+from examples.demo.people import acting
+from tests.browser.conftest import Enter
+from tests.browser.office import LARGE, Office
+
+pytestmark = pytest.mark.browser
+
+HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(2)> invoice_\u202efdp.exe for p\u0430ypal"
+
+
+def test_page_catches_up_after_its_connection_was_cut(office: Office, enter: Enter) -> None:
+    run = office.begin()
+    jonas = enter("jonas", polls=False)
+    jonas.page.goto(f"/runs/{run.id}/")
+    waiting = jonas.page.locator("#picture .span[data-surface=human] rect.open")
+    expect(waiting).to_have_count(2)
+    jonas.context.set_offline(True)
+    jonas.page.wait_for_timeout(300)
+    signoff(office.review(run, LARGE).id, verdict="refuse", reason="No.", proof=BySession(), actor=acting("ana"))
+    jonas.page.wait_for_timeout(1000)
+    expect(waiting).to_have_count(2)
+    jonas.context.set_offline(False)
+    expect(jonas.page.get_by_text("refused by Ana Ferreira")).to_be_visible()
+
+
+def test_hostile_text_is_shown_as_what_it_is_and_does_nothing(office: Office, enter: Enter) -> None:
+    office.describe_charge(HOSTILE)
+    run = office.begin()
+    review = office.review(run, LARGE)
+    for who, address in (("ana", f"/reviews/{review.id}/"), ("jonas", f"/runs/{run.id}/"), ("jonas", "/runs/"),
+                         ("theo", f"/audit/?run={run.id}"), ("mira", f"/reviews/{review.id}/")):  # fmt: skip
+        window = enter(who)
+        window.page.goto(address)
+        window.evaluate("document.querySelectorAll('main details').forEach((folded) => { folded.open = true })")
+        window.page.wait_for_load_state("networkidle")
+        assert window.page.locator("main script, main img, aside script, aside img").count() == 0
+        assert "\u202e" not in window.page.inner_text("body")
+    sheet = enter("ana").go(review).locator("#main")
+    expect(sheet).to_contain_text("<script>alert(1)</script>")
+    for chip in ("U+202E", "Cyrillic+Latin"):
+        expect(sheet.locator(".diff .chip").filter(has_text=chip).first).to_be_visible()

@@ -1,0 +1,115 @@
+"""Nobody cheated, yet what was agreed no longer holds: nothing is sent, and the action says why."""
+
+import datetime as dt
+from collections.abc import Callable
+
+import pytest
+
+from approvals import authority
+from approvals.models import Action, PolicyVersion
+from approvals.propose import Proposal, propose
+from approvals.publish import publish_policy
+from approvals.tasks import drive
+from console.accounts.models import Team
+from console.core.actor import system
+from console.core.clock import now
+from console.core.errors import Invalid
+from examples.demo.charges import alter_charge, refund_by_hand
+from examples.demo.people import acting
+from examples.demo.seed import EXAMPLES
+from integrations.describe import describe_integration, give_grant
+from integrations.models import Credential, Grant
+from tests.spine.attacker import alarms, ends_unsent, writes
+from tests.spine.conftest import World
+from tests.spine.scene import Scene, prepared_scene, scene, sql  # noqa: F401  (fixtures)
+from tests.standins.fault_proxy import FaultProxy
+
+CHANGES: dict[str, tuple[Callable[[World, str], object], str]] = {
+    "a refund by hand": (lambda world, charge: refund_by_hand(world.standin, charge, 100), "precondition_changed"),
+    "another amount": (lambda world, charge: alter_charge(world.standin, charge, amount=1), "precondition_changed"),
+    "another currency": (lambda world, charge: alter_charge(world.standin, charge, currency="usd"), "precondition_changed"),
+    "another description": (lambda world, charge: alter_charge(world.standin, charge, description="Order Z"), "facts_changed"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_charge_that_changed_upstream_is_not_refunded(change: str, held: World, proxy: FaultProxy) -> None:
+    action = held.sign(held.review(large=True)).action
+    alter, code = CHANGES[change]
+    alter(held, held.seeded.pair("large").later)
+    after = ends_unsent(held, proxy, action)
+    assert (after.state, after.outcome and after.outcome["code"]) == ("stale", code)
+    assert alarms(action.id) == []
+
+
+def test_a_base_url_described_anew_sends_nothing_to_either_place(scene: Scene) -> None:
+    action = scene.world.sign(scene.world.review(large=True)).action
+    text = (EXAMPLES / "integrations/stripe.yaml").read_text()
+    describe_integration(text, base_url=scene.proxy.base_url + "/elsewhere", actor=acting("mira"))
+    assert ends_unsent(scene.world, scene.proxy, action).state == "stale"
+
+
+@pytest.mark.parametrize("ended", [Grant, Credential])
+def test_a_grant_revoked_after_the_signature_ends_it(ended: type[Grant] | type[Credential], scene: Scene) -> None:
+    action = scene.world.sign(scene.world.review(large=True)).action
+    ended.objects.update(revoked_at=now())
+    after = ends_unsent(scene.world, scene.proxy, action)
+    assert (after.state, after.outcome and after.outcome["code"]) == ("stale", "grant_ended")
+
+
+def test_a_grant_that_ran_out_after_the_signature_ends_it(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    until = now() + dt.timedelta(minutes=30)
+    give_grant(grantee="workflow:brief", operations=["create_refund"], credential=Credential.objects.get(), until=until,
+               actor=acting("mira"))  # fmt: skip
+    arguments = {"charge": scene.world.seeded.pair("apart").later, "amount": 6_500}
+    proposal = Proposal(Team.objects.get().id, "stripe.create_refund", arguments, "workflow:brief", ["usr_maker"])
+    action = propose(proposal, actor=system("worker"))
+    drive(action.id)
+    scene.world.sign(action.reviews.get())
+    monkeypatch.setattr(authority, "now", lambda: until)
+    after = ends_unsent(scene.world, scene.proxy, action)
+    assert (after.state, after.outcome and after.outcome["code"]) == ("stale", "grant_ended")
+
+
+STRICTER = {
+    "another group": ("group: finance", "group: legal", "policy_changed"),
+    "a passkey": ("signature: password", "signature: passkey", "policy_changed"),
+    "nobody": ("{group: finance, signature: password, expires_minutes: 240}", "{group: finance}", "denied"),
+}
+
+
+@pytest.mark.parametrize("stricter", STRICTER)
+def test_a_policy_that_became_stricter_after_the_signature_stops_it(stricter: str, scene: Scene) -> None:
+    action = scene.world.sign_by_password(scene.world.review(large=False)).action
+    old, new, code = STRICTER[stricter]
+    source = PolicyVersion.objects.get().source.replace(old, new)
+    if stricter == "nobody":
+        source = source.replace("at_most: 5000}}\n    then: review", "at_most: 5000}}\n    then: deny")
+    assert source != PolicyVersion.objects.get().source
+    publish_policy(source, actor=acting("mira"))
+    after = ends_unsent(scene.world, scene.proxy, action)
+    assert (after.state, after.outcome and after.outcome["code"]) == ("stale", code)
+    assert alarms(action.id) == []
+
+
+def test_a_policy_for_more_signatures_than_were_given_stops_it(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Policies ask for one today; the door counts all the same."""
+    action = scene.world.sign(scene.world.review(large=True)).action
+    rule = authority.rule
+
+    def two(*given: object) -> object:
+        version, answer = rule(*given)  # type: ignore[arg-type]
+        object.__setattr__(answer, "requirement", {**answer.requirement, "count": 2})
+        return version, answer
+
+    monkeypatch.setattr("approvals.execute.rule", two)
+    assert ends_unsent(scene.world, scene.proxy, action).state == "stale"
+
+
+@pytest.mark.parametrize("huge", [1e16, 1e300, 2**53])
+def test_a_number_that_the_database_gives_back_as_another_is_refused_when_proposed(huge: float, scene: Scene) -> None:
+    """Otherwise the door could not read what was signed, and would try for ever."""
+    proposal = Proposal(Team.objects.get().id, "stripe.list_charges", {"limit": huge}, "workflow:billing-care", ["usr_m"])
+    with pytest.raises(Invalid):
+        propose(proposal, actor=system("worker"))
+    assert (Action.objects.filter(makers=["usr_m"]).count(), writes(scene.proxy)) == (0, [])
