@@ -41,7 +41,7 @@ def execute(action_id: str, *, actor: Actor) -> Action:
         return loaded.action
     rendered = verify_authority(loaded)
     if loaded.operation.effect == "read":
-        return _perform_read(loaded, rendered, actor)
+        return _perform_read(loaded, actor)
     check_still_true(loaded)
     call = begin_call(loaded, rendered, actor=actor)
     return finish(loaded, call, perform(loaded, call, rendered), actor=actor)
@@ -146,7 +146,11 @@ def perform(loaded: Loaded, call: Call, rendered: Rendered) -> Result:
 
 def judge(loaded: Loaded, answer: Answer) -> Result:
     """A refusal (4xx) is certain to have done nothing; a server error says nothing either way."""
-    if succeeded(loaded.operation, answer):
+    try:
+        done = succeeded(loaded.operation, answer)
+    except Invalid as error:
+        return Result("in_doubt", {**answer.receipt(), "code": "unknown", "error": error.text})
+    if done:
         return Result("succeeded", answer.receipt())
     if 400 <= answer.status < 500:
         return Result("failed", {**answer.receipt(), "code": "rejected"})
@@ -185,28 +189,30 @@ def _public(receipt: dict[str, Any]) -> dict[str, Any]:
     return {"status": detail["status"], "receipt_digest": detail["receipt_digest"], "body": receipt.get("body")}
 
 
-def _perform_read(loaded: Loaded, rendered: Rendered, actor: Actor) -> Action:
-    """Reads change nothing: no permit and no ledger row, and two records in all (proposed, settled)."""
-    action = loaded.action
-    result = _read_once(loaded, rendered)
+def _perform_read(loaded: Loaded, actor: Actor) -> Action:
+    """A read that people signed for. An allowed one was made when it was prepared."""
+    result = read_once(loaded)
     with transaction.atomic():
-        locked = Action.objects.select_for_update().get(pk=action.pk)
+        locked = Action.objects.select_for_update().get(pk=loaded.action.pk)
         if locked.state == "permitted":
             move(locked, "executing", actor=actor)
-            body = {"code": "succeeded"} if result.state == "succeeded" else _failed_read(result)
-            settle(locked, "succeeded" if result.state == "succeeded" else "failed",
-                   {**body, **_public(result.receipt)}, actor=actor)  # fmt: skip
+            settle(locked, *read_outcome(result), actor=actor)
         return locked
 
 
-def _read_once(loaded: Loaded, rendered: Rendered) -> Result:
+def read_once(loaded: Loaded) -> Result:
+    action = loaded.action
+    base_url = action.operation.integration.base_url
     try:
-        answer = exchange_read(loaded, rendered)
+        answer = exchange_read(loaded, render(loaded.operation, action.arguments, base_url=base_url, key=action.key))
     except (NotSent, Unknown) as error:
         return Result("failed", {"error": str(error), "code": "unreachable"})
     return judge(loaded, answer)
 
 
-def _failed_read(result: Result) -> dict[str, Any]:
+def read_outcome(result: Result) -> tuple[str, dict[str, Any]]:
+    """State and outcome of the action. A read that did not succeed has failed; nothing is in doubt about it."""
+    if result.state == "succeeded":
+        return "succeeded", {"code": "succeeded", **_public(result.receipt)}
     text = result.receipt.get("error") or f"The other side answered {result.receipt.get('status')}."
-    return {"code": result.receipt.get("code", "failed"), "text": text}
+    return "failed", {"code": result.receipt.get("code", "failed"), "text": text, **_public(result.receipt)}

@@ -47,7 +47,7 @@ def _amount(operation: Description, scope: Mapping[str, Any]) -> tuple[int | Non
 
 def _line(fact: Mapping[str, Any], scope: Mapping[str, Any]) -> dict[str, Any]:
     line = {
-        "label": fact["label"],
+        "label": str(fill(fact["label"], scope)),
         "was": fill(fact.get("was"), scope),
         "becomes": fill(fact["becomes"], scope),
         "format": fact.get("format", "text"),

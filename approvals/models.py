@@ -45,7 +45,7 @@ def permit_id() -> str:
 
 ACTION = transitions(
     initial="proposed",
-    proposed="held permitted executing refused failed",
+    proposed="held permitted succeeded refused failed withdrawn",
     held="permitted refused expired withdrawn stale",
     permitted="executing refused stale withdrawn",
     executing="succeeded failed in_doubt",

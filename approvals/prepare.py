@@ -1,6 +1,7 @@
 """The door's first work on an action: read its preconditions, decode facts, digest, and ask the policy."""
 
 import datetime as dt
+from dataclasses import dataclass
 from typing import Any
 
 from django.db import transaction
@@ -8,6 +9,7 @@ from django.db import transaction
 from approvals.alarm import guarded
 from approvals.authority import Loaded, load, rule, verify_proposal
 from approvals.digests import action_digest, evidence_digest, render_digest
+from approvals.execute import Result, read_once, read_outcome
 from approvals.facts import Facts, decode
 from approvals.models import Action, PolicyVersion, Review, Ruling, Slot
 from approvals.permit import mint_permit
@@ -22,24 +24,57 @@ from console.core.telemetry import new_span_id
 from console.traces.store import SpanStart, start_spans
 from integrations.render import render
 
+COLUMNS = ("reads", "sentence", "facts", "amount_minor", "currency", "request_digest", "action_digest")
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """What the door has found out about a proposal; `read` is the answer of a read that could be made at once."""
+
+    fields: dict[str, Any]
+    version: PolicyVersion | None
+    answer: Answer
+    read: Result | None = None
+
+    @property
+    def decision(self) -> dict[str, object]:
+        return {
+            "effect": self.answer.outcome,
+            "policy_version": self.version.id if self.version else "",
+            "policy_digest": bytes(self.version.digest).hex() if self.version else "",
+            "rule": self.answer.rule,
+        }
+
+    @property
+    def digests(self) -> dict[str, object]:
+        return {name: self.fields[name].hex() for name in ("request_digest", "action_digest")}
+
 
 @guarded
 def prepare(action_id: str, *, actor: Actor) -> Action:
-    """From proposed to held, permitted or refused. Somebody else's move meanwhile ends it quietly."""
+    """From proposed to held, permitted or refused; an allowed read to its end. Somebody else's move ends it quietly."""
     loaded = load(action_id)
     if loaded.action.state != "proposed":
         return loaded.action
     verify_proposal(loaded)
     try:
-        facts = _decode(loaded)
+        prepared = _prepare(loaded)
     except (Unreadable, Invalid) as error:
-        return _refuse(loaded.action, "unprepared", str(error), actor)
-    version, answer = rule(loaded, facts.amount_minor, facts.currency)
+        return _fail(loaded.action, "unprepared", str(error), actor)
     with transaction.atomic():
         action = Action.objects.select_for_update().get(pk=action_id)
         if action.state == "proposed":
-            _rule(action, loaded.action, version, answer, actor)
+            _rule(action, prepared, actor)
         return action
+
+
+def _prepare(loaded: Loaded) -> Prepared:
+    """A read that may be made is made here and now: no permit, no ledger row, one record beside the proposal's."""
+    facts = _decode(loaded)
+    fields = {name: getattr(loaded.action, name) for name in COLUMNS}
+    version, answer = rule(loaded, facts.amount_minor, facts.currency)
+    at_once = answer.outcome == "allow" and loaded.operation.effect == "read"
+    return Prepared(fields, version, answer, read_once(loaded) if at_once else None)
 
 
 def _decode(loaded: Loaded) -> Facts:
@@ -59,7 +94,7 @@ def _decode(loaded: Loaded) -> Facts:
     return facts
 
 
-def _refuse(action: Action, code: str, text: str, actor: Actor) -> Action:
+def _fail(action: Action, code: str, text: str, actor: Actor) -> Action:
     with transaction.atomic():
         locked = Action.objects.select_for_update().get(pk=action.pk)
         if locked.state == "proposed":
@@ -67,39 +102,44 @@ def _refuse(action: Action, code: str, text: str, actor: Actor) -> Action:
         return locked
 
 
-def _rule(action: Action, prepared: Action, version: PolicyVersion | None, answer: Answer,
-          actor: Actor) -> None:  # fmt: skip
-    Ruling.objects.create(action=action, version=version, rule=answer.rule, outcome=answer.outcome,
-                          requirement=dict(answer.requirement), reasons=list(answer.reasons))  # fmt: skip
-    fields: dict[str, Any] = {
-        name: getattr(prepared, name)
-        for name in ("reads", "sentence", "facts", "amount_minor", "currency", "request_digest", "action_digest")
-    }
-    decision = {
-        "effect": answer.outcome,
-        "policy_version": version.id if version else "",
-        "policy_digest": bytes(version.digest).hex() if version else "",
-        "rule": answer.rule,
-    }
-    digests = {name: fields[name].hex() for name in ("request_digest", "action_digest")}
+def _rule(action: Action, prepared: Prepared, actor: Actor) -> None:
+    answer = prepared.answer
+    Ruling.objects.create(
+        action=action,
+        version=prepared.version,
+        rule=answer.rule,
+        outcome=answer.outcome,
+        requirement=dict(answer.requirement),
+        reasons=list(answer.reasons),
+    )
     if answer.outcome == "review":
-        _hold(action, fields, version, answer, decision, digests, actor)
+        _hold(action, prepared, actor)
     elif answer.outcome == "deny":
-        Action.objects.filter(pk=action.pk).update(**fields)
-        action.refresh_from_db()
         text = " ".join(answer.reasons) or f"The policy's rule {answer.rule} denies it."
-        settle(action, "refused", {"code": "denied", "rule": answer.rule, "text": text}, actor=actor)
+        _settle(action, prepared, "refused", {"code": "denied", "rule": answer.rule, "text": text}, actor)
+    elif prepared.read is not None:
+        _settle(action, prepared, *read_outcome(prepared.read), actor)
     else:
-        move(action, "permitted", actor=actor, decision=decision, detail=digests, **fields)
-        if prepared.operation.effect != "read":
+        move(action, "permitted", actor=actor, decision=prepared.decision, detail=prepared.digests, **prepared.fields)
+        if action.operation.effect != "read":
             mint_permit(action, actor=actor)
 
 
-def _hold(action: Action, fields: dict[str, Any], version: PolicyVersion | None, answer: Answer,
-          decision: dict[str, Any], digests: dict[str, str], actor: Actor) -> None:  # fmt: skip
-    requirement = answer.requirement
-    span = new_span_id()
-    move(action, "held", actor=actor, decision=decision, detail=digests, wait_span_id=span, **fields)
+def _settle(action: Action, prepared: Prepared, state: str, outcome: dict[str, Any], actor: Actor) -> None:
+    settle(action, state, outcome, actor=actor, decision=prepared.decision, detail=prepared.digests, **prepared.fields)
+
+
+def _hold(action: Action, prepared: Prepared, actor: Actor) -> None:
+    requirement, version, span = prepared.answer.requirement, prepared.version, new_span_id()
+    move(
+        action,
+        "held",
+        actor=actor,
+        decision=prepared.decision,
+        detail=prepared.digests,
+        wait_span_id=span,
+        **prepared.fields,
+    )
     open_review(action, "action", requirement, bytes(version.digest) if version else b"", actor)
     text = f"waiting for {requirement['count']} of {requirement['group']}"
     waiting = SpanStart(

@@ -1,5 +1,6 @@
 """The end of an action, however it ends: state, record, span, and the word to whoever waits for it."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from approvals.models import Action
@@ -14,12 +15,29 @@ from console.traces.store import end_span
 _LOGGED = ("code", "rule", "status", "receipt_digest", "call")
 
 
-def settle(action: Action, state: str, outcome: dict[str, Any], *, actor: Actor) -> None:
-    """Inside the caller's transaction, which holds the lock on the action."""
-    detail = {name: outcome[name] for name in _LOGGED if outcome.get(name) is not None}
-    personal = {"text": outcome["text"]} if outcome.get("text") else None
-    move(action, state, actor=actor, result=outcome["code"], detail=detail, personal=personal, outcome=outcome,
-         settled_at=now())  # fmt: skip
+def settle(
+    action: Action,
+    state: str,
+    outcome: dict[str, Any],
+    *,
+    actor: Actor,
+    decision: Mapping[str, object] | None = None,
+    detail: Mapping[str, object] | None = None,
+    **fields: object,
+) -> None:
+    """Inside the caller's transaction, which holds the lock on the action. `fields` are set with the state."""
+    move(
+        action,
+        state,
+        actor=actor,
+        result=outcome["code"],
+        decision=decision,
+        detail={**(detail or {}), **{name: outcome[name] for name in _LOGGED if outcome.get(name) is not None}},
+        personal={"text": outcome["text"]} if outcome.get("text") else None,
+        outcome=outcome,
+        settled_at=now(),
+        **fields,
+    )
     if action.wait_span_id:
         end_span(action.trace_id, action.wait_span_id, ok=state == "succeeded", attributes={"outcome": outcome["code"]})
     action_settled.send(sender=Action, action=action)

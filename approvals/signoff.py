@@ -49,7 +49,7 @@ class ByPassword:
 
 @dataclass(frozen=True, slots=True)
 class BySession:
-    """Enough to refuse; never enough to approve."""
+    """Enough to refuse an action; never enough to approve, or to settle a doubt."""
 
 
 Proof = ByPasskey | ByPassword | BySession
@@ -116,14 +116,16 @@ def _check_open(review: Review) -> None:
 
 
 def _check_proof(review: Review, slot: Slot, verdict: str, reason: str, proof: Proof, actor: Actor) -> Signed:
+    # Refusing lets nothing happen. Saying that a doubtful call did not happen lets it be proposed again.
+    light = verdict == "refuse" and review.kind == "action"
     match proof:
         case ByPasskey():
             return _check_passkey(review, slot, verdict, reason, proof, actor)
-        case ByPassword() if slot.signature == "password" or verdict == "refuse":
+        case ByPassword() if slot.signature == "password" or light:
             user = User.objects.get(pk=actor.id)
             confirm_password(user, proof.password, actor=actor, address=proof.address)
             return Signed(_fresh_payload(review, slot, verdict, reason, actor), "password", {})
-        case BySession() if verdict == "refuse":
+        case BySession() if light:
             return Signed(_fresh_payload(review, slot, verdict, reason, actor), "session", {})
     raise Forbidden("This has to be signed with a passkey.", code="passkey_needed")
 

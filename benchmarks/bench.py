@@ -61,6 +61,8 @@ class Heard:
     def _listen(self, stream: IO[bytes]) -> None:
         for line in stream:
             at, _, what = line.decode().strip().partition(" ")
+            if not at.isdecimal():  # a farewell of the program itself
+                continue
             with self._news:
                 self._times[what] = int(at)
                 self._news.notify_all()

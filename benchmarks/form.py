@@ -1,11 +1,14 @@
 """The form in which every benchmark reports: figures with their spread, and claims that hold or do not."""
 
 import datetime as dt
+import itertools
 import json
 import math
 import os
 import platform
 import statistics
+import sysconfig
+import timeit
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
@@ -65,8 +68,8 @@ def as_json(report: Report) -> str:
 
 def figure(values: Sequence[float], unit: str) -> Figure:
     """One value of each run."""
-    ordered = [round(value, 3) for value in (min(values), statistics.median(values), max(values))]
-    return Figure(*ordered, unit=unit)
+    low, middle, high = (round(value, 3) for value in (min(values), statistics.median(values), max(values)))
+    return Figure(low, middle, high, unit)
 
 
 def at_most(words: str, found: Figure, goal: float) -> Claim:
@@ -85,7 +88,7 @@ def chunks(values: Sequence[float], runs: int) -> list[Sequence[float]]:
     if len(values) < runs:
         raise ValueError(f"{len(values)} values do not make {runs} runs.")
     edges = [round(len(values) * n / runs) for n in range(runs + 1)]
-    return [values[begin:end] for begin, end in zip(edges, edges[1:], strict=False)]
+    return [values[begin:end] for begin, end in itertools.pairwise(edges)]
 
 
 def spread(name: str, milliseconds: Sequence[float], runs: int) -> dict[str, Figure]:
@@ -110,9 +113,21 @@ def machine(load_before: Sequence[float]) -> dict[str, object]:
         "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1),
         "system": platform.system(),
         "kernel": platform.release(),
+        "python_build": "optimised" if "--enable-optimizations" in build_options() else "plain",
+        "loop_ns": round(loop_ns(), 1),
         "load_before": list(load_before),
         "load_after": load_average(),
     }
+
+
+def build_options() -> str:
+    """A Python built without profile-guided optimisation is a third slower, and all figures with it."""
+    return str(sysconfig.get_config_var("CONFIG_ARGS"))
+
+
+def loop_ns(times: int = 200_000) -> float:
+    """One turn of a loop that calls a function, the best of five: how fast this Python is here, to compare machines."""
+    return min(timeit.repeat("f(1)", "def f(a): return a + 1", number=times, repeat=5)) / times * 1e9
 
 
 def processor() -> str:
@@ -126,4 +141,3 @@ def processor() -> str:
 def versions(**services: str) -> dict[str, str]:
     """Of Python, of the packages on the measured path, and of the `services` as they told."""
     return {"python": platform.python_version(), **services, **{name: version(name) for name in PACKAGES}}
-

@@ -20,7 +20,7 @@ from console.workflows.api import router as workflows
 
 ABOUT = """Reads runs, reviews, workflows and the audit log of one team.
 
-Send `Authorization: Bearer cst_…` with a token from your account page, or use the session of a browser. A token reads
+Send `Authorization: Bearer cst_…` with a token, or use the session of a browser. A token reads
 and never decides. Times are RFC 3339 in UTC, money is whole minor units with its currency. Lists give `next`, which
 goes into `after`. Every answer that is not what was asked for has the form `{"error": {"code", "text", "detail"}}`.
 """

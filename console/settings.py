@@ -48,7 +48,8 @@ def database(url: str) -> dict[str, object]:
 
 STATE_DIR = Path(env("STATE", str(BASE_DIR / ".countersign")))
 ORIGIN = env("ORIGIN", "http://localhost:8000")
-SECRET_KEY = env("SECRET_KEY", "" if PROCESS == "command" else None) or "only-for-commands-that-sign-nothing"
+# Only the web process signs cookies and pages; the others are not given the key.
+SECRET_KEY = env("SECRET_KEY", None if PROCESS == "web" else "signs-nothing-outside-the-web-process")
 DEBUG = False
 _origin = urlsplit(ORIGIN)
 RP_ID = _origin.hostname or "localhost"

@@ -19,8 +19,8 @@ _HEADER_SAFE = re.compile(r"[!-~]([ -~]*[!-~])?")  # RFC 9110 §5.5
 
 @transaction.atomic
 def describe_integration(text: str, *, base_url: str, actor: Actor) -> Integration:
-    """Create or replace the description of an integration of the actor's team. Operations that vanished are removed
-    only when no call refers to them."""
+    """Create or replace the description of an integration of the actor's team. Operations that are no longer described
+    stay as they were: actions and calls refer to them."""
     actor.require(Role.ADMIN)
     _check_base_url(base_url)
     head, descriptions = parse(text)

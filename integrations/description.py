@@ -161,6 +161,11 @@ def _check_operation(operation: Description, known: Mapping[str, Description]) -
     expressions.compile_all(operation.document, where)
     for index, required in enumerate(operation.document.get("requires", [])):
         expressions.check(required["that"], f"{where}.requires.{index}.that")
+    if "when" in operation.document.get("success", {}):
+        expressions.check(operation.document["success"]["when"], f"{where}.success.when")
+    for name, read in operation.reads.items():
+        for field in read["pin"]:
+            expressions.check(field, f"{where}.reads.{name}.pin")
     for name, argument in operation.arguments.items():
         _check_schema(argument["schema"], f"{where}.arguments.{name}.schema")
         if argument["in"] == "path" and f"{{{argument.get('name', name)}}}" not in operation.document["path"]:

@@ -7,7 +7,8 @@ SELECT audit_guard('approvals_action',
     'executing>failed', 'executing>in_doubt', 'executing>succeeded', 'held>expired', 'held>permitted',
     'held>refused', 'held>stale', 'held>withdrawn', 'in_doubt>executing', 'in_doubt>failed', 'in_doubt>succeeded',
     'initial>proposed', 'permitted>executing', 'permitted>refused', 'permitted>stale', 'permitted>withdrawn',
-    'proposed>executing', 'proposed>failed', 'proposed>held', 'proposed>permitted', 'proposed>refused');
+    'proposed>failed', 'proposed>held', 'proposed>permitted', 'proposed>refused', 'proposed>succeeded',
+    'proposed>withdrawn');
 SELECT audit_guard('approvals_review',
     'initial>open', 'open>approved', 'open>expired', 'open>refused', 'open>withdrawn');
 """

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from allauth.account.authentication import get_authentication_records
 from django.http import HttpRequest
 
+from audit.models import Record
 from audit.record import record
 from console.accounts.models import ApiToken, Membership, User
 from console.core.actor import ANONYMOUS, Actor, Role
@@ -18,6 +19,7 @@ from console.core.errors import Tampered
 TEAM_KEY = "team"  # the session's choice of team
 BEARER = re.compile(r"Bearer (cst_[A-Za-z0-9_-]{43})")
 TOUCH = dt.timedelta(minutes=1)
+ALARM = dt.timedelta(minutes=5)  # a forged membership is told of this often, not at each request
 
 
 def memberships_of(user: User) -> list[Membership]:
@@ -72,7 +74,9 @@ def genuine(membership: Membership) -> bool:
         verify("membership", membership.attested(), membership.attestation)
     except Tampered as tampering:
         member = Actor(kind="human", id=membership.user_id, team=membership.team_id)
-        record("alarm.tampered", subject=membership.user_id, actor=member, detail={"what": str(tampering)})
+        known = Record.objects.of(membership.user_id).filter(kind="alarm.tampered", at__gt=now() - ALARM)
+        if not known.exists():
+            record("alarm.tampered", subject=membership.user_id, actor=member, detail={"what": str(tampering)})
         return False
     return True
 

@@ -1,4 +1,4 @@
-"""YAML that people write (workflows, integrations, policies): parsed safely, checked by a schema, errors have a place."""
+"""YAML that people write (workflows, integrations, policies): parsed safely, checked, with a place for each error."""
 
 from collections.abc import Hashable, Mapping
 from typing import Any
@@ -7,6 +7,7 @@ import jsonschema
 import yaml
 from jsonschema.exceptions import best_match
 
+from console.core.canonical import SAFE_INTEGER
 from console.core.errors import Invalid
 
 MAX_BYTES = 1_000_000
@@ -33,9 +34,17 @@ class _Loader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
+def _as_text(loader: _Loader, node: yaml.ScalarNode) -> str:
+    """A date without quotes is text, as JSON has no dates."""
+    return str(loader.construct_scalar(node))
+
+
+_Loader.add_constructor("tag:yaml.org,2002:timestamp", _as_text)
+
+
 def load(text: str, schema: Mapping[str, Any]) -> dict[str, Any]:
     """The document as plain values. Raises Invalid naming path and line; nothing is half-read."""
-    if len(text.encode()) > MAX_BYTES:
+    if len(text.encode(errors="surrogatepass")) > MAX_BYTES:
         raise Invalid(f"The document is larger than {MAX_BYTES:,} bytes.")
     try:
         document = yaml.load(text, _Loader)  # noqa: S506  (derives from SafeLoader)
@@ -44,6 +53,10 @@ def load(text: str, schema: Mapping[str, Any]) -> dict[str, Any]:
         raise Invalid(_yaml_text(error)) from None
     except RecursionError:
         raise Invalid("The document is nested too deeply.") from None
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
+        # What the parser's own constructors raise for `!!int x`, `0x_` and the like.
+        raise Invalid("A value is not what its tag or form says it is; quote it.") from None
+    _check_plain(document, lines)
     _check(document, schema, lines)
     return document  # type: ignore[no-any-return]
 
@@ -55,6 +68,25 @@ def place(path: tuple[str | int, ...], lines: Mapping[tuple[str | int, ...], int
         near = near[:-1]
     name = ".".join(str(part) for part in path) or "document"
     return f"{name} (line {lines.get(near, 1)})"
+
+
+def _check_plain(value: object, lines: Mapping[tuple[str | int, ...], int], path: tuple[str | int, ...] = ()) -> None:
+    """Only what canonical JSON can carry: documents are digested, and stored as JSON."""
+    match value:
+        case dict():
+            for key, inner in value.items():
+                _check_plain(inner, lines, (*path, key))
+        case list():
+            for index, inner in enumerate(value):
+                _check_plain(inner, lines, (*path, index))
+        case None | bool():
+            return
+        case str() if "\0" not in value:
+            return
+        case int() | float() if abs(value) <= SAFE_INTEGER:
+            return
+        case _:
+            raise Invalid(f"{place(path, lines)}: {value!r:.80} cannot be stored; write it as text, in quotes")
 
 
 def _check(document: object, schema: Mapping[str, Any], lines: Mapping[tuple[str | int, ...], int]) -> None:

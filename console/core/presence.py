@@ -48,10 +48,18 @@ def alive() -> set[int]:
 def connect() -> psycopg.Connection:
     """A session of one's own, for locks and LISTEN."""
     given: dict[str, Any] = settings.DATABASES["default"]
+    options = {name: value for name, value in given["OPTIONS"].items() if name != "pool"}
     return psycopg.connect(
-        dbname=given["NAME"], user=given["USER"], password=given["PASSWORD"], host=given["HOST"],
-        port=given["PORT"] or 5432, autocommit=True, connect_timeout=5, application_name=f"presence {settings.PROCESS}",
-    )  # fmt: skip
+        dbname=given["NAME"],
+        user=given["USER"],
+        password=given["PASSWORD"],
+        host=given["HOST"],
+        port=given["PORT"] or 5432,
+        **options,
+        autocommit=True,
+        connect_timeout=5,
+        application_name=f"presence {settings.PROCESS}",
+    )
 
 
 def _hold(own: int, held: threading.Event) -> None:

@@ -6,6 +6,7 @@ from django.db import transaction
 from django.db.models import QuerySet
 
 from approvals.models import Action
+from approvals.withdraw import WITHDRAWABLE, withdraw_of_steps
 from audit.move import move
 from console.core import presence
 from console.core.actor import Actor, system
@@ -57,6 +58,14 @@ def ready_settled(*, actor: Actor) -> int:
     for step in steps:
         move(step, "ready", actor=actor, ready_at=now(), waiting_for="")
     return len(steps)
+
+
+@transaction.atomic
+def withdraw_orphans() -> int:
+    """Proposals of steps that are over: nobody waits for them, so nobody must be asked to sign them."""
+    open_steps = Action.objects.filter(state__in=WITHDRAWABLE).exclude(step="").values_list("step", flat=True)
+    over = Step.objects.filter(pk__in=list(open_steps[:1000]), state__in=Step.FINAL).values_list("pk", flat=True)
+    return withdraw_of_steps(list(over), actor=system("beat")) if over else 0
 
 
 def _locked() -> QuerySet[Step]:

@@ -14,7 +14,7 @@ from django.db import Error, connection
 
 from approvals.sweep import expire_reviews, offer_actions
 from console.core import presence
-from console.dispatch.sweep import offer_steps
+from console.dispatch.sweep import offer_steps, withdraw_orphans
 from console.home.health import EVERY, beat_heart
 
 logger = logging.getLogger(__name__)
@@ -35,6 +35,7 @@ SWEEPS: tuple[tuple[Callable[[], object], float], ...] = (
     (offer_steps, PAUSE),
     (offer_actions, PAUSE),
     (expire_reviews, 5.0),
+    (withdraw_orphans, 2.0),
     (make_partitions, 3600.0),
 )
 

@@ -92,7 +92,7 @@ def _raise_alarm(request: HttpRequest, error: Tampered) -> None:
                 subject=request.path,
                 actor=actor,
                 team=actor.team,
-                detail={"text": str(error)},
+                detail={"what": str(error)[:500]},
             )
     except (Error, ValueError):
         _log.critical("The alarm above could not be recorded", exc_info=True)

@@ -23,12 +23,6 @@ INHERITED = frozenset(
     {"PATH", "HOME", "LANG", "TZ", "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR", "COUNTERSIGN_LOG"}
     | {"COUNTERSIGN_ALLOWED_NETWORKS", "COUNTERSIGN_CHROMIUM"}
 )
-# A newcomer's trial: its own app, a stand-in on this machine to talk to, and browsers driven by programs.
-DEMO = {
-    "COUNTERSIGN_EXTRA_APPS": "examples.demo",
-    "COUNTERSIGN_ALLOWED_NETWORKS": "127.0.0.0/8",
-    "COUNTERSIGN_ALLOW_VIRTUAL_AUTHENTICATORS": "1",
-}
 ROLES: dict[Process, str] = {"migrate": provision.MIGRATOR, "door": provision.DOOR}
 
 # Said by every worker at every start in a container, where there is often no other user to be.
@@ -37,9 +31,9 @@ ROOT_WARNING = "You're running the worker with superuser privileges"
 # No process holds both private keys. Whoever can sign for the console cannot unseal, and the reverse.
 PUBLIC = ("console_public", "door_public")
 KEYS: dict[Process, tuple[str, ...]] = {
-    "web": ("console_key", *PUBLIC),
+    "web": ("secret_key", "console_key", *PUBLIC),
     "worker": ("console_key", *PUBLIC),
-    "beat": ("console_key", *PUBLIC),
+    "beat": PUBLIC,
     "command": ("console_key", *PUBLIC),
     "door": ("door_key", *PUBLIC),
     "migrate": PUBLIC,
@@ -61,7 +55,7 @@ def environment(
     return {
         **inherited(os.environ),
         **(demo_environment() if demo else {}),
-        **{f"COUNTERSIGN_{name.upper()}_FILE": str(state / "keys" / name) for name in ("secret_key", *KEYS[process])},
+        **{f"COUNTERSIGN_{name.upper()}_FILE": str(state / "keys" / name) for name in KEYS[process]},
         "COUNTERSIGN_STATE": str(state),
         "COUNTERSIGN_ORIGIN": origin,
         "COUNTERSIGN_PROCESS": "command" if process == "migrate" else process,
@@ -75,7 +69,6 @@ def environment(
 def demo_environment() -> dict[str, str]:
     trusted = os.environ.get("COUNTERSIGN_ALLOWED_NETWORKS")
     return {
-        "COUNTERSIGN_DEMO": "1",
         "COUNTERSIGN_EXTRA_APPS": "examples.demo",
         "COUNTERSIGN_ALLOW_VIRTUAL_AUTHENTICATORS": "1",  # a newcomer may drive it by a program
         # The door speaks to public addresses only, and the stand-in is on this machine.
@@ -98,7 +91,7 @@ def command(process: Process, port: int) -> list[str]:
         manners = ["--log-level", "warning", "--timeout-graceful-shutdown", "5"]
         return python("-m", "uvicorn", "console.asgi:application", *listening, *manners)
     if process == "worker":
-        return celery("steps,maintenance", lanes=4, name="worker")
+        return celery("steps", lanes=4, name="worker")
     if process == "door":
         return celery("actions", lanes=8, name="door")
     return manage("beat")

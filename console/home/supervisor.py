@@ -18,7 +18,7 @@ from console.home.cluster import DidNotStart
 from console.home.embedded import Postgres, Valkey, provision, start_postgres, start_valkey
 from console.home.keys import make_keys
 from console.home.logstream import LogStream
-from console.home.places import Occupied, occupy, open_state, private_directory
+from console.home.places import Occupied, occupy, open_state
 from console.home.processes import (
     DATABASE,
     Process,
@@ -106,7 +106,6 @@ class Supervisor:
     def start(self) -> None:
         self.stream.say("up", f"starting; data and logs of the servers are in {self.state}")
         make_keys(self.state)
-        private_directory(self.state / "static")  # settings.STATIC_ROOT: its absence is warned of at each start
         self.launch("postgres", lambda: start_postgres(self.state))
         self.launch("valkey", lambda: start_valkey(self.state))
         provision(self.postgres, DATABASE)

@@ -1,5 +1,6 @@
 """A workflow's YAML: steps of a few generic kinds, wired by expressions. Pure; every error names its place."""
 
+import re
 from collections.abc import Mapping
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
@@ -92,8 +93,7 @@ def parse(text: str) -> dict[str, Any]:
         if sum(kind in step for kind in KINDS) != 1:
             raise Invalid(f"{where}: give exactly one of {', '.join(KINDS)}")
         expressions.compile_all(step, where)
-        if "where" in step.get("pairs", {}):
-            expressions.check(step["pairs"]["where"], f"{where}.pairs.where")
+        _check_pairs(step.get("pairs"), f"{where}.pairs")
         unknown = needs(step) - steps.keys()
         if unknown:
             raise Invalid(f"{where}: there is no step {sorted(unknown)[0]!r}")
@@ -116,6 +116,14 @@ def order(steps: Mapping[str, Any]) -> list[str]:
     return list(TopologicalSorter({name: sorted(needs(step)) for name, step in steps.items()}).static_order())
 
 
+def _check_pairs(pairs: Mapping[str, Any] | None, where: str) -> None:
+    """These fields are expressions themselves, without `${{ }}`."""
+    if pairs is None:
+        return
+    for field in [*pairs["same"], pairs["within"]["field"], *([pairs["where"]] if "where" in pairs else [])]:
+        expressions.check(field, where)
+
+
 def _check_cycles(steps: Mapping[str, Any]) -> None:
     try:
         order(steps)
@@ -128,3 +136,7 @@ def _check_inputs(document: Mapping[str, Any]) -> None:
     for name, described in document.get("inputs", {}).items():
         if "default" in described and type(described["default"]) is not types[described["type"]]:
             raise Invalid(f"inputs.{name}.default: this is not of type {described['type']}")
+        try:
+            re.compile(described.get("pattern", ""))
+        except re.error as error:
+            raise Invalid(f"inputs.{name}.pattern: {error}") from None

@@ -26,7 +26,7 @@ class Persona:
 
 PERSONAS = (
     Persona("ana", "Ana Ferreira", "signs for finance", ("reviewer",), ("finance",)),
-    Persona("sam", "Sam Castellanos", "signs for legal and operations", ("reviewer",), ("legal", "operations")),
+    Persona("sam", "Sam Castellanos", "signs for legal and operations", ("reviewer",), ("admins", "legal", "operations")),
     Persona("jonas", "Jonas Lindqvist", "starts and watches runs", ("operator",)),
     Persona("mira", "Mira Okafor", "connects systems, writes policy", ("admin",)),
     Persona("theo", "Theo Brandt", "reads the log", ("auditor",)),
@@ -57,7 +57,7 @@ def write_logins(team: Team, base_url: str, file: Path) -> None:
         user = User.objects.get(username=persona.username)
         password = "-".join(secrets.choice(WORDS) for _ in range(4))
         user.set_password(password)
-        user.save(update_fields=["password"])
+        user.save(update_fields=["password", "password_attestation"])
         _, token = issue_token(user, team, actor=acting(persona.username), expires=now() + dt.timedelta(days=30),
                                label="demo")  # fmt: skip
         people.append({**asdict(persona), "password": password, "token": token})

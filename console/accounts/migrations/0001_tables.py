@@ -25,6 +25,7 @@ class Migration(migrations.Migration):
                 ("is_active", models.BooleanField(default=True)),
                 ("created_at", models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
                 ("deactivated_at", models.DateTimeField(null=True)),
+                ("password_attestation", models.BinaryField(max_length=64, null=True)),
             ],
             options={
                 "constraints": [

@@ -1,0 +1,129 @@
+"""A team at work, made once: two refunds and a cancellation wait. Tests here are refused or only look, so they share it."""
+
+import datetime as dt
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import pytest
+from django.conf import settings as project
+from django.contrib.auth.hashers import MD5PasswordHasher
+from django.db import connections
+from django.test import Client
+from django.urls import reverse
+from pytest_django.plugin import DjangoDbBlocker
+
+from approvals.models import Review
+from audit.models import Record
+from console.accounts.models import Passkey, Team, User
+from console.accounts.people import create_user, set_membership
+from console.accounts.tokens import issue_token
+from console.core import presence
+from console.core.actor import system
+from console.core.clock import now
+from console.runs.models import Run
+from console.runs.start import start_run
+from console.workflows.access import access_version
+from examples.demo.charges import seed_charges
+from examples.demo.people import acting, seed_people
+from examples.demo.seed import connect
+from examples.standins.launcher import serving
+from tests.conftest import _use
+from tests.pages.conftest import outsider
+from tests.routes import ROUTES, Needs
+from tests.services import services
+from tests.spine.conftest import World
+
+SEEDER = system("tests")
+# The demo's people by the one role they have; of the two reviewers only Ana is asked about money.
+BY_ROLE = {"reviewer": "ana", "operator": "jonas", "admin": "mira", "auditor": "theo", "none": "noa"}
+
+
+@dataclass
+class Scene:
+    world: World
+    review: Review
+    foreign: Review  # asks the legal group
+    own: Review  # its maker is also a reviewer of the group that it asks
+    run: Run
+    record: Record
+    passkey: Passkey
+    tokens: dict[str, str] = field(default_factory=dict)
+
+    def address(self, name: str, given: str | None = None) -> str:
+        """Of the route for the demo's row, or for the one given."""
+        needs = ROUTES[name].needs
+        return reverse(name, args=[given if given is not None else self.row(needs)] if needs else [])
+
+    def row(self, needs: Needs) -> str:
+        rows = {"review": self.review.id, "run": self.run.id, "workflow": "billing-care", "integration": "stripe",
+                "record": str(self.record.pk), "passkey": self.passkey.id, "setup": "x" * 43}  # fmt: skip
+        return rows[needs]
+
+
+def browser(username: str = "", *, csrf: bool = False) -> Client:
+    client = Client(enforce_csrf_checks=csrf, headers={"host": "localhost"})
+    if username:
+        client.force_login(User.objects.get(username=username))
+    return client
+
+
+def bearer(secret: str) -> Client:
+    return Client(headers={"host": "localhost", "authorization": f"Bearer {secret}"})
+
+
+@pytest.fixture(scope="package")
+def scene(tmp_path_factory: pytest.TempPathFactory, django_db_blocker: DjangoDbBlocker) -> Iterator[Scene]:
+    database, before = services().clone(), str(project.DATABASES["default"]["NAME"])
+    with (
+        serving(tmp_path_factory.mktemp("provider")) as standin,
+        pytest.MonkeyPatch.context() as patch,
+        django_db_blocker.unblock(),
+    ):
+        patch.setattr(presence, "number", lambda: 1)
+        patch.setattr(presence, "alive", lambda: {1})
+        patch.setattr(project, "PASSWORD_HASHERS", [f"{MD5PasswordHasher.__module__}.MD5PasswordHasher"])
+        _use(database)
+        yield arrange(standin)
+        connections.close_all()
+        _use(before)
+        services().drop(database)
+
+
+def arrange(standin: str) -> Scene:
+    world = World(standin, seed_charges(standin))
+    team = seed_people()
+    connect(standin)
+    outsider()
+    add("otto", team, roles=["operator", "reviewer"], groups=["finance"])
+    create_user("lea", "Lea Lone", actor=SEEDER)  # in no team
+    world.authenticator("ana")
+    run = world.begin()
+    world.settle()
+    cancel = start("cancel-subscription", "jonas", subscription=world.seeded.subscriptions["studio"], reason="moved")
+    own = start("billing-care", "otto")
+    world.settle()
+    return Scene(
+        world=world,
+        review=Review.objects.get(action__run=run.id, action__amount_minor=48_000),
+        foreign=Review.objects.get(action__run=cancel.id),
+        own=Review.objects.get(action__run=own.id, action__amount_minor=48_000),
+        run=run,
+        record=Record.objects.filter(run=run.id).order_by("at")[0],
+        passkey=Passkey.objects.get(),
+        tokens={name: token(name, team) for name in BY_ROLE.values()},
+    )
+
+
+def add(username: str, team: Team, *, roles: list[str], groups: list[str]) -> None:
+    user = create_user(username, username.capitalize(), actor=SEEDER)
+    set_membership(user, team, roles=roles, groups=groups, actor=SEEDER)
+
+
+def start(workflow: str, who: str, **inputs: str) -> Run:
+    return start_run(access_version(acting(who), workflow), inputs=inputs, actor=acting(who))
+
+
+def token(username: str, team: Team) -> str:
+    user = User.objects.get(username=username)
+    ends = now() + dt.timedelta(days=1)
+    return issue_token(user, team, actor=acting(username), expires=ends, label="tests")[1]

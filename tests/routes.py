@@ -1,0 +1,99 @@
+"""Every address of the console, and who is answered there. An address that is not in this table fails a test."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from django.urls import URLResolver, get_resolver
+
+READ = ("GET", "HEAD")
+WRITE = ("POST",)
+FORM = (*READ, *WRITE)
+
+NONE = frozenset[str]()
+REVIEWER, OPERATOR, ADMIN, AUDITOR = (frozenset({role}) for role in ("reviewer", "operator", "admin", "auditor"))
+ANYONE = REVIEWER | OPERATOR | ADMIN | AUDITOR
+
+Kind = Literal["public", "person", "guarded"]
+Needs = Literal["", "review", "run", "workflow", "integration", "record", "passkey", "setup"]
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """`public` answers anybody; `person` whoever is signed in; `guarded` only these roles of the team.
+
+    `needs` names the row in the address. Roles are those that get through to the demo's rows, whether the view, the
+    loading of the row or the act turns the others away.
+    """
+
+    methods: tuple[str, ...]
+    kind: Kind = "guarded"
+    roles: frozenset[str] = NONE
+    needs: Needs = ""
+
+
+ROUTES: dict[str, Route] = {
+    "home": Route(READ, "person"),
+    "rail": Route(READ, "person"),
+    "healthz": Route(READ, "public"),
+    # Signing in and out, and the account of oneself.
+    "account_login": Route(FORM, "public"),
+    "mfa_login_webauthn": Route(FORM, "public"),
+    "mfa_authenticate": Route(FORM, "public"),
+    "account_inactive": Route(READ, "public"),
+    "account_logout": Route(FORM, "public"),
+    "setup": Route(FORM, "public", needs="setup"),
+    "account_reauthenticate": Route(FORM, "person"),
+    "mfa_reauthenticate": Route(FORM, "person"),
+    "mfa_reauthenticate_webauthn": Route(FORM, "person"),
+    "account": Route(READ, "person"),
+    "account_team": Route(WRITE, "person"),
+    "account_remove_passkey": Route(FORM, "person", needs="passkey"),
+    "mfa_add_webauthn": Route(FORM, "person"),
+    "mfa_view_recovery_codes": Route(READ, "person"),
+    "mfa_generate_recovery_codes": Route(FORM, "person"),
+    "mfa_index": Route(READ, "public"),
+    "mfa_list_webauthn": Route(READ, "public"),
+    # Rooms.
+    "reviews": Route(READ, roles=ANYONE),
+    "review": Route(READ, roles=ANYONE, needs="review"),
+    "review_challenge": Route(WRITE, roles=REVIEWER, needs="review"),
+    "review_decision": Route(WRITE, roles=REVIEWER, needs="review"),
+    "runs": Route(READ, roles=ANYONE),
+    "run": Route(READ, roles=ANYONE, needs="run"),
+    "run_start": Route(FORM, roles=OPERATOR | ADMIN, needs="workflow"),
+    "run_cancel": Route(WRITE, roles=OPERATOR | ADMIN, needs="run"),
+    "workflows": Route(READ, roles=ANYONE),
+    "workflow": Route(READ, roles=ANYONE, needs="workflow"),
+    "workflow_publish": Route(FORM, roles=ADMIN),
+    "integrations": Route(READ, roles=ANYONE),
+    "integration": Route(READ, roles=ANYONE, needs="integration"),
+    "audit": Route(READ, roles=AUDITOR | ADMIN),
+    "record": Route(READ, roles=AUDITOR | ADMIN, needs="record"),
+    # Programs.
+    "api-1:openapi-json": Route(READ, "public"),
+    "api-1:list_runs": Route(READ, roles=ANYONE),
+    "api-1:get_run": Route(READ, roles=ANYONE, needs="run"),
+    "api-1:list_reviews": Route(READ, roles=ANYONE),
+    "api-1:get_review": Route(READ, roles=ANYONE, needs="review"),
+    "api-1:list_workflows": Route(READ, roles=ANYONE),
+    "api-1:get_workflow": Route(READ, roles=ANYONE, needs="workflow"),
+    "api-1:list_records": Route(READ, roles=AUDITOR | ADMIN),
+    "api-1:get_record": Route(READ, roles=AUDITOR | ADMIN, needs="record"),
+}
+
+# The API's root exists as a name for `reverse` only and answers nobody.
+UNANSWERED = frozenset({"api-1:api-root"})
+
+
+def names() -> set[str]:
+    """Of every address that the project really has."""
+    return set(_names(get_resolver()))
+
+
+def _names(resolver: URLResolver, prefix: str = "") -> Iterator[str]:
+    for pattern in resolver.url_patterns:
+        if isinstance(pattern, URLResolver):
+            yield from _names(pattern, f"{prefix}{pattern.namespace}:" if pattern.namespace else prefix)
+        else:
+            yield f"{prefix}{pattern.name}"
