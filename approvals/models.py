@@ -7,6 +7,7 @@ from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models.functions import Now
 
+from console.core.fields import OrderedJSONField
 from console.core.ids import new_id
 from console.core.states import final, transitions
 
@@ -76,14 +77,14 @@ class Action(models.Model):
     state = models.TextField(default="proposed")
     operation = models.ForeignKey("integrations.Operation", models.PROTECT, related_name="+")
     grant = models.ForeignKey("integrations.Grant", models.PROTECT, related_name="+", null=True)
-    arguments = models.JSONField()
+    arguments = OrderedJSONField()
     # Who is behind it, as text: runs, workflows and agents live in rooms above.
     grantee = models.TextField()
     run = models.TextField(default="")
     step = models.TextField(default="")
     makers = ArrayField(models.TextField(), default=list)  # may not sign it
     says = models.TextField(default="")  # untrusted: what the agent wrote
-    evidence = models.JSONField(default=list)
+    evidence = OrderedJSONField(default=list)
     attestation = models.BinaryField(max_length=64)
     # Filled by the door when it prepares the action for a ruling.
     reads = models.JSONField(default=dict)  # pinned fields, as read at proposal
@@ -177,7 +178,7 @@ class PolicyVersion(models.Model):
     policy = models.ForeignKey(Policy, models.PROTECT, related_name="versions")
     number = models.PositiveIntegerField()
     source = models.TextField()
-    document = models.JSONField()
+    document = OrderedJSONField()
     digest = models.BinaryField(max_length=32)
     published_at = models.DateTimeField(db_default=Now())
     attestation = models.BinaryField(max_length=64)

@@ -1,11 +1,14 @@
 """An integration's YAML, read into frozen values. Pure; unknown keys, effects and modes are errors with a place."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import jsonschema
 from jsonschema.exceptions import SchemaError, best_match
+from referencing import Registry, Resource
+from referencing.exceptions import Unresolvable
+from referencing.jsonschema import DRAFT202012
 
 from console.core import expressions
 from console.core.canonical import digest
@@ -14,6 +17,7 @@ from console.core.errors import Invalid
 from integrations.models import CATEGORIES, EFFECTS, TRUSTS
 
 MODES = ("native_key", "client_id", "natural_key", "conditional", "set_semantics", "none", "unknown")
+_FORMATS = jsonschema.FormatChecker(["regex"])
 _SLUG = r"^[a-z][a-z0-9_]{0,63}$"
 _TEXT = {"type": "string", "minLength": 1, "maxLength": 500}
 
@@ -139,7 +143,7 @@ class Description:
 
 
 def _check_value(slug: str, name: str, value: Any, schema: Mapping[str, Any]) -> None:
-    error = best_match(jsonschema.Draft202012Validator(schema).iter_errors(value))
+    error = best_match(jsonschema.Draft202012Validator(schema, registry=Registry()).iter_errors(value))
     if error is not None:
         raise Invalid(f"{slug}: argument {name!r}: {error.message:.200}", code="invalid_arguments")
 
@@ -183,7 +187,23 @@ def _check_operation(operation: Description, known: Mapping[str, Description]) -
 
 
 def _check_schema(schema: Mapping[str, Any], where: str) -> None:
+    """Raises Invalid also for references that lead outside of it: nothing is ever fetched."""
     try:
-        jsonschema.Draft202012Validator.check_schema(schema)
+        jsonschema.Draft202012Validator.check_schema(schema, format_checker=_FORMATS)
+        resolver = Registry().with_resource("", Resource(schema, DRAFT202012)).resolver()
+        for reference in _references(schema):
+            resolver.lookup(reference)
     except SchemaError as error:
         raise Invalid(f"{where}: {error.message:.200}") from None
+    except Unresolvable as error:
+        raise Invalid(f"{where}: {error.ref!r:.200} is not in this schema") from None
+
+
+def _references(schema: Any) -> Iterator[str]:
+    if isinstance(schema, Mapping):
+        yield from (str(schema[name]) for name in ("$ref", "$dynamicRef") if name in schema)
+        for inner in schema.values():
+            yield from _references(inner)
+    elif isinstance(schema, list):
+        for inner in schema:
+            yield from _references(inner)

@@ -8,6 +8,7 @@ from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models.functions import Now
 
+from console.core.fields import OrderedJSONField
 from console.core.ids import new_id
 from console.core.states import transitions
 
@@ -74,7 +75,7 @@ class Operation(models.Model):
     categories = ArrayField(models.TextField(), default=list)
     trust = models.TextField(default="imported")
     idempotency = models.TextField(default="unknown")
-    description = models.JSONField()
+    description = OrderedJSONField()
     digest = models.BinaryField(max_length=32)
     attestation = models.BinaryField(max_length=64)
 

@@ -5,6 +5,7 @@ from typing import ClassVar
 from django.db import models
 from django.db.models.functions import Now
 
+from console.core.fields import OrderedJSONField
 from console.core.ids import new_id
 
 
@@ -45,7 +46,7 @@ class WorkflowVersion(models.Model):
     workflow = models.ForeignKey(Workflow, models.PROTECT, related_name="versions")
     number = models.PositiveIntegerField()
     source = models.TextField()
-    document = models.JSONField()
+    document = OrderedJSONField()
     digest = models.BinaryField(max_length=32)
     published_at = models.DateTimeField(db_default=Now())
     published_by = models.TextField()
