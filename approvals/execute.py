@@ -71,7 +71,7 @@ def check_still_true(loaded: Loaded) -> None:
 
 def _check_shown(action: Action, facts: Facts) -> None:
     """The columns that people were shown, and the amount that the policy was asked about, are decoded once more:
-    a row is not authority, and SQL could have made a large refund look like a small one."""
+    a row is not authority, and SQL could have made a large payment look like a small one."""
     shown = (action.sentence, action.facts, action.amount_minor, action.currency)
     if shown != (facts.sentence, facts.lines, facts.amount_minor, facts.currency):
         raise Stale("facts_changed", "What was shown to whoever decided is not what it would do now.")

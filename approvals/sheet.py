@@ -136,7 +136,7 @@ def points(action: Action, ruling: Ruling | None, slots: Sequence[Slot], given: 
             _undo_point(operation.description),
             Point(IDEMPOTENCY.get(operation.idempotency, IDEMPOTENCY["unknown"])),
         ]
-    if action.reads:
+    if action.reads and action.state == "held":
         names = " and ".join(sorted(action.reads))
         again = f"Just before it is sent, the console reads {names} again. If anything differs, nothing is sent."
         said.append(Point(again, "good"))

@@ -82,7 +82,7 @@ class Operation(models.Model):
     class Meta:
         ordering: ClassVar = ["slug"]
         constraints: ClassVar = [
-            # One meaning for `stripe.create_refund` at any time.
+            # One meaning for `ledger.add_note` at any time.
             models.UniqueConstraint(fields=["integration", "slug"], name="operation_slug_in_integration"),
             # An unknown effect must never be stored as something else; importers say `write` when they do not know.
             models.CheckConstraint(condition=models.Q(effect__in=EFFECTS), name="operation_effect_known"),

@@ -53,10 +53,10 @@ class Told:
 
     @property
     def arguments(self) -> list[dict[str, Any]]:
-        """What must be given comes first: the database keeps no order of keys."""
-        told = [{"name": name, "must": a.get("required", False), "place": a["in"], "is": in_words(a["schema"])}
-                for name, a in self.described.arguments.items()]  # fmt: skip
-        return sorted(told, key=lambda one: (not one["must"], one["name"]))
+        return [
+            {"name": name, "must": a.get("required", False), "place": a["in"], "is": in_words(a["schema"])}
+            for name, a in self.described.arguments.items()
+        ]
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,7 +62,7 @@ def load(text: str, schema: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def place(path: tuple[str | int, ...], lines: Mapping[tuple[str | int, ...], int]) -> str:
-    """`steps.refund.call (line 12)`; the line is that of the nearest part that exists."""
+    """`steps.pay.call (line 12)`; the line is that of the nearest part that exists."""
     near = path
     while near not in lines and near:
         near = near[:-1]

@@ -218,5 +218,6 @@ def _action(run: Run, span: Span, step: Step | None, call: Call | None) -> Actio
     """The action that a span is of or belongs to: by its subject, step, call or review, or by its attributes."""
     known = [span.subject, step.action if step else "", call.action if call else "",
              str(span.attributes.get("countersign.action", ""))]  # fmt: skip
-    related = Action.objects.select_related("operation__integration").filter(run=run.id)
-    return related.filter(Q(pk__in=[one for one in known if one]) | Q(reviews=span.subject)).distinct().first()
+    reviewed = Review.objects.filter(pk=span.subject).values("action")
+    named = Q(pk__in=[one for one in known if one]) | Q(pk__in=reviewed)
+    return Action.objects.select_related("operation__integration").filter(named, run=run.id).first()

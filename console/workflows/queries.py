@@ -4,7 +4,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import Count, F, OuterRef, QuerySet, Subquery
+from django.db.models import Count, OuterRef, QuerySet, Subquery
+from django.db.models.fields.json import KeyTextTransform
 
 from console.accounts.models import User
 from console.core.actor import Actor
@@ -42,7 +43,7 @@ def listed(workflows: QuerySet[Workflow]) -> QuerySet[Workflow]:
     return workflows.annotate(
         count=Count("versions"),
         published_at=Subquery(newest.values("published_at")[:1]),
-        description=Subquery(newest.annotate(text=F("document__description")).values("text")[:1]),
+        description=Subquery(newest.annotate(text=KeyTextTransform("description", "document")).values("text")[:1]),
     )
 
 

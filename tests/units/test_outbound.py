@@ -1,0 +1,228 @@
+"""The one way out: which addresses, how much of an answer, and never the secret."""
+
+import base64
+import html
+import http.server
+import json
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+from urllib.parse import quote, quote_plus
+
+import httpcore
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from console.core.errors import Tampered
+from integrations import outbound
+from integrations.description import Description
+from integrations.outbound import Answer, NotSent, Unknown, allowed_address, redact, send
+from integrations.render import Rendered, render
+
+SECRET = 'sk_test/"\\+&=<7Qz9Xv3>'
+
+REFUSED = [
+    "127.0.0.1", "10.1.2.3", "172.16.0.1", "192.168.1.1", "169.254.169.254", "100.64.0.1", "0.0.0.0", "255.255.255.255",
+    "224.0.0.1", "240.0.0.1", "192.0.2.1", "198.18.0.1", "::1", "::", "fe80::1", "fc00::1", "fd00:ec2::254", "ff02::1",
+    "2001:db8::1", "::ffff:127.0.0.1", "::ffff:10.0.0.1", "::ffff:169.254.169.254", "::127.0.0.1", "::ffff:0:127.0.0.1",
+    "64:ff9b::127.0.0.1", "64:ff9b::169.254.169.254", "64:ff9b:1::10.0.0.1", "2002:7f00:1::", "2002:a9fe:a9fe::1",
+    "2001:0:4136:e378:8000:63bf:3fff:fdd2",
+]  # fmt: skip
+PUBLIC = ["93.184.216.34", "8.8.8.8", "2606:4700::1111", "::ffff:8.8.8.8", "64:ff9b::8.8.8.8"]
+
+
+def resolving_to(monkeypatch: pytest.MonkeyPatch, *addresses: str) -> None:
+    def resolve(host: str, port: int, **_: Any) -> list[tuple[Any, ...]]:
+        return [(socket.AF_INET6 if ":" in one else socket.AF_INET, 1, 6, "", (one, port)) for one in addresses]
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
+
+
+@pytest.fixture
+def strict(settings: Any) -> None:
+    settings.ALLOWED_NETWORKS = []
+
+
+@pytest.mark.parametrize("address", REFUSED)
+def test_an_address_that_is_not_public_is_refused(address: str, strict: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    resolving_to(monkeypatch, address)
+    with pytest.raises(httpcore.ConnectError, match="neither public nor allowed"):
+        allowed_address("innocent.example", 443)
+
+
+@pytest.mark.parametrize("address", PUBLIC)
+def test_a_public_address_is_dialled(address: str, strict: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    resolving_to(monkeypatch, address)
+    assert allowed_address("innocent.example", 443) == address
+
+
+def test_one_private_address_among_public_ones_refuses_the_name(strict: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    resolving_to(monkeypatch, "93.184.216.34", "127.0.0.1")
+    with pytest.raises(httpcore.ConnectError):
+        allowed_address("rebinding.example", 443)
+
+
+@pytest.mark.parametrize(("network", "address"), [("10.1.0.0/16", "10.1.2.3"), ("::1/128", "::1"), ("10.1.0.0/16", "::ffff:10.1.2.3")])
+def test_what_the_installation_trusts_is_dialled(
+    network: str, address: str, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.ALLOWED_NETWORKS = [network]
+    resolving_to(monkeypatch, address)
+    assert allowed_address("inside.example", 443) == address
+    resolving_to(monkeypatch, "10.2.0.1")
+    with pytest.raises(httpcore.ConnectError):
+        allowed_address("inside.example", 443)
+
+
+def escaped(said: str) -> str:
+    return "".join(f"\\u{ord(char):04x}" for char in said)
+
+
+DISGUISES: dict[str, str] = {
+    "raw": SECRET,
+    "header": f"Bearer {SECRET}",
+    "base64": base64.b64encode(SECRET.encode()).decode(),
+    "base64 without padding": base64.b64encode(SECRET.encode()).decode().rstrip("="),
+    "basic": base64.b64encode(f"{SECRET}:".encode()).decode(),
+    "basic with user": base64.b64encode(f"u:{SECRET}".encode()).decode(),
+    "basic with longer user": base64.b64encode(f"us:{SECRET}x".encode()).decode(),
+    "base64url": base64.urlsafe_b64encode(f"Bearer {SECRET}".encode()).decode(),
+    "url": quote(SECRET, safe=""),
+    "url in small letters": quote(SECRET, safe="").replace("%2F", "%2f").replace("%5C", "%5c").replace("%2B", "%2b")
+    .replace("%3D", "%3d").replace("%3C", "%3c").replace("%3E", "%3e"),
+    "form": quote_plus(SECRET),
+    "json": json.dumps(SECRET),
+    "php": json.dumps(SECRET).replace("/", "\\/"),
+    "html": html.escape(SECRET),
+    "hex": SECRET.encode().hex(),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", DISGUISES)
+def test_the_secret_is_taken_out_in_every_disguise(name: str) -> None:
+    said = redact(f"before {DISGUISES[name]} after", SECRET)
+    assert ("[redacted]" in said, said.startswith("before "), said.endswith(" after")) == (True, True, True)
+    assert "7Qz9Xv3" not in said
+    assert len(said) <= len("before Bearer [redacted] after") + 12
+
+
+@given(st.text(), st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=6, max_size=30))
+def test_no_answer_holds_the_secret(said: str, secret: str) -> None:
+    for echo in (secret, json.dumps(secret)[1:-1], quote(secret, safe="")):
+        assert echo not in redact(f"{said}{echo}{said}", secret).replace("[redacted]", "")
+
+
+@pytest.fixture
+def peer() -> Iterator[Callable[[Callable[[http.server.BaseHTTPRequestHandler], None]], Rendered]]:
+    """A real server that answers as a test says; gives the request that would reach it."""
+    servers = []
+
+    def serve(answer: Callable[[http.server.BaseHTTPRequestHandler], None]) -> Rendered:
+        quiet = {"do_GET": answer, "log_message": lambda *_: None}
+        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), type("Peer", (http.server.BaseHTTPRequestHandler,), quiet))
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+        servers.append(server)
+        look = Description("look", {"title": "Look", "effect": "read", "method": "GET", "path": "/start"})
+        return render(look, {}, base_url=f"http://127.0.0.1:{server.server_address[1]}", key="k")
+
+    yield serve
+    for server in servers:
+        server.shutdown()
+        server.server_close()
+
+
+def answering(body: bytes, status: int = 200, **headers: str) -> Callable[[http.server.BaseHTTPRequestHandler], None]:
+    def answer(request: http.server.BaseHTTPRequestHandler) -> None:
+        request.send_response(status)
+        for name, value in headers.items():
+            request.send_header(name.replace("_", "-"), value)
+        request.send_header("Content-Length", str(len(body)))
+        request.end_headers()
+        try:
+            request.wfile.write(body)
+        except ConnectionError:
+            pass
+
+    return answer
+
+
+def ask(rendered: Rendered, *, secret: str = SECRET, **given_: Any) -> Answer:
+    return send(rendered, expected=rendered.digest, secret=secret, credential_type="bearer", once=True, **given_)
+
+
+def test_no_redirect_is_followed(peer: Any) -> None:
+    seen: list[str] = []
+    elsewhere = peer(lambda request: seen.append(request.path))
+    answer = ask(peer(answering(b"", 302, Location=elsewhere.url)))
+    assert (answer.status, seen) == (302, [])
+
+
+def test_an_answer_without_end_is_cut_off(peer: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(outbound, "MAX_ANSWER", 10_000)
+    assert ask(peer(answering(b"x" * 10_000))).status == 200
+    with pytest.raises(Unknown, match="larger than 10,000 bytes"):
+        ask(peer(answering(b"x" * 10_001)))
+
+
+def test_a_packed_bomb_is_cut_off_too(peer: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    import gzip
+
+    monkeypatch.setattr(outbound, "MAX_ANSWER", 100_000)
+    with pytest.raises(Unknown, match="larger than"):
+        ask(peer(answering(gzip.compress(b"0" * 10_000_000), Content_Encoding="gzip")))
+
+
+BODIES: dict[str, tuple[bytes, Any]] = {
+    "escaped": (f'{{"a": "{escaped(SECRET)}"}}'.encode(), {"a": "[redacted]"}),
+    "php": (json.dumps({"a": [SECRET]}).replace("/", "\\/").encode(), {"a": ["[redacted]"]}),
+    "a key": (json.dumps({SECRET: 1}).encode(), {"[redacted]": 1}),
+    "json in json": (json.dumps({"a": json.dumps([SECRET])}).encode(), {"a": '["[redacted]"]'}),
+    "text": (SECRET.encode(), "[redacted]"),
+    "a zero byte": (b'{"a": "x\\u0000y"}', {"a": "x\ufffdy"}),
+    "half a character": (b'{"a": "\\ud800"}', {"a": "\ufffd"}),
+    "not a number": (b'{"a": NaN}', '{"a": NaN}'),
+    "no UTF-8": (b"\xff\x00", "\ufffd\ufffd"),
+    "deep": (b"[" * 100_000, "[" * outbound.MAX_KEPT),
+}
+
+
+@pytest.mark.parametrize("name", BODIES)
+def test_what_is_kept_of_an_answer_can_be_stored_and_holds_no_secret(name: str, peer: Any) -> None:
+    body, kept = BODIES[name]
+    assert ask(peer(answering(body))).body == kept
+
+
+def test_a_header_that_cannot_be_written_is_not_quoted(peer: Any) -> None:
+    with pytest.raises(NotSent) as refusal:
+        ask(peer(answering(b"")), secret=f"{SECRET}\n")
+    assert "7Qz9Xv3" not in str(refusal.value)
+
+
+def test_a_peer_that_is_not_there_got_nothing() -> None:
+    look = Description("look", {"title": "Look", "effect": "read", "method": "GET", "path": "/"})
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    with pytest.raises(NotSent):
+        ask(render(look, {}, base_url=f"http://127.0.0.1:{port}", key="k"))
+
+
+def test_a_peer_that_hangs_up_leaves_it_unknown(peer: Any) -> None:
+    with pytest.raises(Unknown):
+        ask(peer(lambda request: request.connection.shutdown(socket.SHUT_RDWR)))
+
+
+def test_another_request_than_the_agreed_one_is_never_written(peer: Any) -> None:
+    seen: list[str] = []
+    rendered = peer(lambda request: seen.append(request.path))
+    with pytest.raises(Tampered, match="not the one that was agreed"):
+        send(rendered, expected=bytes(32), secret=SECRET, credential_type="bearer")
+    assert seen == []
+
+
+def test_the_environments_proxy_is_not_used(peer: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:1")
+    outbound._client.cache_clear()
+    assert ask(peer(answering(b"{}"))).body == {}
