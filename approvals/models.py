@@ -258,6 +258,8 @@ class Review(models.Model):
         indexes: ClassVar = [
             # The queue of a team, and the sweep's question what has expired.
             models.Index(fields=["team", "expires_at"], condition=models.Q(state="open"), name="review_open"),
+            # What was decided, newest first, page by page.
+            models.Index(fields=["team", "-closed_at", "-id"], condition=~models.Q(state="open"), name="review_closed"),
         ]
 
     def __str__(self) -> str:

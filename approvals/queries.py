@@ -16,8 +16,9 @@ from approvals.signoff import check_may_decide
 from audit.models import Record
 from console.accounts.models import Passkey, User
 from console.core.actor import Actor
-from console.core.clock import iso, now
+from console.core.clock import now
 from console.core.errors import Refusal
+from console.core.keyset import Page, newest_first, oldest_first
 
 PAGE = 50
 SOON = dt.timedelta(hours=1)  # amber
@@ -74,18 +75,20 @@ class Queue:
 
 def queue(actor: Actor, state: str = "", after: str = "") -> Queue:
     if state == "closed":
-        reviews = visible_reviews(actor).exclude(state="open").order_by("-closed_at", "-id")
-        return Queue(state, [_page("Decided", reviews, after, newest_first=True)])
+        decided = _with_action(visible_reviews(actor).exclude(state="open"))
+        return Queue(state, [_page("Decided", newest_first(decided, by="closed_at", after=after, size=PAGE))])
     if state == "open":
-        reviews = visible_reviews(actor).filter(state="open").order_by("expires_at", "id")
-        return Queue(state, [_page("Open in your team", reviews, after)])
+        pending = _with_action(visible_reviews(actor).filter(state="open"))
+        return Queue(
+            state, [_page("Open in your team", oldest_first(pending, by="expires_at", after=after, size=PAGE))]
+        )
     return _open(actor)
 
 
 def _open(actor: Actor) -> Queue:
-    mine = _read(waiting_for(actor).order_by("expires_at", "id")[: PAGE + 1])
+    mine = list(_with_action(waiting_for(actor)).order_by("expires_at", "id")[: PAGE + 1])
     others = visible_reviews(actor).filter(state="open").exclude(pk__in=waiting_for(actor).values("pk"))
-    read = _read(others.order_by("expires_at", "id")[: PAGE + 1])
+    read = list(_with_action(others).order_by("expires_at", "id")[: PAGE + 1])
     names = _names([*mine, *read])
     items = [Item(review, _requester(review, names)) for review in mine[:PAGE]]
     limit = now() + TODAY
@@ -99,29 +102,13 @@ def _open(actor: Actor) -> Queue:
     return Queue("", [group for group in groups if group.items], counts["all"], counts["soon"])
 
 
-def _page(title: str, reviews: QuerySet[Review], after: str, *, newest_first: bool = False) -> Group:
-    """By keyset: `after` is `<moment>~<id>` of the last one shown."""
-    column = "closed_at" if newest_first else "expires_at"
-    moment, _, identity = after.partition("~")
-    if identity and (at := _moment(moment)):
-        way = "lt" if newest_first else "gt"
-        reviews = reviews.filter(Q(**{f"{column}__{way}": at}) | Q(**{column: at, f"id__{way}": identity}))
-    found = _read(reviews[: PAGE + 1])
-    names = _names(found)
-    last = found[PAGE - 1] if len(found) > PAGE else None
-    cursor = f"{iso(getattr(last, column))}~{last.id}" if last else ""
-    return Group(title, [Item(review, _requester(review, names)) for review in found[:PAGE]], cursor)
+def _page(title: str, page: Page[Review]) -> Group:
+    names = _names(page.items)
+    return Group(title, [Item(review, _requester(review, names)) for review in page.items], page.next)
 
 
-def _moment(text: str) -> dt.datetime | None:
-    try:
-        return dt.datetime.fromisoformat(text)
-    except ValueError:
-        return None
-
-
-def _read(reviews: QuerySet[Review]) -> list[Review]:
-    return list(reviews.select_related("action__operation__integration"))
+def _with_action(reviews: QuerySet[Review]) -> QuerySet[Review]:
+    return reviews.select_related("action__operation__integration")
 
 
 def _names(reviews: Iterable[Review]) -> dict[str, str]:

@@ -6,7 +6,7 @@ from typing import Any
 
 import jsonschema
 from jsonschema.exceptions import SchemaError, best_match
-from referencing import Registry, Resource
+from referencing import Registry
 from referencing.exceptions import Unresolvable
 from referencing.jsonschema import DRAFT202012
 
@@ -190,7 +190,7 @@ def _check_schema(schema: Mapping[str, Any], where: str) -> None:
     """Raises Invalid also for references that lead outside of it: nothing is ever fetched."""
     try:
         jsonschema.Draft202012Validator.check_schema(schema, format_checker=_FORMATS)
-        resolver = Registry().with_resource("", Resource(schema, DRAFT202012)).resolver()
+        resolver = Registry().with_resource("", DRAFT202012.create_resource(schema)).resolver()
         for reference in _references(schema):
             resolver.lookup(reference)
     except SchemaError as error:

@@ -125,6 +125,10 @@ class Migration(migrations.Migration):
             model_name='review',
             index=models.Index(condition=models.Q(('state', 'open')), fields=['team', 'expires_at'], name='review_open'),
         ),
+        migrations.AddIndex(
+            model_name='review',
+            index=models.Index(condition=models.Q(('state', 'open'), _negated=True), fields=['team', '-closed_at', '-id'], name='review_closed'),
+        ),
         migrations.AddConstraint(
             model_name='review',
             constraint=models.CheckConstraint(condition=models.Q(('kind__in', ['action', 'doubt'])), name='review_kind_known'),

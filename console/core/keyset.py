@@ -25,11 +25,19 @@ class Page(Generic[Row]):
 
 def newest_first(rows: QuerySet[Row], *, by: str, after: str = "", size: int = SIZE) -> Page[Row]:
     """By the moment in the column `by`, ties by primary key. Raises Invalid for a cursor that no page gave out."""
-    rows = rows.order_by(f"-{by}", "-pk")
+    return _page(rows.order_by(f"-{by}", "-pk"), by, after, size, "lte", "gte")
+
+
+def oldest_first(rows: QuerySet[Row], *, by: str, after: str = "", size: int = SIZE) -> Page[Row]:
+    """The same the other way round."""
+    return _page(rows.order_by(by, "pk"), by, after, size, "gte", "lte")
+
+
+def _page(rows: QuerySet[Row], by: str, after: str, size: int, beyond: str, seen: str) -> Page[Row]:
     if after:
         moment, key = _read(after, rows.model)
         # One range for the index, and from its first moment only what comes after the key.
-        rows = rows.filter(**{f"{by}__lte": moment}).exclude(**{by: moment, "pk__gte": key})
+        rows = rows.filter(**{f"{by}__{beyond}": moment}).exclude(**{by: moment, f"pk__{seen}": key})
     found = list(rows[: size + 1])
     last = found[size - 1] if len(found) > size else None
     return Page(found[:size], f"{iso(getattr(last, by))}~{last.pk}" if last else "")

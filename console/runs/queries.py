@@ -12,8 +12,9 @@ from approvals.access import visible_reviews
 from approvals.models import Action, Review
 from audit.models import Record
 from console.core.actor import Actor
-from console.core.clock import iso, nanoseconds, now
+from console.core.clock import nanoseconds, now
 from console.core.errors import NotFound
+from console.core.keyset import newest_first
 from console.runs.access import access_run, visible_runs
 from console.runs.models import Run, Step
 from console.runs.waterfall import Bar, Picture, Row, draw, innermost_failure
@@ -66,15 +67,12 @@ def list_runs(actor: Actor, filters: Filters) -> RunList:
     if filters.workflow:
         runs = runs.filter(version__workflow__slug=filters.workflow)
     count = runs.order_by()[: MOST_COUNTED + 1].count()
-    found = list(
-        runs.filter(_behind(filters.before)).annotate(waits=_waits()).order_by("-started_at", "-id")[: PAGE + 1]
-    )
-    last = found[PAGE - 1] if len(found) > PAGE else None
+    page = newest_first(runs.annotate(waits=_waits()), by="started_at", after=filters.before, size=PAGE)
     return RunList(
-        runs=[Listed(run, run.state == "running" and run.waits) for run in found[:PAGE]],
+        runs=[Listed(run, run.state == "running" and vars(run)["waits"]) for run in page.items],
         count=min(count, MOST_COUNTED),
         more_counted=count > MOST_COUNTED,
-        following=f"{iso(last.started_at)}~{last.id}" if last else "",
+        following=page.next,
         workflows=list(visible_workflows(actor)),
         filters=filters,
     )
@@ -82,16 +80,6 @@ def list_runs(actor: Actor, filters: Filters) -> RunList:
 
 def _waits() -> Exists:
     return Exists(Step.objects.filter(run=OuterRef("pk"), state="waiting", waiting_for="review"))
-
-
-def _behind(cursor: str) -> Q:
-    """Keyset: what began before the last one shown."""
-    moment, _, identity = cursor.partition("~")
-    try:
-        at = dt.datetime.fromisoformat(moment)
-    except ValueError:
-        return Q()
-    return Q(started_at__lt=at) | Q(started_at=at, id__lt=identity)
 
 
 @dataclass(frozen=True, slots=True)

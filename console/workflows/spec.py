@@ -69,7 +69,8 @@ SCHEMA: dict[str, Any] = {
     "additionalProperties": False,
     "required": ["workflow", "title", "steps"],
     "properties": {
-        "workflow": {"type": "string", "pattern": "^[a-z][a-z0-9-]{0,63}$"},
+        # `publish` is the address of a page.
+        "workflow": {"type": "string", "pattern": "^(?!publish$)[a-z][a-z0-9-]{0,63}$"},
         "title": _TEXT,
         "description": {"type": "string"},
         "inputs": {"type": "object", "propertyNames": {"pattern": _NAME}, "additionalProperties": _INPUT},

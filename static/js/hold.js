@@ -61,6 +61,7 @@ function say(button, state, text) {
 function rest(button) {
   if (resting.has(button)) button.replaceChildren(...resting.get(button));
   resting.delete(button);
+  button.removeAttribute("style"); // its pinned width: in htmx's copy of the page it would count as an inline style
   for (const name of ["holdState", "armedAt"]) delete button.dataset[name];
 }
 

@@ -33,7 +33,6 @@ document.addEventListener("held", async (event) => {
   event.preventDefault();
   if (!form.reportValidity()) return;
   const button = event.target;
-  button.removeAttribute("style"); // its pinned width: in htmx's copy of the page it would count as an inline style
   button.setAttribute("aria-disabled", "true");
   tell(form, "");
   try {
