@@ -206,7 +206,7 @@ def test_list_is_paged_by_keyset(jonas: Client, monkeypatch: pytest.MonkeyPatch)
     rest = jonas.get("/runs/", {"before": first.following}).context["list"]
     assert [one.run.id for one in [*first.runs, *rest.runs]] == made[::-1]
     assert (first.count, rest.following) == (3, "")
-    assert len(jonas.get("/runs/?before=nonsense").context["list"].runs) == 2
+    assert jonas.get("/runs/?before=nonsense").status_code == 422
 
 
 def test_queries_do_not_grow_with_runs_spans_or_steps(run: Run, jonas: Client) -> None:
