@@ -7,12 +7,9 @@ from django.test import Client
 
 from console.accounts.actors import human
 from console.accounts.models import Membership, Team, User
-from console.accounts.people import create_team, create_user, set_membership
-from console.core.actor import Actor, system
+from console.core.actor import Actor
 from tests.accounts.authenticator import SoftAuthenticator
-
-PASSWORD = "correct horse battery"
-SYSTEM = system("tests")
+from tests.factories import PASSWORD, SYSTEM, PersonFactory, TeamFactory
 
 
 @pytest.fixture(autouse=True)
@@ -29,12 +26,14 @@ def stored(request: pytest.FixtureRequest) -> None:
 
 @pytest.fixture
 def team(stored: None) -> Team:
-    return create_team("billing", "Billing", actor=SYSTEM)
+    team: Team = TeamFactory.create(slug="billing")
+    return team
 
 
 @pytest.fixture
 def other_team(stored: None) -> Team:
-    return create_team("legal", "Legal", actor=SYSTEM)
+    team: Team = TeamFactory.create(slug="legal")
+    return team
 
 
 @pytest.fixture
@@ -56,8 +55,7 @@ def outsider(other_team: Team) -> User:
 
 
 def join(username: str, name: str, team: Team, *roles: str) -> User:
-    user = create_user(username, name, password=PASSWORD, actor=SYSTEM)
-    set_membership(user, team, roles=roles, groups=["finance"], actor=SYSTEM)
+    user: User = PersonFactory.create(username=username, name=name, team=team, roles=roles, groups=("finance",))
     return user
 
 
@@ -74,3 +72,6 @@ def authenticator() -> SoftAuthenticator:
 def ada_browser(ada: User, client: Client) -> Client:
     client.force_login(ada)
     return client
+
+
+__all__ = ["PASSWORD", "SYSTEM"]
