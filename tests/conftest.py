@@ -8,6 +8,7 @@ from django.conf import settings as project
 from django.db import connections
 
 from console.core import presence
+from integrations import outbound
 from tests.services import services
 
 
@@ -40,6 +41,16 @@ def alone(monkeypatch: pytest.MonkeyPatch) -> None:
     """This process plays worker and door at once: it is alive under one number, and takes no lock for it."""
     monkeypatch.setattr(presence, "number", lambda: 1)
     monkeypatch.setattr(presence, "alive", lambda: {1})
+
+
+@pytest.fixture(autouse=True)
+def no_open_connections() -> Iterator[None]:
+    """The door keeps connections to peers; a peer of one test is gone in the next."""
+    yield
+    if outbound._client.cache_info().currsize:
+        for once in (True, False):
+            outbound._client(once).close()
+        outbound._client.cache_clear()
 
 
 @pytest.fixture(autouse=True)

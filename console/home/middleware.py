@@ -60,6 +60,14 @@ class ContentSecurityPolicy:
         return response
 
 
+def holds_nul(request: HttpRequest) -> bool:
+    """PostgreSQL stores no NUL. Said once and here, because every id and every text of a request ends there."""
+    texts = [request.path_info]
+    for given in (request.GET, request.POST):
+        texts += [text for name, values in given.lists() for text in (name, *values)]
+    return any("\0" in text for text in texts)
+
+
 class Refusals:
     """Turns a refusal into an answer: JSON for programs, a piece for htmx, a page otherwise."""
 
@@ -67,6 +75,8 @@ class Refusals:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        if holds_nul(request):
+            return answer(request, Problem(400, "bad_text", "The request holds a NUL, which no text here may have."))
         return self.get_response(request)
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponseBase | None:

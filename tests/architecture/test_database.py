@@ -154,5 +154,5 @@ def test_what_belongs_to_something_else_leads_to_a_team_that_must_be_there() -> 
 
 
 def _leads_to_team(model: type[Model]) -> bool:
-    keys = [field for field in model._meta.fields if field.many_to_one and not field.null]
+    keys = [field for field in model._meta.fields if (field.many_to_one or field.one_to_one) and not field.null]
     return any(field.name == "team" or (field.related_model is not model and _leads_to_team(field.related_model)) for field in keys)  # type: ignore[arg-type]

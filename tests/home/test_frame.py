@@ -82,7 +82,7 @@ def test_tampering_raises_an_alarm_and_is_not_told_in_detail(monkeypatch: pytest
     answer = refuse(Tampered("row 7, column amount"), ask("/api/v1/actions/7", actor=ANA))
     assert answer.status_code == 409
     assert "column" not in answer.content.decode()
-    detail = {"text": "row 7, column amount"}
+    detail = {"what": "row 7, column amount"}
     given = {"subject": "/api/v1/actions/7", "actor": ANA, "team": "finance", "detail": detail}
     assert raised == [{"kind": "alarm.tampered", **given}]
 

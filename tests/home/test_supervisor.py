@@ -159,7 +159,7 @@ def test_no_process_is_told_of_both_private_keys(up: Up) -> None:
     assert {name: [key for key in private if key in env] for name, env in told.items()} == {
         "web": ["COUNTERSIGN_CONSOLE_KEY_FILE"],
         "worker": ["COUNTERSIGN_CONSOLE_KEY_FILE"],
-        "beat": ["COUNTERSIGN_CONSOLE_KEY_FILE"],
+        "beat": [],
         "door": ["COUNTERSIGN_DOOR_KEY_FILE"],
     }
 

@@ -1,30 +1,30 @@
 """Someone with SQL write as the app role cannot make anything be sent: the door believes signatures, not rows."""
 
-import datetime as dt
 import json
 import secrets
 from collections.abc import Callable
 
 import psycopg
 import pytest
+from django.contrib.auth.hashers import make_password
 from django.db import DatabaseError
 
-from approvals.digests import action_digest, decision_payload, render_digest
+from approvals.digests import action_digest, render_digest
 from approvals.models import Action, Decision, Permit, PolicyVersion, Review
 from approvals.policy import policy_digest
 from approvals.publish import publish_policy
+from approvals.signoff import ByPassword, signoff
 from console.accounts.models import Passkey, User
-from console.accounts.passkeys import challenge_for, enrolment, parse
 from console.accounts.people import set_membership
-from console.core.attest import attest
-from console.core.errors import NotFound, Refusal, Tampered
+from console.core.errors import Forbidden, NotFound, Refusal, Tampered
 from examples.demo.people import acting
 from integrations.description import Description
 from integrations.models import Call, Integration, Operation
 from integrations.render import render
 from tests.accounts.authenticator import SoftAuthenticator
 from tests.spine.attacker import FORGED, Attacker, alarms, ends_unsent, owner, writes
-from tests.spine.conftest import World
+from tests.spine.conftest import PASSWORD, World
+from tests.spine.forgery import insert_decision, insert_passkey
 from tests.spine.scene import Scene, prepared_scene, scene, sql  # noqa: F401  (fixtures)
 from tests.standins.fault_proxy import FaultProxy
 
@@ -178,39 +178,6 @@ def stranger(scene: Scene) -> SoftAuthenticator:
     return SoftAuthenticator()
 
 
-def insert_passkey(sql: Attacker, key: SoftAuthenticator, user: User) -> Passkey:
-    genuine = Passkey.objects.get(user=user)
-    fields = {field.attname: getattr(genuine, field.attname) for field in Passkey._meta.fields}
-    fields |= {"id": "pk_forged", "credential_id": key.credential_id, "public_key": key.public_key,
-               "attestation": FORGED}  # fmt: skip
-    with sql.together():
-        sql.insert("accounts_passkey", **fields)
-        forged = Passkey.objects.model(**fields)
-        sql.record("passkey.enrolled", "pk_forged", **enrolment(forged))
-    return forged
-
-
-def insert_decision(sql: Attacker, review: Review, level: str, *, attestation: bytes | None = FORGED,
-                    passkey: Passkey | None = None, key: SoftAuthenticator | None = None) -> None:  # fmt: skip
-    """A whole vote by Ana: decision, review approved, permit, and each with its record."""
-    slot, ana = review.slots.get(), User.objects.get(username="ana")
-    payload = decision_payload(review, slot, verdict="approve", reason="", reviewer=ana.id)
-    decision = Decision(id="dec_forged", payload=payload, level=level)
-    values: dict[str, object] = {}
-    if passkey and key:
-        answer = parse(key.sign(challenge_for(payload)))
-        values = {"passkey_id": passkey.id, "client_data_json": answer.client_data_json,
-                  "authenticator_data": answer.authenticator_data, "signature": answer.signature}  # fmt: skip
-    with sql.together():
-        sql.insert("approvals_decision", id="dec_forged", review_id=review.id, slot_id=slot.id, reviewer_id=ana.id,
-                   verdict="approve", level=level, reason="", payload=payload, nonce=json.loads(payload)["nonce"],
-                   attestation=attestation or attest("decision", decision.attested()), **values)  # fmt: skip
-        sql.alter("UPDATE approvals_review SET state = 'approved', closed_at = now() WHERE id = %s", review.id)
-        sql.record("review.approved", review.id, "approved")
-        sql.record("decision.made", "dec_forged")
-        sql.permit(review.action)
-
-
 @pytest.mark.parametrize(("level", "large"), [("session", True), ("password", True), ("session", False),
                                               ("password", False)])  # fmt: skip
 def test_a_forged_decision_sends_nothing(level: str, large: bool, scene: Scene, sql: Attacker) -> None:
@@ -352,6 +319,14 @@ def test_a_membership_widened_by_sql_gives_no_role(scene: Scene, sql: Attacker) 
     with pytest.raises(NotFound):
         scene.world.sign(scene.world.review(large=True), "noa")
     assert len(alarms(noa.id)) >= 1
+
+
+def test_a_password_set_by_sql_signs_nothing(scene: Scene, sql: Attacker) -> None:
+    review = scene.world.review(large=False)
+    sql.alter("UPDATE accounts_user SET password = %s WHERE username = 'ana'", make_password(PASSWORD))
+    with pytest.raises((Forbidden, Tampered)):
+        signoff(review.id, verdict="approve", proof=ByPassword(PASSWORD), actor=acting("ana"))
+    assert ends_unsent(scene.world, scene.proxy, review.action).state == "held"
 
 
 def test_not_even_the_door_begins_a_call_without_a_permit(scene: Scene) -> None:
