@@ -119,6 +119,7 @@ class Action(models.Model):
                 condition=models.Q(state__in=["proposed", "permitted", "executing", "in_doubt"]),
                 name="action_for_the_door",
             ),
+            # The run page, and cancelling a run, ask for its actions.
             models.Index(fields=["run", "created_at"], name="action_of_run"),
         ]
 
@@ -185,6 +186,7 @@ class PolicyVersion(models.Model):
 
     class Meta:
         ordering: ClassVar = ["-number"]
+        # Two people who publish at once must not both make version 4.
         constraints: ClassVar = [models.UniqueConstraint(fields=["policy", "number"], name="policy_version_number")]
 
     def __str__(self) -> str:
@@ -283,6 +285,7 @@ class Slot(models.Model):
             models.CheckConstraint(
                 condition=models.Q(signature__in=["passkey", "password"]), name="slot_signature_known"
             ),
+            # A slot that asks nobody would be full from the start.
             models.CheckConstraint(condition=models.Q(count__gte=1), name="slot_counts"),
         ]
 
@@ -317,6 +320,7 @@ class Decision(models.Model):
             models.CheckConstraint(
                 condition=models.Q(verdict__in=["approve", "refuse"]), name="decision_verdict_known"
             ),
+            # A vote that claims a passkey shows its signature, and no other vote pretends to have one.
             models.CheckConstraint(
                 condition=models.Q(level="passkey", passkey__isnull=False, signature__isnull=False)
                 | models.Q(level__in=["password", "session"], passkey__isnull=True, signature__isnull=True),

@@ -120,6 +120,7 @@ class Credential(models.Model):
     class Meta:
         ordering: ClassVar = ["name"]
         constraints: ClassVar = [
+            # A person chooses a credential by its name.
             models.UniqueConstraint(fields=["integration", "name"], name="credential_name_in_integration"),
         ]
 
@@ -223,6 +224,7 @@ class Call(models.Model):
             models.Index(
                 fields=["sent_at"], condition=models.Q(state__in=["sending", "in_doubt"]), name="call_unfinished"
             ),
+            # Recovery and the review page ask for the call of an action.
             models.Index(fields=["action"], name="call_of_action"),
         ]
 

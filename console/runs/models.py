@@ -109,6 +109,7 @@ class Step(models.Model):
     class Meta:
         ordering: ClassVar = ["position", "index"]
         constraints: ClassVar = [
+            # An expansion that is done twice must not make a second child, hence a second action.
             models.UniqueConstraint(fields=["run", "name", "index", "parent"], name="step_once", nulls_distinct=False),
             models.CheckConstraint(
                 condition=models.Q(state="running", lease_owner__isnull=False)
@@ -121,6 +122,7 @@ class Step(models.Model):
             models.Index(fields=["ready_at"], condition=models.Q(state="ready"), name="step_ready"),
             # The sweep: who holds what, and what waits for an action or a time.
             models.Index(fields=["lease_owner"], condition=models.Q(state="running"), name="step_running"),
+            # A settled action asks which step waits for it.
             models.Index(fields=["action"], condition=models.Q(state="waiting"), name="step_waiting"),
         ]
 

@@ -53,6 +53,7 @@ class WorkflowVersion(models.Model):
 
     class Meta:
         ordering: ClassVar = ["-number"]
+        # Two people who publish at once must not both make version 4.
         constraints: ClassVar = [models.UniqueConstraint(fields=["workflow", "number"], name="workflow_version_number")]
 
     def __str__(self) -> str:

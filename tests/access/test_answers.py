@@ -21,8 +21,21 @@ STRANGE = (
     "x", "run_", "rev_01", "0", "-1", "..", "x" * 3000, "' OR 1=1 --", "<script>", "%", "\u202e", "💥", "\x00", "a\x00b",
     "00000000-0000-0000-0000-000000000000", "billing-care\n",
 )  # fmt: skip
-QUERIES = ("after", "before", "state", "workflow", "span", "version", "from", "kind", "subject", "actor", "run", "since",
-           "until", "limit", "next")  # fmt: skip
+QUESTIONS = {
+    "account_login": ("next",),
+    "account_reauthenticate": ("next",),
+    "reviews": ("state", "after"),
+    "review": ("span",),
+    "runs": ("state", "workflow", "after", "before"),
+    "run": ("span",),
+    "workflow": ("version",),
+    "workflow_publish": ("from",),
+    "audit": ("kind", "subject", "actor", "run", "since", "until", "after"),
+    "api-1:list_runs": ("state", "workflow", "after", "limit"),
+    "api-1:list_reviews": ("state", "after", "limit"),
+    "api-1:get_workflow": ("version",),
+    "api-1:list_records": ("kind", "subject", "actor", "run", "since", "until", "after", "limit"),
+}
 
 
 def check_headers(answer: Any, *, signed_in: bool = True) -> None:
@@ -79,7 +92,7 @@ def test_form_without_its_token_is_refused_and_does_nothing(scene: Scene, name: 
 @pytest.mark.parametrize("name", WITH_ROWS)
 def test_strange_rows_are_not_found(scene: Scene, name: str) -> None:
     known, strange = scene.row(ROUTES[name].needs), scene.address(name)
-    for username in BY_ROLE.values():
+    for username in ("ana", "mira"):
         client = browser(username)
         for given in STRANGE:
             address = strange.replace(known, quote(given, safe=""), 1)
@@ -87,10 +100,10 @@ def test_strange_rows_are_not_found(scene: Scene, name: str) -> None:
                 assert client.generic(method, address).status_code in {302, 400, 403, 404, 405, 414, 422}, (method, given)
 
 
-@pytest.mark.parametrize("name", READABLE)
+@pytest.mark.parametrize("name", list(QUESTIONS))
 def test_strange_questions_are_answered_or_refused(scene: Scene, name: str) -> None:
     client = browser("mira")
-    for query in QUERIES:
+    for query in QUESTIONS[name]:
         for given in (*STRANGE, "9" * 40, "2026-02-30", "2026-11-20T00:00:00~", "2026-11-20T00:00:00Z~x"):
             answer = client.get(scene.address(name), {query: given})
             assert answer.status_code in {200, 302, 400, 404, 422}, (query, given)

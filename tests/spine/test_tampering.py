@@ -105,7 +105,7 @@ ALTERATIONS: dict[str, Alter] = {
     "operation's attestation": lambda sql, action: sql.alter(
         "UPDATE integrations_operation SET attestation = %s", FORGED),
     "description of a read": lambda sql, action: sql.alter(
-        "UPDATE integrations_operation SET description = description || '{\"path\": \"/v1/x/{charge}\"}'"
+        "UPDATE integrations_operation SET description = replace(description::text, '/v1/charges/', '/v1/x/')::json"
         " WHERE slug = 'get_charge'"),
     "base URL": move_base,
     "credential type": lambda sql, action: sql.alter("UPDATE integrations_integration SET credential_type = 'none'"),

@@ -87,6 +87,7 @@ class Team(models.Model):
 
     class Meta:
         constraints: ClassVar = [
+            # Pages and invitations name the team by nothing else.
             models.CheckConstraint(condition=~Q(name=""), name="accounts_team_name"),
         ]
 
