@@ -146,6 +146,12 @@ ACCOUNT_SESSION_REMEMBER = False
 ACCOUNT_REAUTHENTICATION_TIMEOUT = 300
 ACCOUNT_REAUTHENTICATION_REQUIRED = True
 MFA_ADAPTER = "console.accounts.adapter.MFAAdapter"
+MFA_FORMS = {
+    "login_webauthn": "console.accounts.passkey_forms.Login",
+    "authenticate_webauthn": "console.accounts.passkey_forms.Authenticate",
+    "reauthenticate_webauthn": "console.accounts.passkey_forms.Reauthenticate",
+    "add_webauthn": "console.accounts.passkey_forms.Add",
+}
 MFA_SUPPORTED_TYPES = ["webauthn", "recovery_codes"]
 MFA_PASSKEY_LOGIN_ENABLED = True
 MFA_WEBAUTHN_USER_VERIFICATION = "required"

@@ -7,6 +7,7 @@ from typing import Literal
 from django.urls import URLResolver, get_resolver
 
 READ = ("GET", "HEAD")
+ASK = ("GET",)
 WRITE = ("POST",)
 FORM = (*READ, *WRITE)
 
@@ -72,14 +73,14 @@ ROUTES: dict[str, Route] = {
     "record": Route(READ, roles=AUDITOR | ADMIN, needs="record"),
     # Programs.
     "api-1:openapi-json": Route(READ, "public"),
-    "api-1:list_runs": Route(READ, roles=ANYONE),
-    "api-1:get_run": Route(READ, roles=ANYONE, needs="run"),
-    "api-1:list_reviews": Route(READ, roles=ANYONE),
-    "api-1:get_review": Route(READ, roles=ANYONE, needs="review"),
-    "api-1:list_workflows": Route(READ, roles=ANYONE),
-    "api-1:get_workflow": Route(READ, roles=ANYONE, needs="workflow"),
-    "api-1:list_records": Route(READ, roles=AUDITOR | ADMIN),
-    "api-1:get_record": Route(READ, roles=AUDITOR | ADMIN, needs="record"),
+    "api-1:list_runs": Route(ASK, roles=ANYONE),
+    "api-1:get_run": Route(ASK, roles=ANYONE, needs="run"),
+    "api-1:list_reviews": Route(ASK, roles=ANYONE),
+    "api-1:get_review": Route(ASK, roles=ANYONE, needs="review"),
+    "api-1:list_workflows": Route(ASK, roles=ANYONE),
+    "api-1:get_workflow": Route(ASK, roles=ANYONE, needs="workflow"),
+    "api-1:list_records": Route(ASK, roles=AUDITOR | ADMIN),
+    "api-1:get_record": Route(ASK, roles=AUDITOR | ADMIN, needs="record"),
 }
 
 # The API's root exists as a name for `reverse` only and answers nobody.

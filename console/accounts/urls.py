@@ -12,12 +12,15 @@ from allauth.mfa.webauthn import views as webauthn
 from django.db import transaction
 from django.http import HttpResponseBase
 from django.urls import URLPattern, path
+from django.views.decorators.http import require_http_methods
 
 from console.accounts import views
 
+answered = require_http_methods(["GET", "HEAD", "POST"])  # the library would take PUT for POST
+
 
 def whole(route: str, view: Callable[..., HttpResponseBase], name: str) -> URLPattern:
-    return path(route, transaction.atomic(view), name=name)
+    return path(route, answered(transaction.atomic(view)), name=name)
 
 
 urlpatterns = [

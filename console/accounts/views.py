@@ -12,7 +12,7 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
-from django.views.decorators.http import require_http_methods, require_POST
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from audit.models import Record
 from console.accounts.access import access_passkey
@@ -28,6 +28,7 @@ SESSIONS = ("session.opened", "session.closed", "session.refused")
 
 
 @never_cache
+@require_safe
 @signed_in
 def account(request: Request) -> HttpResponse:
     memberships: list[Membership] = vars(request)["memberships"]
@@ -53,7 +54,7 @@ def choose_team(request: Request) -> HttpResponse:
     return redirect("account")
 
 
-@require_http_methods(["GET", "POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 @signed_in
 @reauthentication_required(app="allauth.mfa")  # type: ignore[untyped-decorator]  # the library brings no types
 def remove_passkey(request: Request, passkey_id: str) -> HttpResponse:
@@ -72,7 +73,7 @@ class AddPasskey(AddWebAuthnView):  # type: ignore[misc]  # the library brings n
 
 @never_cache
 @sensitive_post_parameters("password")
-@require_http_methods(["GET", "POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 def setup(request: HttpRequest, token: str) -> HttpResponse:
     find_link(token)
     form = SetupForm(request.POST or None)
@@ -89,6 +90,7 @@ def begin(request: HttpRequest, token: str, form: SetupForm) -> HttpResponseRedi
     return redirect("mfa_add_webauthn")
 
 
+@require_safe
 def to_account(_: HttpRequest) -> HttpResponse:
     """Where the library has pages of its own, which here are parts of the account page."""
     return redirect("account")

@@ -52,7 +52,7 @@ def _number(request: Request) -> int | None:
     return int(given) if given.isascii() and given.isdigit() and len(given) < 9 else (None if not given else -1)
 
 
-@require_http_methods(["GET", "POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 @role_required(Role.ADMIN)
 def publish(request: Request) -> HttpResponse:
     if request.method != "POST":

@@ -26,7 +26,9 @@ class Persona:
 
 PERSONAS = (
     Persona("ana", "Ana Ferreira", "signs for finance", ("reviewer",), ("finance",)),
-    Persona("sam", "Sam Castellanos", "signs for legal and operations", ("reviewer",), ("admins", "legal", "operations")),
+    Persona(
+        "sam", "Sam Castellanos", "signs for legal and operations", ("reviewer",), ("admins", "legal", "operations")
+    ),
     Persona("jonas", "Jonas Lindqvist", "starts and watches runs", ("operator",)),
     Persona("mira", "Mira Okafor", "connects systems, writes policy", ("admin",)),
     Persona("theo", "Theo Brandt", "reads the log", ("auditor",)),

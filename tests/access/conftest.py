@@ -1,4 +1,4 @@
-"""A team at work, made once: two refunds and a cancellation wait. Tests here are refused or only look, so they share it."""
+"""A team at work, made once: two refunds and a cancellation wait. Tests here are refused or only look and share it."""
 
 import datetime as dt
 from collections.abc import Iterator
@@ -15,10 +15,8 @@ from pytest_django.plugin import DjangoDbBlocker
 from approvals.models import Review
 from audit.models import Record
 from console.accounts.models import Passkey, Team, User
-from console.accounts.people import create_user, set_membership
 from console.accounts.tokens import issue_token
 from console.core import presence
-from console.core.actor import system
 from console.core.clock import now
 from console.runs.models import Run
 from console.runs.start import start_run
@@ -28,12 +26,12 @@ from examples.demo.people import acting, seed_people
 from examples.demo.seed import connect
 from examples.standins.launcher import serving
 from tests.conftest import _use
+from tests.factories import PASSWORD, PersonFactory
 from tests.pages.conftest import outsider
 from tests.routes import ROUTES, Needs
 from tests.services import services
 from tests.spine.conftest import World
 
-SEEDER = system("tests")
 # The demo's people by the one role they have; of the two reviewers only Ana is asked about money.
 BY_ROLE = {"reviewer": "ana", "operator": "jonas", "admin": "mira", "auditor": "theo", "none": "noa"}
 
@@ -94,8 +92,11 @@ def arrange(standin: str) -> Scene:
     team = seed_people()
     connect(standin)
     outsider()
-    add("otto", team, roles=["operator", "reviewer"], groups=["finance"])
-    create_user("lea", "Lea Lone", actor=SEEDER)  # in no team
+    PersonFactory(username="otto", team=team, roles=("operator", "reviewer"), groups=("finance",))
+    PersonFactory(username="lea")  # in no team
+    for user in User.objects.all():
+        user.set_password(PASSWORD)
+        user.save(update_fields=["password", "password_attestation"])
     world.authenticator("ana")
     run = world.begin()
     world.settle()
@@ -112,11 +113,6 @@ def arrange(standin: str) -> Scene:
         passkey=Passkey.objects.get(),
         tokens={name: token(name, team) for name in BY_ROLE.values()},
     )
-
-
-def add(username: str, team: Team, *, roles: list[str], groups: list[str]) -> None:
-    user = create_user(username, username.capitalize(), actor=SEEDER)
-    set_membership(user, team, roles=roles, groups=groups, actor=SEEDER)
 
 
 def start(workflow: str, who: str, **inputs: str) -> Run:

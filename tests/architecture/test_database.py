@@ -25,7 +25,8 @@ GUARDED = {model._meta.db_table: model for model in models() if hasattr(model, "
 def catalogue() -> Iterator[list[dict[str, object]]]:
     """Every trigger that is ours, as the migrated database has it."""
     query = """
-        SELECT tgrelid::regclass::text AS table, tgname AS name, tgenabled AS enabled, tgfoid::regproc::text AS function,
+        SELECT tgrelid::regclass::text AS table, tgname AS name, tgenabled AS enabled,
+               tgfoid::regproc::text AS function,
                tgdeferrable AND tginitdeferred AS deferred, encode(tgargs, 'escape') AS arguments,
                pg_get_triggerdef(oid) AS definition
         FROM pg_trigger WHERE NOT tgisinternal"""
@@ -48,8 +49,12 @@ def test_there_are_guarded_tables() -> None:
 
 @pytest.mark.parametrize("table", GUARDED)
 def test_the_triggers_table_of_moves_is_the_codes(table: str, catalogue: list[dict[str, object]]) -> None:
-    expected = trigger_arguments(GUARDED[table].TRANSITIONS)  # type: ignore[attr-defined]
-    found = {str(t["name"]): arguments(t) for t in catalogue if t["table"] == table and t["function"] == "audit_guard_transition"}
+    expected = trigger_arguments(GUARDED[table].TRANSITIONS)
+    found = {
+        str(t["name"]): arguments(t)
+        for t in catalogue
+        if t["table"] == table and t["function"] == "audit_guard_transition"
+    }
     assert found == {"transition_insert": expected, "transition_update": expected}
 
 
@@ -58,10 +63,14 @@ def test_all_four_guards_are_there_and_switched_on(table: str, catalogue: list[d
     found = {str(t["name"]): t for t in catalogue if t["table"] == table}
     assert found.keys() >= TRIGGERS
     assert {name: found[name]["enabled"] for name in TRIGGERS} == dict.fromkeys(TRIGGERS, "O")
-    assert {name: found[name]["deferred"] for name in TRIGGERS} == {name: name.startswith("recorded") for name in TRIGGERS}
+    assert {name: found[name]["deferred"] for name in TRIGGERS} == {
+        name: name.startswith("recorded") for name in TRIGGERS
+    }
     assert all(found[name]["function"] == "audit_require_record" for name in TRIGGERS if name.startswith("recorded"))
     for name in ("recorded_update", "transition_update"):
-        assert "OLD.state IS DISTINCT FROM NEW.state" in str(found[name]["definition"]).replace("old.", "OLD.").replace("new.", "NEW.")
+        assert "OLD.state IS DISTINCT FROM NEW.state" in str(found[name]["definition"]).replace("old.", "OLD.").replace(
+            "new.", "NEW."
+        )
 
 
 def test_every_trigger_is_switched_on(catalogue: list[dict[str, object]]) -> None:
@@ -70,7 +79,9 @@ def test_every_trigger_is_switched_on(catalogue: list[dict[str, object]]) -> Non
 
 def test_a_table_with_a_state_is_guarded() -> None:
     """A record repeats the state it tells of."""
-    with_state = {model._meta.db_table for model in models() if any(field.name == "state" for field in model._meta.fields)}
+    with_state = {
+        model._meta.db_table for model in models() if any(field.name == "state" for field in model._meta.fields)
+    }
     assert with_state - GUARDED.keys() == {"audit_record"}
 
 
@@ -109,11 +120,15 @@ def test_no_role_of_the_product_owns_or_rules(role: str) -> None:
     with services().superuser(TEMPLATE_COPY := services().clone(TEMPLATE)) as connection:
         flags = connection.execute(
             "SELECT rolsuper, rolcreaterole, rolcreatedb, rolbypassrls, rolreplication,"
-            " pg_has_role(rolname, 'countersign_owner', 'MEMBER') FROM pg_roles WHERE rolname = %s", [role]).fetchone()  # fmt: skip
+            " pg_has_role(rolname, 'countersign_owner', 'MEMBER') FROM pg_roles WHERE rolname = %s",
+            [role],
+        ).fetchone()
         owned = connection.execute("SELECT relname FROM pg_class WHERE relowner = %s::regrole", [role]).fetchall()
         emptied = connection.execute(
             "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p')"
-            " AND has_table_privilege(%s, oid, 'TRUNCATE, TRIGGER, REFERENCES, MAINTAIN')", [role]).fetchall()  # fmt: skip
+            " AND has_table_privilege(%s, oid, 'TRUNCATE, TRIGGER, REFERENCES, MAINTAIN')",
+            [role],
+        ).fetchall()
     services().drop(TEMPLATE_COPY)
     assert (flags, owned, emptied) == ((False,) * 6, [], [])
 
@@ -142,7 +157,9 @@ WITHOUT_TEAM = {
 
 
 def test_what_people_share_belongs_to_a_team() -> None:
-    without = {model._meta.db_table for model in models() if not any(field.name == "team" for field in model._meta.fields)}
+    without = {
+        model._meta.db_table for model in models() if not any(field.name == "team" for field in model._meta.fields)
+    }
     assert without == WITHOUT_TEAM.keys()
 
 
@@ -153,6 +170,11 @@ def test_what_belongs_to_something_else_leads_to_a_team_that_must_be_there() -> 
             assert _leads_to_team(model), model
 
 
-def _leads_to_team(model: type[Model]) -> bool:
+def _leads_to_team(model: type[Model] | None) -> bool:
+    if model is None:
+        return False
     keys = [field for field in model._meta.fields if (field.many_to_one or field.one_to_one) and not field.null]
-    return any(field.name == "team" or (field.related_model is not model and _leads_to_team(field.related_model)) for field in keys)  # type: ignore[arg-type]
+    return any(
+        field.name == "team" or (field.related_model is not model and _leads_to_team(field.related_model))
+        for field in keys
+    )

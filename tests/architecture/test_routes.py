@@ -44,7 +44,8 @@ def test_no_view_that_writes_is_exempt_from_the_check_of_forged_requests(pattern
 
 
 def test_programs_only_read() -> None:
-    assert {route.methods for name, route in ROUTES.items() if name.startswith("api-1:")} == {("GET", "HEAD")}
+    methods = {method for name, route in ROUTES.items() if name.startswith("api-1:") for method in route.methods}
+    assert methods <= {"GET", "HEAD"}
 
 
 def test_the_checks_that_every_request_passes_are_there_in_their_order() -> None:

@@ -29,7 +29,11 @@ def test_refusal_stops_the_money_and_its_reason_reaches_the_run(office: Office, 
     expect(jonas.page.locator("#inspect")).to_contain_text(REASON)
     ana.sign_by_password(office.password("ana"))
     expect(jonas.page.locator("#picture .notice")).to_contain_text(REASON)
-    assert (Run.objects.get(pk=run.id).state, office.refunds("large"), office.refunds("small")) == ("failed", [], [SMALL])
+    assert (Run.objects.get(pk=run.id).state, office.refunds("large"), office.refunds("small")) == (
+        "failed",
+        [],
+        [SMALL],
+    )
 
 
 def open_for_refusal(window: Window, review: Review) -> None:
@@ -91,7 +95,10 @@ def test_contract_ends_once_by_a_signature_of_the_legal_group(office: Office, en
     sam.hold_to_sign()
     expect(sam.page.locator("#did")).to_contain_text("Approved: Cancel Łukasz Wójcik's Studio subscription")
     expect(jonas.page.locator("#picture .tags").first).to_contain_text("succeeded")
-    assert (office.subscription("studio")["status"], office.records(review.action.run, "call.succeeded")) == ("canceled", 1)
+    assert (office.subscription("studio")["status"], office.records(review.action.run, "call.succeeded")) == (
+        "canceled",
+        1,
+    )
 
 
 def waiting_for(window: Window) -> Review:

@@ -48,7 +48,9 @@ def test_a_run_waits_is_signed_happens_once_and_is_proven(office: Office, enter:
     expect(picture).to_contain_text("approved by Ana Ferreira")
 
     expect(ana.page.get_by_role("heading", level=1)).to_contain_text("Refund €42.00 to Oluwaseun Adeyemi")
-    expect(ana.bar.get_by_text("A password shows that it is you, but nobody outside can check it later.")).to_have_count(1)
+    expect(
+        ana.bar.get_by_text("A password shows that it is you, but nobody outside can check it later.")
+    ).to_have_count(1)
     ana.sign_by_password(office.password("ana"))
     expect(ana.page.get_by_role("heading", name="All done")).to_be_visible()
 

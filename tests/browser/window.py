@@ -2,10 +2,10 @@
 
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
+from playwright.sync_api import Browser, BrowserContext, Dialog, Locator, Page, Response, expect
 
 from approvals.models import Review
 from console.accounts.models import User
@@ -26,6 +26,7 @@ WATCH = "addEventListener('securitypolicyviolation', (event) => console.error('C
 NO_POLLS = "const every = setInterval; window.setInterval = (act, ms) => (ms === 4000 ? 0 : every(act, ms))"
 RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
 COLOURS = {"runOnly": {"type": "rule", "values": ["color-contrast"]}}
+THEMES: tuple[tuple[Literal["light", "dark"], object], ...] = (("light", RULES), ("dark", COLOURS))
 
 expect.set_options(timeout=PATIENCE)
 
@@ -34,10 +35,10 @@ class Window:
     """`polls=False` stops the look that a run page takes every few seconds, so that only the websocket tells news."""
 
     def __init__(self, browser: Browser, *, width: int = 1440, scripts: bool = True, polls: bool = True) -> None:
-        self.width, self.faults = width, list[str]()
+        self.width, self.height, self.faults = width, 900 if width > 720 else 844, list[str]()
         self.context: BrowserContext = browser.new_context(
             base_url=ORIGIN,
-            viewport={"width": width, "height": 900 if width > 720 else 844},
+            viewport={"width": width, "height": self.height},
             java_script_enabled=scripts,
             reduced_motion="reduce",
             timezone_id="Europe/Vienna",
@@ -54,10 +55,18 @@ class Window:
     def open(self) -> Page:
         page = self.context.new_page()
         page.on("pageerror", lambda fault: self.faults.append(f"{page.url}: {fault}"))
-        page.on("dialog", lambda dialog: (self.faults.append(f"{page.url}: {dialog.message}"), dialog.dismiss()))
+        page.on("dialog", lambda dialog: self._dismiss(page, dialog))
         page.on("console", lambda said: self._hear(page, said.text))
-        page.on("response", lambda got: got.status >= 500 and self.faults.append(f"{got.url}: {got.status}"))
+        page.on("response", self._note_fault)
         return page
+
+    def _dismiss(self, page: Page, dialog: Dialog) -> None:
+        self.faults.append(f"{page.url}: {dialog.message}")
+        dialog.dismiss()
+
+    def _note_fault(self, got: Response) -> None:
+        if got.status >= 500:
+            self.faults.append(f"{got.url}: {got.status}")
 
     def _hear(self, page: Page, text: str) -> None:
         if "Content Security" in text or text.startswith("CSP "):
@@ -72,11 +81,10 @@ class Window:
 
     def become(self, username: str) -> "Window":
         """By the demo's switcher, which needs no password."""
-        name = User.objects.get(username=username).name
-        self.page.goto("/sign-in/")
-        self.page.get_by_text("Demo: look around as").click()
-        self.page.get_by_role("button", name=name).click()
-        expect(self.page).not_to_have_url(f"{ORIGIN}/sign-in/")
+        self.page.goto("/account/")
+        self.page.locator(".personas > summary").click()
+        with self.page.expect_navigation():
+            self.page.get_by_role("button", name=User.objects.get(username=username).name).click()
         return self
 
     def sign_in(self, username: str, password: str, then: str = "/") -> "Window":
@@ -145,12 +153,17 @@ class Window:
     def judge(self, name: str, directory: Path) -> list[str]:
         """Flaws in both themes, and a picture of each. Between themes only colours differ."""
         found = self.overflow()
-        for theme, rules in (("light", RULES), ("dark", COLOURS)):
-            self.page.emulate_media(color_scheme=theme)  # type: ignore[arg-type]
+        self._resize(self.evaluate("document.documentElement.scrollHeight"))  # else what is fixed lies in the middle
+        for theme, rules in THEMES:
+            self.page.emulate_media(color_scheme=theme)
             found += [f"{theme}: {flaw}" for flaw in self.flaws(rules)]
-            self.page.screenshot(path=directory / f"{name}-{self.width}-{theme}.png", full_page=True)
+            self.page.screenshot(path=directory / f"{name}-{self.width}-{theme}.png")
         self.page.emulate_media(color_scheme="light")
+        self._resize(self.height)
         return found
+
+    def _resize(self, height: int) -> None:
+        self.page.set_viewport_size({"width": self.width, "height": height})
 
     def press(self, *keys: str) -> None:
         for key in keys:

@@ -35,9 +35,10 @@ def doubles(rows: list[dict[str, Any]]) -> set[tuple[str, str]]:
 
 
 def test_waiting_for_a_standin_that_has_ended_fails_at_once() -> None:
-    with subprocess.Popen(["false"]) as process, pytest.raises(RuntimeError, match="ended with code 1"):
+    with subprocess.Popen(["false"]) as process:
         process.wait()
-        wait_ready(f"http://127.0.0.1:{free_port()}", process)
+        with pytest.raises(RuntimeError, match="ended with code 1"):
+            wait_ready(f"http://127.0.0.1:{free_port()}", process)
 
 
 def test_a_key_that_is_not_secret_is_refused(standin: str) -> None:

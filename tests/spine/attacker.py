@@ -38,14 +38,14 @@ class Attacker:
         self.connection.close()
 
     def run(self, statement: str, *values: Any) -> int:
-        return self.connection.execute(statement, values).rowcount  # type: ignore[arg-type]
+        return self.connection.execute(statement, values).rowcount
 
     def alter(self, statement: str, *values: Any) -> None:
         """At least one row must have changed: an attack that hits nothing shows nothing."""
         assert self.run(statement, *values) > 0, statement
 
     def rows(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
-        return self.connection.execute(statement, values).fetchall()  # type: ignore[arg-type]
+        return self.connection.execute(statement, values).fetchall()
 
     @contextmanager
     def together(self) -> Iterator[None]:

@@ -1,6 +1,7 @@
 """Whole rows as the console would write them, made by somebody who has SQL and not its keys."""
 
 import json
+from typing import Any
 
 from approvals.digests import decision_payload
 from approvals.models import Decision, Review
@@ -19,7 +20,7 @@ def insert_passkey(sql: Attacker, key: SoftAuthenticator, user: User) -> Passkey
     with sql.together():
         sql.insert("accounts_passkey", **fields)
         forged = Passkey.objects.model(**fields)
-        sql.record("passkey.enrolled", "pk_forged", **enrolment(forged))
+        sql.record("passkey.enrolled", "pk_forged", **dict[str, Any](enrolment(forged)))
     return forged
 
 

@@ -35,7 +35,7 @@ class Scene:
 @pytest.fixture(scope="module")
 def prepared_scene(tmp_path_factory: pytest.TempPathFactory, django_db_blocker: DjangoDbBlocker) -> Iterator[Scene]:
     """Both refunds wait for a signature, and Ana has a passkey."""
-    database, before = services().clone(), project.DATABASES["default"]["NAME"]
+    database, before = services().clone(), str(project.DATABASES["default"]["NAME"])
     with serving(tmp_path_factory.mktemp("scene")) as standin, pytest.MonkeyPatch.context() as alone:
         alone.setattr(presence, "number", lambda: 1)
         alone.setattr(presence, "alive", lambda: {1})
@@ -57,7 +57,7 @@ def prepared_scene(tmp_path_factory: pytest.TempPathFactory, django_db_blocker: 
 
 @pytest.fixture
 def scene(prepared_scene: Scene, django_db_blocker: DjangoDbBlocker) -> Iterator[Scene]:
-    database, before = services().clone(prepared_scene.database), project.DATABASES["default"]["NAME"]
+    database, before = services().clone(prepared_scene.database), str(project.DATABASES["default"]["NAME"])
     prepared_scene.proxy.requests.clear()
     keys = {name: copy.copy(key) for name, key in prepared_scene.world.keys.items()}
     _use(database)

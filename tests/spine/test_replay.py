@@ -1,4 +1,5 @@
 """A decision is one person's, over one review, once. Every other use of its parts is refused."""
+# ruff: noqa: F811  (parameters bear the names of imported fixtures, as pytest wants it)
 
 import base64
 import json
@@ -183,8 +184,11 @@ def test_who_may_not_decide_cannot_by_any_proof(
     proofs: list[Proof] = [anas, ByPassword(PASSWORD), BySession()]
     acts: list[Callable[[], Any]] = [
         lambda: prepare_decision(review.id, verdict=verdict, reason="No.", actor=actor),
-        *(lambda proof=proof: signoff(review.id, verdict=verdict, reason="No.", proof=proof, actor=actor) for proof in proofs),
-    ]  # fmt: skip
+        *(
+            lambda proof=proof: signoff(review.id, verdict=verdict, reason="No.", proof=proof, actor=actor)
+            for proof in proofs
+        ),
+    ]
     for act in acts:
         with pytest.raises(refusal) as answer:
             act()

@@ -1,4 +1,5 @@
 """Nobody cheated, yet what was agreed no longer holds: nothing is sent, and the action says why."""
+# ruff: noqa: F811  (parameters bear the names of imported fixtures, as pytest wants it)
 
 import datetime as dt
 from collections.abc import Callable
@@ -27,9 +28,15 @@ from tests.standins.fault_proxy import FaultProxy
 CHANGES: dict[str, tuple[Callable[[World, str], object], str]] = {
     "a refund by hand": (lambda world, charge: refund_by_hand(world.standin, charge, 100), "precondition_changed"),
     "another amount": (lambda world, charge: alter_charge(world.standin, charge, amount=1), "precondition_changed"),
-    "another currency": (lambda world, charge: alter_charge(world.standin, charge, currency="usd"), "precondition_changed"),
-    "another description": (lambda world, charge: alter_charge(world.standin, charge, description="Order Z"), "facts_changed"),
-}  # fmt: skip
+    "another currency": (
+        lambda world, charge: alter_charge(world.standin, charge, currency="usd"),
+        "precondition_changed",
+    ),
+    "another description": (
+        lambda world, charge: alter_charge(world.standin, charge, description="Order Z"),
+        "facts_changed",
+    ),
+}
 
 
 @pytest.mark.parametrize("change", CHANGES)
@@ -109,7 +116,9 @@ def test_a_policy_for_more_signatures_than_were_given_stops_it(scene: Scene, mon
 @pytest.mark.parametrize("huge", [1e16, 1e300, 2**53])
 def test_a_number_that_the_database_gives_back_as_another_is_refused_when_proposed(huge: float, scene: Scene) -> None:
     """Otherwise the door could not read what was signed, and would try for ever."""
-    proposal = Proposal(Team.objects.get().id, "stripe.list_charges", {"limit": huge}, "workflow:billing-care", ["usr_m"])
+    proposal = Proposal(
+        Team.objects.get().id, "stripe.list_charges", {"limit": huge}, "workflow:billing-care", ["usr_m"]
+    )
     with pytest.raises(Invalid):
         propose(proposal, actor=system("worker"))
     assert (Action.objects.filter(makers=["usr_m"]).count(), writes(scene.proxy)) == (0, [])

@@ -1,4 +1,5 @@
 """Someone with SQL write as the app role cannot make anything be sent: the door believes signatures, not rows."""
+# ruff: noqa: F811  (parameters bear the names of imported fixtures, as pytest wants it)
 
 import json
 import secrets
@@ -17,9 +18,10 @@ from approvals.signoff import ByPassword, signoff
 from console.accounts.models import Passkey, User
 from console.accounts.people import set_membership
 from console.core.errors import Forbidden, NotFound, Refusal, Tampered
+from console.core.sealing import seal
 from examples.demo.people import acting
 from integrations.description import Description
-from integrations.models import Call, Integration, Operation
+from integrations.models import Call, Credential, Integration, Operation
 from integrations.render import render
 from tests.accounts.authenticator import SoftAuthenticator
 from tests.spine.attacker import FORGED, Attacker, alarms, ends_unsent, owner, writes
@@ -32,9 +34,7 @@ Alter = Callable[[Attacker, Action], object]
 
 
 def set_action(column: str, value: object) -> Alter:
-    return lambda sql, action: sql.alter(
-        f"UPDATE approvals_action SET {column} = %s WHERE id = %s", value, action.id
-    )
+    return lambda sql, action: sql.alter(f"UPDATE approvals_action SET {column} = %s WHERE id = %s", value, action.id)
 
 
 def describe(sql: Attacker, **changed: object) -> None:
@@ -68,6 +68,12 @@ def swap_secrets(sql: Attacker, action: Action) -> None:
     other = store_credential(Integration.objects.get(), name="other", secret="sk_other_1", actor=acting("mira"))
     sql.alter("UPDATE integrations_credential SET sealed = %s, attestation = %s WHERE name = 'billing key'",
               bytes(other.sealed), bytes(other.attestation))  # fmt: skip
+
+
+def seal_ones_own(sql: Attacker, action: Action) -> None:
+    """Anybody can seal to the door's public key, for the right place too."""
+    place = Credential.objects.get().place
+    sql.alter("UPDATE integrations_credential SET sealed = %s", seal("sk_of_the_attacker", place=place))
 
 
 def point_grant_elsewhere(sql: Attacker, action: Action) -> None:
@@ -114,6 +120,7 @@ ALTERATIONS: dict[str, Alter] = {
     "end of the grant": lambda sql, action: sql.alter("UPDATE integrations_grant SET until = now() + '1 year'"),
     "credential of the grant": point_grant_elsewhere,
     "sealed bytes": swap_secrets,
+    "a secret of one's own": seal_ones_own,
 }  # fmt: skip
 
 
@@ -187,9 +194,7 @@ def test_a_forged_decision_sends_nothing(level: str, large: bool, scene: Scene, 
     assert alarms(review.action_id) == ["The decision does not carry this console's signature."]
 
 
-def test_a_decision_by_a_forged_passkey_sends_nothing(
-    scene: Scene, sql: Attacker, stranger: SoftAuthenticator
-) -> None:
+def test_a_decision_by_a_forged_passkey_sends_nothing(scene: Scene, sql: Attacker, stranger: SoftAuthenticator) -> None:
     review = scene.world.review(large=True)
     forged = insert_passkey(sql, stranger, User.objects.get(username="ana"))
     insert_decision(sql, review, "passkey", passkey=forged, key=stranger)
@@ -208,6 +213,16 @@ def test_even_with_the_consoles_key_a_decision_needs_the_persons_own(
     assert ends_unsent(scene.world, scene.proxy, review.action).state == "stale"
     expected = {"passkey": "The passkey does not carry this console's signature."}
     assert alarms(review.action_id) == [expected.get(level, "The decision is not signed as its slot demands.")]
+
+
+def test_a_signature_that_the_named_passkey_did_not_make_sends_nothing(scene: Scene, sql: Attacker) -> None:
+    """Ana's genuine passkey, her credential id, and the console's own signature under the row; another key signed."""
+    review, anas = scene.world.review(large=True), Passkey.objects.get()
+    stranger = SoftAuthenticator()
+    stranger.credential_id = bytes(anas.credential_id)
+    insert_decision(sql, review, "passkey", attestation=None, passkey=anas, key=stranger)
+    assert ends_unsent(scene.world, scene.proxy, review.action).state == "stale"
+    assert [what.partition(" by ")[0] for what in alarms(review.action_id)] == ["A stored signature"]
 
 
 def test_a_passkeys_public_key_cannot_be_replaced(scene: Scene, sql: Attacker, stranger: SoftAuthenticator) -> None:

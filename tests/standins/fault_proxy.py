@@ -156,16 +156,19 @@ class Exchange(BaseHTTPRequestHandler):
         arrival = self.read()
         fault = self.proxy.arrive(arrival)
         if (fault is not None and not fault.before(fault)) or self.proxy.closing.is_set():
-            return self.cut(fault)
+            self.cut(fault)
+            return
         try:
             response, body = self.proxy.forward(arrival)
         except (OSError, http.client.HTTPException) as error:
             self.proxy.errors.append(f"{arrival.method} {arrival.path}: {error!r}")
-            return self.cut(fault)
+            self.cut(fault)
+            return
         if fault is not None:
             fault.status = response.status
             if not fault.after:
-                return self.cut(fault)
+                self.cut(fault)
+                return
         self.answer(response, body)
 
     def read(self) -> Arrival:

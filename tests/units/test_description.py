@@ -1,4 +1,5 @@
 """Descriptions of integrations: what is wrong is named with its place."""
+# ruff: noqa: E501  (a row of a table is one line)
 
 from typing import Any
 
@@ -55,8 +56,10 @@ def test_the_unknown_counts_as_the_worst() -> None:
 
 def test_the_digest_is_over_all_that_is_described() -> None:
     base: dict[str, Any] = {"title": "A", "effect": "write", "method": "POST", "path": "/a"}
-    digests = {Description("a", base | changed).digest for changed in (
-        {}, {"title": "B"}, {"effect": "read"}, {"path": "/b"}, {"categories": []}, {"trust": "proven"})}  # fmt: skip
+    changes: list[dict[str, Any]] = [
+        {}, {"title": "B"}, {"effect": "read"}, {"path": "/b"}, {"categories": []}, {"trust": "proven"},
+    ]  # fmt: skip
+    digests = {Description("a", base | changed).digest for changed in changes}
     assert len(digests | {Description("b", base).digest}) == 7
     assert Description("a", dict(reversed(base.items()))).digest == Description("a", base).digest
 

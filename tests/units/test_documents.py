@@ -1,6 +1,7 @@
 """YAML of people: every mistake is Invalid with a place, whatever the bytes."""
 
 import json
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -97,7 +98,5 @@ def test_random_bytes_are_read_or_invalid(raw: bytes) -> None:
 @given(st.text("{}[]:,-&*!|>?#'\"%@`~ \n\tab01.eE+_xo<=", max_size=40))
 @settings(max_examples=1_500, deadline=None)
 def test_random_yaml_is_read_or_invalid(text: str) -> None:
-    try:
+    with suppress(Invalid):
         jcs(load(text, ANY))
-    except Invalid:
-        pass

@@ -1,4 +1,5 @@
 """What follows from the states of steps, over random graphs; and neighbours among records."""
+# ruff: noqa: E501  (a row of a table is one line)
 
 from typing import Any
 
@@ -20,7 +21,9 @@ def graphs(draw: st.DrawFn) -> dict[str, list[str]]:
 
 
 @given(graphs(), st.data())
-def test_follow_readies_what_can_begin_and_cancels_what_never_can(needs: dict[str, list[str]], data: st.DataObject) -> None:
+def test_follow_readies_what_can_begin_and_cancels_what_never_can(
+    needs: dict[str, list[str]], data: st.DataObject
+) -> None:
     states = {name: data.draw(st.sampled_from(STATES)) for name in needs}
     following = follow(states, needs)
     after = states | dict.fromkeys(following.cancel, "cancelled") | dict.fromkeys(following.ready, "ready")
@@ -28,7 +31,9 @@ def test_follow_readies_what_can_begin_and_cancels_what_never_can(needs: dict[st
     for name in needs:
         reached = [after[need] for need in needs[name]]
         if states[name] == "planned":
-            expected = "cancelled" if BAD.intersection(reached) else "ready" if set(reached) <= {"succeeded"} else "planned"
+            expected = (
+                "cancelled" if BAD.intersection(reached) else "ready" if set(reached) <= {"succeeded"} else "planned"
+            )
             assert after[name] == expected
     over = FINAL.issuperset(after.values())
     assert following.end == (("failed" if BAD.intersection(after.values()) else "succeeded") if over else None)

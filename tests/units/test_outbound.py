@@ -7,6 +7,7 @@ import json
 import socket
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any
 from urllib.parse import quote, quote_plus
 
@@ -64,7 +65,9 @@ def test_one_private_address_among_public_ones_refuses_the_name(strict: None, mo
         allowed_address("rebinding.example", 443)
 
 
-@pytest.mark.parametrize(("network", "address"), [("10.1.0.0/16", "10.1.2.3"), ("::1/128", "::1"), ("10.1.0.0/16", "::ffff:10.1.2.3")])
+@pytest.mark.parametrize(
+    ("network", "address"), [("10.1.0.0/16", "10.1.2.3"), ("::1/128", "::1"), ("10.1.0.0/16", "::ffff:10.1.2.3")]
+)
 def test_what_the_installation_trusts_is_dialled(
     network: str, address: str, settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -121,7 +124,9 @@ def peer() -> Iterator[Callable[[Callable[[http.server.BaseHTTPRequestHandler], 
 
     def serve(answer: Callable[[http.server.BaseHTTPRequestHandler], None]) -> Rendered:
         quiet = {"do_GET": answer, "log_message": lambda *_: None}
-        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), type("Peer", (http.server.BaseHTTPRequestHandler,), quiet))
+        server = http.server.ThreadingHTTPServer(
+            ("127.0.0.1", 0), type("Peer", (http.server.BaseHTTPRequestHandler,), quiet)
+        )
         threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
         servers.append(server)
         look = Description("look", {"title": "Look", "effect": "read", "method": "GET", "path": "/start"})
@@ -140,10 +145,8 @@ def answering(body: bytes, status: int = 200, **headers: str) -> Callable[[http.
             request.send_header(name.replace("_", "-"), value)
         request.send_header("Content-Length", str(len(body)))
         request.end_headers()
-        try:
+        with suppress(ConnectionError):
             request.wfile.write(body)
-        except ConnectionError:
-            pass
 
     return answer
 

@@ -1,4 +1,5 @@
 """The policy: first match, and above it what no document can allow."""
+# ruff: noqa: E501  (a row of a table is one line)
 
 import dataclasses
 from typing import Any
@@ -67,7 +68,11 @@ TABLE: list[tuple[str, dict[str, Any], tuple[str, str]]] = [
     (policy(AMOUNT), {"amount_minor": 9}, ("review", "last")),
     (policy(AMOUNT), {"amount_minor": 10, "currency": "usd"}, ("review", "last")),
     (policy(AMOUNT), {"amount_minor": None}, ("review", "evaluator-error")),
-    (policy("{id: d, when: {amount: {currency: eur}}, then: deny}"), {"amount_minor": None}, ("review", "evaluator-error")),
+    (
+        policy("{id: d, when: {amount: {currency: eur}}, then: deny}"),
+        {"amount_minor": None},
+        ("review", "evaluator-error"),
+    ),
 ]
 
 
@@ -96,11 +101,24 @@ def test_without_a_policy_everything_is_denied() -> None:
     assert decide(None, SAFE).outcome == decide(None, dataclasses.replace(SAFE, effect="read")).outcome == "deny"
 
 
-KEYS = ["rules", "when", "then", "id", "effect", "categories", "amount", "currency", "at_most", "review", "group", "operation"]
+KEYS = [
+    "rules",
+    "when",
+    "then",
+    "id",
+    "effect",
+    "categories",
+    "amount",
+    "currency",
+    "at_most",
+    "review",
+    "group",
+    "operation",
+]
 junk: st.SearchStrategy[Any] = st.recursive(
     st.none() | st.booleans() | st.integers() | st.sampled_from(["allow", "deny", "review", "permit", "write", "eur", ""]),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(KEYS), inner, max_size=4), max_leaves=10)  # fmt: skip
-rules = st.fixed_dictionaries({"id": st.just("r"), "then": st.sampled_from(["allow", "deny", "review", "permit"]) | junk,
+rules: st.SearchStrategy[Any] = st.fixed_dictionaries({"id": st.just("r"), "then": st.sampled_from(["allow", "deny", "review", "permit"]) | junk,
                                "when": st.just({}) | junk}, optional={"review": junk, "reason": junk})  # fmt: skip
 documents = st.fixed_dictionaries({"rules": st.lists(rules, max_size=3) | junk}) | junk
 questions = st.builds(
@@ -118,7 +136,7 @@ def test_whatever_the_document_nothing_risky_is_allowed_and_nothing_raises(docum
     assert answer.outcome in {"allow", "deny", "review"}
     if question.effect == "read":
         return
-    risky = (question.idempotency in {"none", "unknown"} or question.trust == "imported" or question.categories & GATED)
+    risky = question.idempotency in {"none", "unknown"} or question.trust == "imported" or question.categories & GATED
     assert not (risky and answer.outcome == "allow")
 
 
@@ -138,7 +156,12 @@ DESCRIBED = {
 
 def test_an_argument_that_no_line_explains_is_shown_undecoded() -> None:
     facts = decode(Description("pay", DESCRIBED), {"amount": 480, "to": {"x": 1}}, {"who": {"name": "Zoë"}}, "key")
-    assert (facts.sentence, facts.amount_minor, facts.currency, facts.undecoded) == ("Pay €4.80 to Zoë", 480, "eur", ("to",))
+    assert (facts.sentence, facts.amount_minor, facts.currency, facts.undecoded) == (
+        "Pay €4.80 to Zoë",
+        480,
+        "eur",
+        ("to",),
+    )
     assert facts.lines == [
         {"label": "Sum", "was": None, "becomes": 480, "format": "money", "currency": "EUR"},
         {"label": "to", "was": None, "becomes": {"x": 1}, "format": "undecoded"},

@@ -1,4 +1,5 @@
 """Workflows as people write them: what is wrong is named with its place, and nothing of it is stored."""
+# ruff: noqa: E501  (a row of a table is one line)
 
 from typing import Any
 
@@ -63,16 +64,24 @@ def test_refused_with_its_place(name: str) -> None:
 def test_nothing_of_a_refused_workflow_is_stored(name: str) -> None:
     team = create_team("t", "T", actor=system("test"))
     with pytest.raises(Invalid):
-        publish_workflow(REFUSED[name][0], actor=Actor("human", "usr_a", team.id, "session", roles=frozenset({Role.ADMIN})))
+        publish_workflow(
+            REFUSED[name][0], actor=Actor("human", "usr_a", team.id, "session", roles=frozenset({Role.ADMIN}))
+        )
     assert Workflow.objects.count() == 0
 
 
 def test_steps_come_in_an_order_in_which_they_can_run() -> None:
-    document = parse(steps("c: {call: x.y, after: [b]}\n  a: {call: x.y}\n  b: {call: x.y, arguments: {n: '${{ steps.a.id }}'}}"))
+    document = parse(
+        steps("c: {call: x.y, after: [b]}\n  a: {call: x.y}\n  b: {call: x.y, arguments: {n: '${{ steps.a.id }}'}}")
+    )
     assert order(document["steps"]) == ["a", "b", "c"]
 
 
-INPUTS = {"n": {"type": "integer", "default": 5}, "s": {"type": "string", "pattern": "[a-z]+"}, "b": {"type": "boolean", "default": False}}
+INPUTS = {
+    "n": {"type": "integer", "default": 5},
+    "s": {"type": "string", "pattern": "[a-z]+"},
+    "b": {"type": "boolean", "default": False},
+}
 GIVEN: list[tuple[dict[str, Any], dict[str, Any]]] = [
     ({"s": "ab"}, {"n": 5, "s": "ab", "b": False}),
     ({"s": "ab", "n": "-7", "b": "on"}, {"n": -7, "s": "ab", "b": True}),
