@@ -146,7 +146,7 @@ def points(action: Action, ruling: Ruling | None, slots: Sequence[Slot], given: 
 def _rule_point(ruling: Ruling | None, slots: Sequence[Slot], given: dt.timedelta) -> Point:
     whose = ", ".join(f"{slot.count} of {slot.group}, by {SIGNATURES[slot.signature]}" for slot in slots)
     within = (
-        f" within {duration(round(given.total_seconds(), -1)).removesuffix(' 00 min')}"
+        f" within {duration(round(given.total_seconds(), -1)).removesuffix(' 00 min').removesuffix(' 0 h')}"
         if given < dt.timedelta(days=300)
         else ""
     )

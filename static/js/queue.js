@@ -42,6 +42,7 @@ document.addEventListener("htmx:beforeRequest", (event) => {
 
 function show(address, html) {
   const sheet = document.getElementById("main");
+  window.htmx.trigger(sheet, "htmx:abort"); // of a sheet that is still on its way and is no longer wanted
   window.htmx.swap(sheet, html, { swapStyle: "innerHTML" });
   history.pushState({ htmx: true }, "", address);
   fetch(address, { method: "HEAD", headers: { "HX-Request": "true", "HX-Target": "main" } }).catch(() => {});

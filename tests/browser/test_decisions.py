@@ -104,9 +104,24 @@ def test_contract_ends_once_by_a_signature_of_the_legal_group(office: Office, en
 def waiting_for(window: Window) -> Review:
     """Opens the only review of the queue, which comes by itself."""
     window.page.goto("/reviews/")
-    window.page.locator(".item").click()
-    expect(window.bar.get_by_role("button", name="Hold to sign")).to_be_visible()
-    return Review.objects.select_related("action").get(state="open")
+    expect(window.page.locator(".item")).to_have_count(1)
+    review = Review.objects.select_related("action").get(state="open")
+    window.go(review)
+    return review
+
+
+def test_sheet_that_comes_late_does_not_replace_the_one_chosen_since(office: Office, enter: Enter) -> None:
+    """Otherwise somebody reads one sheet beside another that is marked in the queue."""
+    run = office.begin()
+    ana, late = enter("ana"), office.review(run, LARGE)
+    ana.page.route(f"**/reviews/{late.id}/", lambda route: (ana.page.wait_for_timeout(1500), route.continue_()))
+    ana.page.goto("/reviews/?state=open")
+    title = ana.page.locator("#main h1")
+    ana.page.locator(".item").filter(has_text="€480.00").click(no_wait_after=True)
+    ana.page.locator(".item").filter(has_text="€42.00").click()
+    expect(title).to_contain_text("€42.00")
+    ana.page.wait_for_timeout(2500)
+    expect(title).to_contain_text("€42.00")
 
 
 def test_everything_goes_by_keys_alone(office: Office, enter: Enter) -> None:

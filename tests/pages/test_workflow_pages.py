@@ -149,7 +149,6 @@ def test_publishing_a_file_wins_over_the_text(mira: Client) -> None:
         ({}, "Paste the workflow"),
         ({"source": "kept", "file": b"\xff\xfe"}, "not text in UTF-8"),
         ({"source": "kept", "file": b"x" * 1_000_001}, "larger than 1,000,000 bytes"),
-        ({"source": "ke\0pt"}, "Null characters are not allowed"),
     ],
 )
 def test_what_cannot_be_published_is_said_with_its_place_and_kept(
