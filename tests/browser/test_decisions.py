@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Route, expect
 
 from approvals.models import Decision, Review
 from console.runs.models import Run
@@ -114,7 +114,12 @@ def test_sheet_that_comes_late_does_not_replace_the_one_chosen_since(office: Off
     """Otherwise somebody reads one sheet beside another that is marked in the queue."""
     run = office.begin()
     ana, late = enter("ana"), office.review(run, LARGE)
-    ana.page.route(f"**/reviews/{late.id}/", lambda route: (ana.page.wait_for_timeout(1500), route.continue_()))
+
+    def come_late(route: Route) -> None:
+        ana.page.wait_for_timeout(1500)
+        route.continue_()
+
+    ana.page.route(f"**/reviews/{late.id}/", come_late)
     ana.page.goto("/reviews/?state=open")
     title = ana.page.locator("#main h1")
     ana.page.locator(".item").filter(has_text="€480.00").click(no_wait_after=True)
