@@ -31,16 +31,14 @@ def test_page_catches_up_after_its_connection_was_cut(office: Office, enter: Ent
 def test_hostile_text_is_shown_as_what_it_is_and_does_nothing(office: Office, enter: Enter) -> None:
     office.describe_charge(HOSTILE)
     run = office.begin()
-    review = office.review(run, LARGE)
+    review, window = office.review(run, LARGE), enter()
     for who, address in (("ana", f"/reviews/{review.id}/"), ("jonas", f"/runs/{run.id}/"), ("jonas", "/runs/"),
                          ("theo", f"/audit/?run={run.id}"), ("mira", f"/reviews/{review.id}/")):  # fmt: skip
-        window = enter(who)
-        window.page.goto(address)
+        window.become(who).page.goto(address)
         window.evaluate("document.querySelectorAll('main details').forEach((folded) => { folded.open = true })")
-        window.page.wait_for_load_state("networkidle")
         assert window.page.locator("main script, main img, aside script, aside img").count() == 0
         assert "\u202e" not in window.page.inner_text("body")
-    sheet = enter("ana").go(review).locator("#main")
+    sheet = window.become("ana").go(review).locator("#main")
     expect(sheet).to_contain_text("<script>alert(1)</script>")
     for chip in ("U+202E", "Cyrillic+Latin"):
         expect(sheet.locator(".diff .chip").filter(has_text=chip).first).to_be_visible()
