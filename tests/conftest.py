@@ -1,15 +1,18 @@
 """Databases for tests. `db` rolls back; `committed` is a database of one's own where guards meet real commits."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
 from django.conf import settings as project
 from django.db import connections
+from pytest_django.plugin import DjangoDbBlocker
+from servestatic.middleware import ServeStaticMiddleware
 
 from console.core import presence
 from integrations import outbound
-from tests.services import services
+from tests.services import TEMPLATE, services
 
 
 @pytest.fixture(scope="session")
@@ -17,17 +20,46 @@ def django_db_setup() -> None:
     """The template was migrated before Django started; nothing is made or destroyed here."""
 
 
+@pytest.fixture(scope="session", autouse=True)
+def static_files_are_listed_once() -> Iterator[None]:
+    """Each test client has middleware of its own, which would walk through all static files anew."""
+    add, found = ServeStaticMiddleware.add_files_from_finders, dict[str, Any]()
+
+    def add_once(middleware: ServeStaticMiddleware) -> None:
+        if not found:
+            add(middleware)
+            found.update(middleware.files)
+        middleware.files.update(found)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ServeStaticMiddleware, "add_files_from_finders", add_once)
+        yield
+
+
 @pytest.fixture
-def committed(request: pytest.FixtureRequest, django_db_blocker: Any) -> Iterator[str]:
+def committed(django_db_blocker: DjangoDbBlocker) -> Iterator[str]:
     """A clone of the migrated database, thrown away afterwards: no flush, so that append-only tables stay guarded."""
-    name = services().clone()
-    before = str(project.DATABASES["default"]["NAME"])
-    _use(name)
-    with django_db_blocker.unblock():
+    with django_db_blocker.unblock(), a_clone() as name:
         yield name
-        connections.close_all()
-    _use(before)
+
+
+@contextmanager
+def a_clone(template: str = TEMPLATE) -> Iterator[str]:
+    """A database of one's own, which Django speaks with until the end."""
+    name = services().clone(template)
+    with speaking_with(name):
+        yield name
     services().drop(name)
+
+
+@contextmanager
+def speaking_with(database: str) -> Iterator[None]:
+    before = str(project.DATABASES["default"]["NAME"])
+    _use(database)
+    try:
+        yield
+    finally:
+        _use(before)
 
 
 def _use(name: str) -> None:

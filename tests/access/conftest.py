@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 import pytest
 from django.conf import settings as project
 from django.contrib.auth.hashers import MD5PasswordHasher
-from django.db import connections
 from django.test import Client
 from django.urls import reverse
 from pytest_django.plugin import DjangoDbBlocker
@@ -25,11 +24,10 @@ from examples.demo.charges import seed_charges
 from examples.demo.people import acting, seed_people
 from examples.demo.seed import connect
 from examples.standins.launcher import serving
-from tests.conftest import _use
+from tests.conftest import a_clone
 from tests.factories import PASSWORD, PersonFactory
 from tests.pages.conftest import outsider
 from tests.routes import ROUTES, Needs
-from tests.services import services
 from tests.spine.conftest import World
 
 # The demo's people by the one role they have; of the two reviewers only Ana is asked about money.
@@ -71,20 +69,16 @@ def bearer(secret: str) -> Client:
 
 @pytest.fixture(scope="package")
 def scene(tmp_path_factory: pytest.TempPathFactory, django_db_blocker: DjangoDbBlocker) -> Iterator[Scene]:
-    database, before = services().clone(), str(project.DATABASES["default"]["NAME"])
     with (
         serving(tmp_path_factory.mktemp("provider")) as standin,
         pytest.MonkeyPatch.context() as patch,
         django_db_blocker.unblock(),
+        a_clone(),
     ):
         patch.setattr(presence, "number", lambda: 1)
         patch.setattr(presence, "alive", lambda: {1})
         patch.setattr(project, "PASSWORD_HASHERS", [f"{MD5PasswordHasher.__module__}.MD5PasswordHasher"])
-        _use(database)
         yield arrange(standin)
-        connections.close_all()
-        _use(before)
-        services().drop(database)
 
 
 def arrange(standin: str) -> Scene:

@@ -1,3 +1,15 @@
-from tests.pages.conftest import enter, held, office, proxy, running_standin, standin, stranger, world
+from tests.pages.conftest import (
+    at_the_office,
+    enter,
+    furnished,
+    held,
+    office,
+    proxy,
+    running_standin,
+    standin,
+    stranger,
+    world,
+)
 
-__all__ = ["enter", "held", "office", "proxy", "running_standin", "standin", "stranger", "world"]
+__all__ = ["at_the_office", "enter", "furnished", "held", "office", "proxy", "running_standin", "standin", "stranger",
+           "world"]  # fmt: skip

@@ -6,8 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.conf import settings as project
-from django.db import connections
 from playwright.sync_api import Browser, sync_playwright
 from pytest_django.plugin import DjangoDbBlocker
 
@@ -20,7 +18,7 @@ from examples.demo.people import seed_people, write_logins
 from examples.demo.seed import connect
 from tests.browser.office import Office
 from tests.browser.window import Window
-from tests.conftest import _use
+from tests.conftest import a_clone
 from tests.services import ORIGIN, services
 from tests.spine.conftest import running_standin
 from tests.stack import Stack
@@ -49,30 +47,26 @@ def premises(
     django_db_blocker: DjangoDbBlocker,
 ) -> Iterator[Office]:
     """The demo as `up --demo` makes it, with a second reviewer for finance."""
-    database, before = services().clone(), str(project.DATABASES["default"]["NAME"])
     logins = services().state / "demo.json"
-    stack = Stack(database, tmp_path_factory.mktemp("processes"), COUNTERSIGN_EXTRA_APPS="examples.demo")
     with pytest.MonkeyPatch.context() as patch, django_db_blocker.unblock():
         # Playwright's own event loop runs in this thread, which Django takes for a view that must not block.
         patch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "1")
         patch.setattr(presence, "number", lambda: 1)
         patch.setattr(presence, "alive", lambda: {1})
-        _use(database)
-        seed_charges(running_standin)
-        team = seed_people()
-        second = create_user("bea", "Bea Okonkwo", password="correct horse battery", actor=system("tests"))
-        set_membership(second, team, roles=["reviewer"], groups=["finance"], actor=system("tests"))
-        connect(running_standin)
-        write_logins(team, ORIGIN, logins)
-        try:
-            stack.start("web", "worker", "door", "beat")
-            yield Office(running_standin)
-        finally:
-            stack.stop()
-            logins.unlink()
-            connections.close_all()
-            _use(before)
-            services().drop(database)
+        with a_clone() as database:
+            seed_charges(running_standin)
+            team = seed_people()
+            second = create_user("bea", "Bea Okonkwo", password="correct horse battery", actor=system("tests"))
+            set_membership(second, team, roles=["reviewer"], groups=["finance"], actor=system("tests"))
+            connect(running_standin)
+            write_logins(team, ORIGIN, logins)
+            stack = Stack(database, tmp_path_factory.mktemp("processes"), COUNTERSIGN_EXTRA_APPS="examples.demo")
+            try:
+                stack.start("web", "worker", "door", "beat")
+                yield Office(running_standin)
+            finally:
+                stack.stop()
+                logins.unlink()
 
 
 @pytest.fixture

@@ -1,16 +1,19 @@
 """For the pages: the demo's people and systems, each person's browser, and somebody of another team."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 from django.db import connection
 from django.test import Client
+from pytest_django.plugin import DjangoDbBlocker
 
 from console.accounts.models import Team, User
 from console.accounts.people import create_team, create_user, set_membership
 from console.core.actor import Role, system
 from examples.demo.people import seed_people
 from examples.demo.seed import connect
+from tests.conftest import speaking_with
+from tests.services import services
 from tests.spine.conftest import held, proxy, running_standin, standin, world
 
 __all__ = ["held", "proxy", "running_standin", "standin", "world"]
@@ -20,12 +23,28 @@ SEEDER = system("tests")
 Enter = Callable[[str], Client]
 
 
+@pytest.fixture(scope="session")
+def furnished(django_db_blocker: DjangoDbBlocker) -> Iterator[str]:
+    """A database with the demo's team as its admin set it up; made once, as reading the YAML takes a while."""
+    name = services().clone()
+    with django_db_blocker.unblock(), speaking_with(name):
+        seed_people()
+        connect(NOWHERE)
+    yield name
+    services().drop(name)
+
+
 @pytest.fixture
-def office(db: None) -> Team:
+def at_the_office(furnished: str) -> Iterator[None]:
+    assert not connection.in_atomic_block, "ask for the office before anything else that is stored"
+    with speaking_with(furnished):
+        yield
+
+
+@pytest.fixture
+def office(at_the_office: None, db: None) -> Team:
     """The demo's team as its admin set it up; nothing has run, and nothing listens where it is connected to."""
-    team = seed_people()
-    connect(NOWHERE)
-    return team
+    return Team.objects.get()
 
 
 @pytest.fixture
