@@ -113,20 +113,32 @@ def waiting_for(window: Window) -> Review:
 def test_sheet_that_comes_late_does_not_replace_the_one_chosen_since(office: Office, enter: Enter) -> None:
     """Otherwise somebody reads one sheet beside another that is marked in the queue."""
     run = office.begin()
-    ana, late = enter("ana"), office.review(run, LARGE)
-
-    def come_late(route: Route) -> None:
-        ana.page.wait_for_timeout(1500)
-        route.continue_()
-
-    ana.page.route(f"**/reviews/{late.id}/", come_late)
+    ana, late, held = enter("ana"), office.review(run, LARGE).id, list[Route]()
+    ana.page.route("**/reviews/rev_*/", nothing_ahead)
     ana.page.goto("/reviews/?state=open")
-    title = ana.page.locator("#main h1")
-    ana.page.locator(".item").filter(has_text="€480.00").click(no_wait_after=True)
+    ana.evaluate(ENDED)
+    ana.page.route(f"**/reviews/{late}/", lambda route: held.append(route))
+    with ana.page.expect_request(f"**/reviews/{late}/"):
+        ana.page.locator(".item").filter(has_text="€480.00").click(no_wait_after=True)
     ana.page.locator(".item").filter(has_text="€42.00").click()
+    title = ana.page.locator("#main h1")
     expect(title).to_contain_text("€42.00")
-    ana.page.wait_for_timeout(2500)
+    for route in held:
+        route.continue_()
+    ana.page.wait_for_function("late => ended.includes(late)", arg=f"/reviews/{late}/")
     expect(title).to_contain_text("€42.00")
+
+
+ENDED = """ended = []
+document.addEventListener("htmx:afterRequest", (event) => ended.push(event.detail.pathInfo.requestPath))"""
+
+
+def nothing_ahead(route: Route) -> None:
+    """A sheet that was fetched ahead is there at once, and cannot come late."""
+    if "x-prefetch" in route.request.headers:
+        route.fulfill(status=404)
+    else:
+        route.continue_()
 
 
 def test_everything_goes_by_keys_alone(office: Office, enter: Enter) -> None:
@@ -157,6 +169,7 @@ def test_everything_goes_by_keys_alone(office: Office, enter: Enter) -> None:
     ana.page.keyboard.up("a")
     expect(title).to_contain_text("€42.00")
     ana.press("r")
+    expect(ana.bar.get_by_label("Why do you refuse?")).to_be_focused()
     ana.page.keyboard.type(REASON)
     ana.press("Tab", "Enter")
     expect(ana.page.get_by_role("heading", name="All done")).to_be_visible()
