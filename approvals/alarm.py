@@ -6,7 +6,7 @@ from typing import Concatenate, ParamSpec, cast
 
 from django.db import transaction
 
-from approvals.authority import Stale
+from approvals.authority import Loaded, Stale
 from approvals.models import Action, Review
 from approvals.settle import settle
 from audit.move import move
@@ -20,15 +20,15 @@ P = ParamSpec("P")
 _END = {"proposed": "refused", "held": "stale", "permitted": "stale"}
 
 
-def guarded(act: Callable[Concatenate[str, P], Action]) -> Callable[Concatenate[str, P], Action]:
+def guarded(act: Callable[Concatenate[Loaded, P], Action]) -> Callable[Concatenate[Loaded, P], Action]:
     """Turn Tampered and Stale, raised while the door works on an action, into its end; a lost race into silence."""
 
     @functools.wraps(act)
-    def run(action_id: str, *args: P.args, **kwargs: P.kwargs) -> Action:
-        actor = kwargs["actor"]
+    def run(loaded: Loaded, *args: P.args, **kwargs: P.kwargs) -> Action:
+        action_id, actor = loaded.action.id, kwargs["actor"]
         assert isinstance(actor, Actor)
         try:
-            return act(action_id, *args, **kwargs)
+            return act(loaded, *args, **kwargs)
         except Conflict:
             return Action.objects.get(pk=action_id)
         except Stale as stale:
@@ -36,7 +36,7 @@ def guarded(act: Callable[Concatenate[str, P], Action]) -> Callable[Concatenate[
         except Tampered as tampering:
             return raise_alarm(action_id, str(tampering), actor=actor)
 
-    return cast(Callable[Concatenate[str, P], Action], run)
+    return cast(Callable[Concatenate[Loaded, P], Action], run)
 
 
 @transaction.atomic

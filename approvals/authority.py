@@ -6,11 +6,12 @@ from typing import Any
 from django.conf import settings
 
 from approvals.digests import comment_digest, evidence_digest, read_payload, render_digest
-from approvals.models import Action, Decision, PolicyVersion, Review, Slot
+from approvals.models import Action, Decision, PolicyVersion, Slot
 from approvals.policy import Answer, Question, decide, policy_digest
-from console.accounts.passkeys import Assertion, challenge_for, check_genuine, reverify
+from console.accounts.passkeys import Assertion, challenge_for, check_genuine, leaves_of, reverify
 from console.core.attest import verify
 from console.core.clock import iso, now
+from console.core.compiled import Compiled
 from console.core.errors import Tampered
 from integrations.description import Description
 from integrations.models import Credential, Operation
@@ -24,6 +25,23 @@ class Stale(Exception):
     def __init__(self, code: str, text: str) -> None:
         super().__init__(text)
         self.code, self.text = code, text
+
+
+_ACTION = Compiled(
+    lambda action: Action.objects.select_related("operation__integration", "grant__credential").filter(pk=action)
+)
+_OPERATIONS = Compiled(lambda integration, slugs: Operation.objects.filter(integration=integration, slug__in=slugs))
+_POLICY = Compiled(
+    lambda team: PolicyVersion.objects.select_related("policy").filter(policy__team=team).order_by("-number")[:1]
+)
+_APPROVALS = Compiled(
+    lambda action: (
+        Decision.objects.filter(review__action=action, review__kind="action", verdict="approve")
+        .select_related("review", "slot", "passkey")
+        .annotate(leaves=leaves_of("passkey"))
+        .order_by("-review__opened_at", "decided_at")
+    )
+)
 
 
 @dataclass(slots=True)
@@ -45,14 +63,14 @@ class Loaded:
 
 
 def load(action_id: str) -> Loaded:
-    action = Action.objects.select_related("operation__integration", "grant__credential").get(pk=action_id)
+    [action] = _ACTION(action_id)
     described = action.operation.description
     reading = {read["operation"] for read in described.get("reads", {}).values()}
     if described.get("probe"):
         reading.add(described["probe"]["operation"])
     integration = action.operation.integration
     operations = {action.operation.slug: action.operation}
-    for operation in Operation.objects.filter(integration=integration, slug__in=reading) if reading else ():
+    for operation in _OPERATIONS(integration.id, sorted(reading)) if reading else ():
         operation.integration = integration
         operations[operation.slug] = operation
     return Loaded(action, operations)
@@ -109,7 +127,7 @@ def question(loaded: Loaded, amount: int | None, currency: str) -> Question:
 def current_policy(team: str) -> PolicyVersion | None:
     """The newest version, verified. None when the team has none: everything is denied then. An older one was laxer
     perhaps: pointing back at it by SQL must not bring it back."""
-    version = PolicyVersion.objects.select_related("policy").filter(policy__team=team).order_by("-number").first()
+    version = next(iter(_POLICY(team)), None)
     if version is None or version.policy.current_id is None:
         return None
     if version.policy.current_id != version.pk:
@@ -131,40 +149,46 @@ def verify_decisions(loaded: Loaded, answer: Answer, action_digest: bytes) -> No
         return
     if answer.outcome == "deny":
         raise Stale("denied", f"The policy's rule {answer.rule} denies it now.")
-    review = Review.objects.filter(action=loaded.action, kind="action").order_by("-opened_at").first()
-    if review is None or review.state != "approved":
+    approvals = _approvals(loaded.action)
+    if not approvals or approvals[0].decision.review.state != "approved":
         raise Tampered("The action needs a review that was never approved.")
-    slot = _slot(review, answer.requirement)
-    decisions = [d for d in _decisions(review) if d.slot_id == slot.id and d.verdict == "approve"]
-    signers = {_verify_decision(decision, review, slot, loaded.action, action_digest) for decision in decisions}
+    slot = approvals[0].decision.slot
+    _check_slot(slot, answer.requirement)
+    same = [approval for approval in approvals if approval.decision.slot_id == slot.id]
+    signers = {_verify_decision(approval, loaded.action, action_digest) for approval in same}
     if len(signers) < max(slot.count, int(answer.requirement["count"])):
         raise Tampered("There are fewer valid signatures than the policy asks for.")
 
 
-def _slot(review: Review, requirement: Any) -> Slot:
+@dataclass(frozen=True, slots=True)
+class Approval:
+    """A vote for the action, and what the log tells of the passkey that signed it."""
+
+    decision: Decision
+    leaves: list[bytes]
+
+
+def _approvals(action: Action) -> list[Approval]:
+    return [Approval(vote, vote.leaves) for vote in _APPROVALS(action.id)]  # type: ignore[attr-defined]  # annotated
+
+
+def _check_slot(slot: Slot, requirement: Any) -> None:
     """The slot must be at least what the policy of today asks for: a row could have been weakened by SQL."""
-    slot = review.slots.first()
-    if slot is None:
-        raise Tampered("The review has no slot.")
     if slot.group != requirement["group"]:
         raise Stale("policy_changed", f"The policy asks {requirement['group']} now, not {slot.group}.")
     if requirement["signature"] == PASSKEY and slot.signature != PASSKEY:
         raise Stale("policy_changed", "The policy asks for a passkey now.")
-    return slot
 
 
-def _decisions(review: Review) -> list[Decision]:
-    return list(review.decisions.select_related("passkey"))
-
-
-def _verify_decision(decision: Decision, review: Review, slot: Slot, action: Action, digest: bytes) -> str:
+def _verify_decision(approval: Approval, action: Action, digest: bytes) -> str:
     """The signer's id, once the stored bytes prove that they signed this."""
+    decision = approval.decision
     verify("decision", decision.attested(), decision.attestation)
     payload = read_payload(bytes(decision.payload))
     expected = {
         "type": "countersign.decision",
         "team": action.team_id,
-        "review": review.id,
+        "review": decision.review_id,
         "action": action.id,
         "action_digest": digest.hex(),
         "evidence_digest": evidence_digest(action).hex(),
@@ -172,7 +196,7 @@ def _verify_decision(decision: Decision, review: Review, slot: Slot, action: Act
         "decision": "approve",
         "comment_digest": comment_digest(decision.reason),
         "reviewer": decision.reviewer_id,
-        "slot": slot.id,
+        "slot": decision.slot_id,
         "nonce": decision.nonce,
     }
     different = [name for name, value in expected.items() if payload.get(name) != value]
@@ -180,17 +204,18 @@ def _verify_decision(decision: Decision, review: Review, slot: Slot, action: Act
         raise Tampered(f"The signed decision does not cover this action: {', '.join(sorted(different))} differ.")
     if decision.reviewer_id in action.makers:
         raise Tampered("Whoever makes an action cannot sign it.")
-    _verify_signature(decision, slot)
+    _verify_signature(approval)
     if payload["exp"] <= iso(now()):
         raise Stale("approval_expired", "The signature's own time is over; it has to be proposed again.")
     return decision.reviewer_id
 
 
-def _verify_signature(decision: Decision, slot: Slot) -> None:
+def _verify_signature(approval: Approval) -> None:
+    decision = approval.decision
     if decision.level == PASSKEY and decision.passkey is not None:
         if decision.passkey.user_id != decision.reviewer_id:
             raise Tampered("The passkey belongs to somebody else.")
-        check_genuine(decision.passkey)
+        check_genuine(decision.passkey, approval.leaves)
         stored = Assertion(
             bytes(decision.passkey.credential_id),
             bytes(decision.client_data_json or b""),
@@ -199,5 +224,5 @@ def _verify_signature(decision: Decision, slot: Slot) -> None:
         )
         challenge = challenge_for(bytes(decision.payload))
         reverify(decision.passkey, stored, challenge=challenge, origin=settings.ORIGIN, rp_id=settings.RP_ID)
-    elif not (decision.level == PASSWORD and slot.signature == PASSWORD):
+    elif not (decision.level == PASSWORD and decision.slot.signature == PASSWORD):
         raise Tampered("The decision is not signed as its slot demands.")

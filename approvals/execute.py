@@ -6,7 +6,7 @@ from typing import Any
 from django.db import transaction
 
 from approvals.alarm import guarded
-from approvals.authority import Loaded, Stale, load, rule, verify_decisions, verify_proposal
+from approvals.authority import Loaded, Stale, rule, verify_decisions, verify_proposal
 from approvals.digests import action_digest
 from approvals.facts import Facts, decode
 from approvals.models import Action
@@ -17,7 +17,7 @@ from audit.move import move
 from audit.record import record
 from console.core import presence
 from console.core.actor import Actor
-from console.core.errors import Conflict, Invalid, Tampered
+from console.core.errors import Invalid, Tampered
 from console.core.telemetry import new_span_id, traceparent
 from console.traces.store import SpanStart, end_span, start_spans
 from integrations.calls import doubt_call, finish_call, receipt_detail, resend_call, start_call
@@ -35,10 +35,8 @@ class Result:
 
 
 @guarded
-def execute(action_id: str, *, actor: Actor) -> Action:
-    loaded = load(action_id)
-    if loaded.action.state != "permitted":
-        return loaded.action
+def execute(loaded: Loaded, *, actor: Actor) -> Action:
+    """A permitted action, to the end of its call."""
     rendered = verify_authority(loaded)
     if loaded.operation.effect == "read":
         return _perform_read(loaded, actor)
@@ -80,32 +78,32 @@ def _check_shown(action: Action, facts: Facts) -> None:
 @transaction.atomic
 def begin_call(loaded: Loaded, rendered: Rendered, *, actor: Actor, again: Call | None = None) -> Call:
     """The intent: permit consumed, call `sending`, action `executing`, committed before the first byte."""
-    action = Action.objects.select_for_update().get(pk=loaded.action.pk)
-    origin = action.state
-    if origin != ("in_doubt" if again else "permitted"):
-        raise Conflict(f"The action is {origin} now; another door has it.")
+    action = loaded.action
+    call = again or _new_call(loaded, rendered)
+    move(action, "executing", actor=actor, detail={"call": call.id, "from": action.state})  # another door loses here
     consume_permit(action, actor=actor)
-    if again is None:
-        call = Call(
-            team_id=action.team_id,
-            operation_id=action.operation_id,
-            action=action.id,
-            effect=loaded.operation.effect,
-            request_digest=rendered.digest,
-            key=action.key,
-            door=presence.number(),
-            run=action.run,
-            trace_id=action.trace_id,
-            span_id=new_span_id(),
-        )
+    if again:
+        resend_call(call, door=presence.number(), actor=actor)
+    else:
         start_call(call, actor=actor)
         _start_span(loaded, call, rendered)
-    else:
-        call = again
-        resend_call(call, door=presence.number(), actor=actor)
-    move(action, "executing", actor=actor, detail={"call": call.id, "from": origin})
-    loaded.action.state = action.state
     return call
+
+
+def _new_call(loaded: Loaded, rendered: Rendered) -> Call:
+    action = loaded.action
+    return Call(
+        team_id=action.team_id,
+        operation_id=action.operation_id,
+        action=action.id,
+        effect=loaded.operation.effect,
+        request_digest=rendered.digest,
+        key=action.key,
+        door=presence.number(),
+        run=action.run,
+        trace_id=action.trace_id,
+        span_id=new_span_id(),
+    )
 
 
 def _start_span(loaded: Loaded, call: Call, rendered: Rendered) -> None:

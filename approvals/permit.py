@@ -6,6 +6,7 @@ from django.db import connection
 
 from approvals.authority import Stale
 from approvals.models import Action, Permit
+from audit.move import inserting
 from audit.record import record
 from console.core.actor import Actor
 from console.core.clock import now
@@ -18,12 +19,11 @@ WHERE action_id = %s AND action_digest = %s AND request_digest = %s AND consumed
 """
 
 
-def mint_permit(action: Action, *, actor: Actor) -> Permit:
+def mint_permit(action: Action, *, actor: Actor) -> None:
     permit = Permit(action=action, action_digest=action.action_digest, request_digest=action.request_digest,
                     expires_at=now() + LIFETIME)  # fmt: skip
-    permit.save(force_insert=True)
-    record("permit.minted", subject=permit.id, actor=actor, detail={"of": action.id}, **action.audit_context())
-    return permit
+    record("permit.minted", subject=permit.id, actor=actor, detail={"of": action.id}, change=inserting(permit),
+           **action.audit_context())  # fmt: skip
 
 
 def consume_permit(action: Action, *, actor: Actor) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 from django.db import transaction
 
 from approvals.alarm import guarded
-from approvals.authority import Loaded, load, rule, verify_proposal
+from approvals.authority import Loaded, rule, verify_proposal
 from approvals.digests import action_digest, evidence_digest, render_digest
 from approvals.execute import Result, read_once, read_outcome
 from approvals.facts import Facts, decode
@@ -51,18 +51,15 @@ class Prepared:
 
 
 @guarded
-def prepare(action_id: str, *, actor: Actor) -> Action:
+def prepare(loaded: Loaded, *, actor: Actor) -> Action:
     """From proposed to held, permitted or refused; an allowed read to its end. Somebody else's move ends it quietly."""
-    loaded = load(action_id)
-    if loaded.action.state != "proposed":
-        return loaded.action
     verify_proposal(loaded)
     try:
         prepared = _prepare(loaded)
     except (Unreadable, Invalid) as error:
         return _fail(loaded.action, "unprepared", str(error), actor)
     with transaction.atomic():
-        action = Action.objects.select_for_update().get(pk=action_id)
+        action = Action.objects.select_for_update().get(pk=loaded.action.pk)
         if action.state == "proposed":
             _rule(action, prepared, actor)
         return action

@@ -5,7 +5,7 @@ import datetime as dt
 from django.db import transaction
 
 from approvals.alarm import guarded, raise_alarm
-from approvals.authority import Loaded, Stale, load, verify_proposal
+from approvals.authority import Loaded, Stale, verify_proposal
 from approvals.execute import Result, begin_call, check_still_true, finish, perform, verify_authority
 from approvals.models import Action, Review
 from approvals.policy import FALLBACK
@@ -22,11 +22,10 @@ MOST_ATTEMPTS = 3
 
 
 @guarded
-def recover(action_id: str, *, actor: Actor) -> Action:
+def recover(loaded: Loaded, *, actor: Actor) -> Action:
     """Executing under a dead door becomes in doubt; in doubt is probed once its settle time is over."""
-    loaded = load(action_id)
-    call = Call.objects.filter(action=action_id).exclude(effect="read").first()
-    if call is None or loaded.action.state not in {"executing", "in_doubt"}:
+    call = Call.objects.filter(action=loaded.action.id).exclude(effect="read").first()
+    if call is None:
         return loaded.action
     if call.state == "sending":
         if loaded.action.state != "executing" or not _abandoned(call):

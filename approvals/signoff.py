@@ -9,20 +9,21 @@ from typing import Any
 from django.core import signing
 from django.db import IntegrityError, transaction
 
-from approvals.access import access_review
+from approvals.access import access_review, access_review_locked
 from approvals.digests import comment_digest, decision_payload, evidence_digest, read_payload, render_digest
 from approvals.doubt import resolve_doubt
 from approvals.models import Action, Decision, Review, Slot
 from approvals.permit import mint_permit
 from approvals.settle import announce, settle
-from audit.move import move
+from audit.move import inserting, move
 from audit.record import record
-from console.accounts.models import Passkey, User
-from console.accounts.passkeys import challenge_for, find_passkey, signing_options, verify_assertion
+from console.accounts.models import User
+from console.accounts.passkeys import challenge_for, signing_options, verify_assertion
 from console.accounts.passwords import confirm_password
 from console.core.actor import Actor, Role
 from console.core.attest import attest
 from console.core.clock import iso, now
+from console.core.compiled import Compiled
 from console.core.errors import Conflict, Forbidden, Invalid, Tampered
 from console.core.telemetry import new_span_id
 from console.core.wake import wake
@@ -30,6 +31,7 @@ from console.traces.store import SpanStart, clock_ns, end_span, start_spans
 
 LIFETIME = dt.timedelta(minutes=10)  # how long a prepared payload may lie on the page before it is signed
 MAX_REASON = 2_000
+_SLOTS = Compiled(lambda review, groups: Slot.objects.filter(review=review, group__in=groups).order_by("pk"))
 _SIGNER = signing.TimestampSigner(salt="countersign.decision")
 
 
@@ -77,23 +79,22 @@ def prepare_decision(review_id: str, *, verdict: str, reason: str, actor: Actor)
 
 def signoff(review_id: str, *, verdict: str, reason: str = "", proof: Proof, actor: Actor) -> Review:
     """Store one vote and, when the slot is full, close the review. Raises Refusals that say what to do."""
-    review = access_review(actor, review_id)
-    slot = check_may_decide(review, actor, verdict, reason)
-    signed = _check_proof(review, slot, verdict, reason, proof, actor)
+    if isinstance(proof, ByPassword):
+        _confirm_password(review_id, verdict, reason, proof, actor)
     try:
         with transaction.atomic():
-            return _decide(review, slot, verdict, reason, signed, actor)
+            return _decide(access_review_locked(actor, review_id), verdict, reason, proof, actor)
     except IntegrityError:
         raise Conflict("This decision was already counted.", code="already_decided") from None
 
 
 def check_may_decide(review: Review, actor: Actor, verdict: str, reason: str) -> Slot:
-    """Who may decide here at all, before anything is signed. The same question is asked again under the lock."""
+    """Who may decide here at all: asked before anything is signed, and again under the locks."""
     if not actor.interactive:
         raise Forbidden("Only a person in a browser session decides; tokens and agents cannot.", code="not_interactive")
     actor.require(Role.REVIEWER)
-    slot = review.slots.filter(group__in=actor.groups).first()
-    if slot is None:
+    asked = _SLOTS(review.id, sorted(actor.groups)) if actor.groups else []
+    if not asked:
         raise Forbidden("This review asks another group.", code="not_your_group")
     if actor.id in review.action.makers:
         raise Forbidden("You started this, so somebody else has to decide.", code="own_request")
@@ -104,7 +105,7 @@ def check_may_decide(review: Review, actor: Actor, verdict: str, reason: str) ->
     if len(reason) > MAX_REASON:
         raise Invalid(f"Keep the reason under {MAX_REASON:,} characters.")
     _check_open(review)
-    return slot
+    return asked[0]
 
 
 def _check_open(review: Review) -> None:
@@ -115,23 +116,33 @@ def _check_open(review: Review) -> None:
         raise Conflict("The time to sign is over; it has to be proposed again.", code="expired")
 
 
-def _check_proof(review: Review, slot: Slot, verdict: str, reason: str, proof: Proof, actor: Actor) -> Signed:
-    # Refusing lets nothing happen. Saying that a doubtful call did not happen lets it be proposed again.
+def _confirm_password(review_id: str, verdict: str, reason: str, proof: ByPassword, actor: Actor) -> None:
+    """Before any lock, because hashing takes its time, and a wrong try is recorded although nothing is decided."""
+    review = access_review(actor, review_id)
+    _check_level(review, check_may_decide(review, actor, verdict, reason), verdict, proof)
+    user = User.objects.get(pk=actor.id)
+    confirm_password(user, proof.password, actor=actor, address=proof.address)
+
+
+def _check_level(review: Review, slot: Slot, verdict: str, proof: Proof) -> None:
+    """Refusing lets nothing happen. Saying that a doubtful call did not happen lets it be proposed again."""
     light = verdict == "refuse" and review.kind == "action"
     match proof:
         case ByPasskey():
-            return _check_passkey(review, slot, verdict, reason, proof, actor)
+            return
         case ByPassword() if slot.signature == "password" or light:
-            user = User.objects.get(pk=actor.id)
-            confirm_password(user, proof.password, actor=actor, address=proof.address)
-            return Signed(_fresh_payload(review, slot, verdict, reason, actor), "password", {})
+            return
         case BySession() if light:
-            return Signed(_fresh_payload(review, slot, verdict, reason, actor), "session", {})
+            return
     raise Forbidden("This has to be signed with a passkey.", code="passkey_needed")
 
 
-def _fresh_payload(review: Review, slot: Slot, verdict: str, reason: str, actor: Actor) -> bytes:
-    return decision_payload(review, slot, verdict=verdict, reason=reason, reviewer=actor.id)
+def _sign(review: Review, slot: Slot, verdict: str, reason: str, proof: Proof, actor: Actor) -> Signed:
+    _check_level(review, slot, verdict, proof)
+    if isinstance(proof, ByPasskey):
+        return _check_passkey(review, slot, verdict, reason, proof, actor)
+    payload = decision_payload(review, slot, verdict=verdict, reason=reason, reviewer=actor.id)
+    return Signed(payload, "password" if isinstance(proof, ByPassword) else "session", {})
 
 
 def _check_passkey(review: Review, slot: Slot, verdict: str, reason: str, proof: ByPasskey, actor: Actor) -> Signed:
@@ -143,8 +154,7 @@ def _check_passkey(review: Review, slot: Slot, verdict: str, reason: str, proof:
         raise Invalid("What was signed is not what was sent. Open the review again.", code="payload_mismatch")
     if said["exp"] <= iso(now()):
         raise Conflict("The page lay open too long. Open the review again and sign anew.", code="expired")
-    passkey: Passkey = find_passkey(proof.assertion, actor=actor)
-    assertion = verify_assertion(passkey, challenge=challenge_for(payload), assertion=proof.assertion)
+    passkey, assertion = verify_assertion(proof.assertion, challenge=challenge_for(payload), actor=actor)
     fields = {
         "passkey": passkey,
         "client_data_json": assertion.client_data_json,
@@ -161,12 +171,10 @@ def _own_payload(prepared: str) -> bytes:
         raise Invalid("The page is too old or was changed. Open the review again.", code="payload_mismatch") from None
 
 
-def _decide(seen: Review, slot: Slot, verdict: str, reason: str, signed: Signed, actor: Actor) -> Review:
-    """Under the locks, in their order: action, review; then vote, record, and what the vote leads to."""
-    action = Action.objects.select_for_update(of=("self",)).get(pk=seen.action_id)
-    review = Review.objects.select_for_update().get(pk=seen.pk, action=action)
-    review.action = action
-    _check_open(review)
+def _decide(review: Review, verdict: str, reason: str, proof: Proof, actor: Actor) -> Review:
+    """Under the locks: vote, record, and what the vote leads to."""
+    slot = check_may_decide(review, actor, verdict, reason)
+    signed = _sign(review, slot, verdict, reason, proof, actor)
     _check_payload_fits(signed.payload, review)
     decision = _store(review, slot, verdict, reason, signed, actor)
     if verdict == "refuse":
@@ -174,7 +182,7 @@ def _decide(seen: Review, slot: Slot, verdict: str, reason: str, signed: Signed,
     elif slot.count == 1 or review.decisions.filter(slot=slot, verdict="approve").count() >= slot.count:
         _close(review, "approved", actor)
     _carry_on(review, decision, actor)
-    announce(action)
+    announce(review.action)
     return review
 
 
@@ -196,7 +204,6 @@ def _store(review: Review, slot: Slot, verdict: str, reason: str, signed: Signed
     decision = Decision(review=review, slot=slot, reviewer_id=actor.id, verdict=verdict, level=signed.level,
                         reason=reason, payload=signed.payload, nonce=said["nonce"], **signed.fields)  # fmt: skip
     decision.attestation = attest("decision", decision.attested())
-    decision.save(force_insert=True)
     passkey = signed.fields.get("passkey")
     record(
         "decision.made",
@@ -212,6 +219,7 @@ def _store(review: Review, slot: Slot, verdict: str, reason: str, signed: Signed
             "passkey": passkey.id if passkey else "",
         },
         personal={"name": actor.name, **({"reason": reason} if reason else {})},
+        change=inserting(decision),
         **review.audit_context(),
     )
     return decision

@@ -2,6 +2,7 @@
 
 from celery import shared_task
 
+from approvals.authority import load
 from approvals.execute import execute
 from approvals.models import Action
 from approvals.prepare import prepare
@@ -15,8 +16,7 @@ _WORK = {"proposed": prepare, "permitted": execute, "executing": recover, "in_do
 def drive(action_id: str) -> None:
     """As far as the action can go now; what waits for a person or for time is left alone."""
     actor = system("door")
-    state = Action.objects.filter(pk=action_id).values_list("state", flat=True).first()
-    while state in _WORK:
-        before, state = state, _WORK[state](action_id, actor=actor).state
-        if state == before:
+    while work := _WORK.get((loaded := load(action_id)).action.state):
+        before = loaded.action.state
+        if work(loaded, actor=actor).state in {before, *Action.SETTLED}:
             return

@@ -4,7 +4,8 @@ import itertools
 import json
 import secrets
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from django.conf import settings
@@ -19,10 +20,10 @@ from console.core.ids import uuid7
 _WRITER = secrets.token_hex(8)
 _SEQUENCE = itertools.count(1)
 
-_INSERT = """
-WITH written AS (
+_APPEND = """
+WITH {change}written AS (
     INSERT INTO audit_record (id, log, leaf, kind, subject, state, actor_kind, actor, team, run, trace)
-    VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) RETURNING id
+    SELECT %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s {source} RETURNING id
 ), disclosed AS (
     INSERT INTO audit_disclosure (record_id, path, salt, value)
     SELECT written.id, given.path, decode(given.salt, 'hex'), given.value
@@ -30,6 +31,19 @@ WITH written AS (
 )
 INSERT INTO audit_pending (record_id) SELECT id FROM written
 """
+_ALONE = _APPEND.format(change="", source="")
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """An INSERT or UPDATE without RETURNING, and its values: to be one statement with its record."""
+
+    sql: str
+    values: Sequence[Any]
+
+
+class Unchanged(Exception):
+    """The change found no row to change, so there is nothing to record."""
 
 
 def record(
@@ -47,17 +61,20 @@ def record(
     decision: Mapping[str, object] | None = None,
     detail: Mapping[str, object] | None = None,
     personal: Mapping[str, object] | None = None,
+    change: Change | None = None,
 ) -> uuid.UUID:
-    """Append one record. `personal` values are committed to in the leaf and stored beside it, erasable."""
+    """Append one record. `personal` values are committed to in the leaf and stored beside it, erasable.
+
+    A `change` is made in the same statement. Raises Unchanged, having recorded nothing, when it changes no row."""
     entry = Entry(
         kind=kind, subject=subject, actor=actor, team=actor.team if team is None else team, state=state, run=run,
         trace=trace, span=span, on_behalf_of=on_behalf_of, outcome=outcome, decision=decision or {},
         detail=detail or {}, personal=personal or {},
     )  # fmt: skip
-    return _append(entry)
+    return _append(entry, change)
 
 
-def _append(entry: Entry) -> uuid.UUID:
+def _append(entry: Entry, change: Change | None) -> uuid.UUID:
     identity = uuid7()
     commitments = [Commitment(path, value) for path, value in entry.personal.items()]
     log = settings.ORIGIN.partition("://")[2]
@@ -68,5 +85,11 @@ def _append(entry: Entry) -> uuid.UUID:
     values: list[Any] = [identity, log, leaf, entry.kind, entry.subject, entry.state, entry.actor.kind, entry.actor.id,
               entry.team, entry.run, entry.trace, disclosed]  # fmt: skip
     with connection.cursor() as cursor:
-        cursor.execute(_INSERT, values)
+        if change is None:
+            cursor.execute(_ALONE, values)
+        else:
+            first = f"changed AS ({change.sql} RETURNING 1), "
+            cursor.execute(_APPEND.format(change=first, source="FROM changed"), [*change.values, *values])
+        if cursor.rowcount != 1:
+            raise Unchanged
     return identity

@@ -27,6 +27,12 @@ PROCESS = env("PROCESS", "command")
 SERVING = {"web", "worker", "door", "beat"}
 
 
+# PostgreSQL keeps the plan of what a connection asks often: for our joins planning takes longer than answering.
+PREPARED = {"server_side_binding": True, "prepare_threshold": 2}
+# Under ASGI each request may have a thread of its own: connections live in a pool, never in threads.
+POOL = {"min_size": 1, "max_size": 16, "timeout": 10}
+
+
 def database(url: str) -> dict[str, object]:
     """`postgresql://role:password@host:port/name?host=/socket/directory` as Django wants it."""
     parts = urlsplit(url)
@@ -40,8 +46,7 @@ def database(url: str) -> dict[str, object]:
         "PASSWORD": unquote(parts.password or ""),
         "HOST": query.pop("host", parts.hostname or ""),
         "PORT": str(parts.port or ""),
-        # Under ASGI each request may have a thread of its own: connections live in a pool, never in threads.
-        "OPTIONS": {"pool": {"min_size": 1, "max_size": 16, "timeout": 10}, **query} if PROCESS in SERVING else query,
+        "OPTIONS": {**PREPARED, **({"pool": POOL} if PROCESS in SERVING else {}), **query},
         "TEST": {"TEMPLATE": "template0"},
     }
 

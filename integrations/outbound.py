@@ -79,7 +79,7 @@ def send(
     try:
         status, content = _exchange(request, once)
     except (NotSent, Unknown) as error:
-        raise type(error)(redact(str(error), secret)) from None
+        raise type(error)(redact(str(error), echoes(secret))) from None
     return _answer(status, content, secret)
 
 
@@ -109,22 +109,24 @@ def _read_capped(response: httpx.Response) -> bytes:
 
 
 def _answer(status: int, content: bytes, secret: str) -> Answer:
-    text = redact(content.decode("utf-8", "replace"), secret)
+    forms = echoes(secret)
+    text = redact(content.decode("utf-8", "replace"), forms)
     try:
-        body = _clean(json.loads(text, parse_constant=_refuse_constant), secret)
+        body = _clean(json.loads(text, parse_constant=_refuse_constant), forms)
     except (ValueError, RecursionError):
-        body = _clean(text[:MAX_KEPT], secret)
+        body = _clean(text[:MAX_KEPT], forms)
     return Answer(status=status, body=body, digest=hashlib.sha256(content).hexdigest())
 
 
-def redact(text: str, secret: str) -> str:
-    """Without the secret in any form a peer might echo: as it is, base64, URL-encoded, JSON-escaped."""
-    for form in _forms(secret):
+def redact(text: str, forms: Iterable[str]) -> str:
+    """Without the secret in any of its forms."""
+    for form in forms:
         text = text.replace(form, REDACTED)
     return text
 
 
-def _forms(secret: str) -> Iterable[str]:
+def echoes(secret: str) -> list[str]:
+    """The forms of a secret that a peer might echo: as it is, base64, URL-encoded, JSON-escaped … The longest first."""
     if len(secret) < 6:
         return []
     basic = base64.b64encode(f"{secret}:".encode()).decode()
@@ -154,15 +156,15 @@ def _base64_forms(secret: bytes) -> Iterable[str]:
         yield from (inner, inner.translate(str.maketrans("+/", "-_")))
 
 
-def _clean(value: Any, secret: str) -> Any:
+def _clean(value: Any, forms: Iterable[str]) -> Any:
     """Redacted once more after parsing, because JSON may escape any character: the text need not hold what its values
     hold. Characters that PostgreSQL cannot store must not lose us the receipt of what was done."""
     if isinstance(value, str):
-        return redact(_UNSTORABLE.sub("\N{REPLACEMENT CHARACTER}", value), secret)
+        return redact(_UNSTORABLE.sub("\N{REPLACEMENT CHARACTER}", value), forms)
     if isinstance(value, list):
-        return [_clean(inner, secret) for inner in value]
+        return [_clean(inner, forms) for inner in value]
     if isinstance(value, dict):
-        return {_clean(key, secret): _clean(inner, secret) for key, inner in value.items()}
+        return {_clean(key, forms): _clean(inner, forms) for key, inner in value.items()}
     return value
 
 

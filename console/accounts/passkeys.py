@@ -5,12 +5,13 @@ tells of its enrolment with the same key; `check_genuine` asks both.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 
 from django.conf import settings
-from django.db import transaction
+from django.contrib.postgres.expressions import ArraySubquery
+from django.db.models import OuterRef
 from webauthn import generate_authentication_options, options_to_json, verify_authentication_response
 from webauthn.authentication.verify_authentication_response import VerifiedAuthentication
 from webauthn.helpers import bytes_to_base64url, parse_authentication_credential_json
@@ -27,6 +28,7 @@ from console.accounts.models import Passkey
 from console.core import attest
 from console.core.actor import Actor
 from console.core.clock import now
+from console.core.compiled import Compiled
 from console.core.errors import Invalid, Refusal, Tampered
 
 DECISION = b"countersign/decision/v1\0"
@@ -41,7 +43,6 @@ class Assertion:
     client_data_json: bytes
     authenticator_data: bytes
     signature: bytes
-    sign_count: int = 0
 
 
 def challenge_for(payload: bytes) -> bytes:
@@ -63,36 +64,28 @@ def signing_options(user_id: str, challenge: bytes) -> dict[str, object]:
     return dict(json.loads(options_to_json(options)))
 
 
-def find_passkey(assertion: Mapping[str, object], *, actor: Actor) -> Passkey:
-    """The actor's own passkey that made this assertion (the JSON of the browser's `toJSON`)."""
-    credential_id = parse(assertion).credential_id
-    passkey = Passkey.objects.filter(credential_id=credential_id, user=actor.id).first()
+def verify_assertion(assertion: Mapping[str, object], *, challenge: bytes, actor: Actor) -> tuple[Passkey, Assertion]:
+    """For a signature (the JSON of the browser's `toJSON`) that the actor has just made here with a passkey of theirs:
+    Invalid or Refusal for what a person can mend, else Tampered.
+
+    Of two copies of one signature only the first finds the counter that it needs.
+    """
+    given = parse(assertion)
+    owned = (one for one in _OF_USER(actor.id) if bytes(one.credential_id) == given.credential_id)
+    passkey = next(owned, None)
     if passkey is None:
         raise Refusal("That passkey does not belong to your account.", code="unknown_passkey")
-    return passkey
-
-
-@transaction.atomic
-def verify_assertion(passkey: Passkey, *, challenge: bytes, assertion: Mapping[str, object]) -> Assertion:
-    """For a signature that has just been made here: Invalid or Refusal for what a person can mend, else Tampered.
-
-    The row is locked, so that of two copies of one signature only the first finds the counter it needs.
-    """
-    locked = Passkey.objects.select_for_update().get(pk=passkey.pk)
-    check_genuine(locked)
-    check_in_use(locked)
-    given = parse(assertion)
+    check_genuine(passkey, passkey.leaves)  # type: ignore[attr-defined]  # annotated
+    check_in_use(passkey)
+    count, here = passkey.sign_count, {"origin": settings.ORIGIN, "rp_id": settings.RP_ID}
     try:
-        proof = check_signature(
-            locked, given, challenge=challenge, origin=settings.ORIGIN, rp_id=settings.RP_ID, count=locked.sign_count
-        )
+        proof = check_signature(passkey, given, challenge=challenge, count=count, **here)
     except ValueError as fault:
         raise Invalid(f"The passkey's signature cannot be used. {fault}", code="bad_signature") from fault
-    locked.sign_count, locked.backed_up, locked.last_used_at = proof.new_sign_count, proof.credential_backed_up, now()
-    locked.save(update_fields=["sign_count", "backed_up", "last_used_at"])
-    return Assertion(
-        given.credential_id, given.client_data_json, given.authenticator_data, given.signature, proof.new_sign_count
-    )
+    unused = Passkey.objects.filter(pk=passkey.pk, sign_count=count)
+    if not unused.update(sign_count=proof.new_sign_count, backed_up=proof.credential_backed_up, last_used_at=now()):
+        raise Invalid("The passkey has just signed something else. Sign once more.", code="bad_signature")
+    return passkey, given
 
 
 def reverify(passkey: Passkey, assertion: Assertion, *, challenge: bytes, origin: str, rp_id: str) -> None:
@@ -112,14 +105,22 @@ def check_in_use(passkey: Passkey) -> None:
         raise Refusal(f"This passkey was removed on {day}. Use another.", code="passkey_revoked")
 
 
-def check_genuine(passkey: Passkey) -> None:
+def leaves_of(passkey: str) -> ArraySubquery:
+    """To annotate with: what the log tells of the passkey whose id this field holds. For `check_genuine`."""
+    told = Record.objects.filter(subject=OuterRef(passkey), kind__in=["passkey.enrolled", "passkey.revoked"])
+    return ArraySubquery(told.order_by().values("leaf"))
+
+
+_OF_USER = Compiled(lambda user: Passkey.objects.filter(user=user).annotate(leaves=leaves_of("pk")))
+
+
+def check_genuine(passkey: Passkey, leaves: Iterable[bytes | memoryview]) -> None:
     """Raises Tampered unless this row is what was enrolled here, and the log agrees about its end."""
     attest.verify("passkey", passkey.document(), bytes(passkey.attestation))
-    told = Record.objects.of(passkey.id).filter(kind__in=["passkey.enrolled", "passkey.revoked"])
-    leaves = [json.loads(bytes(leaf)) for leaf in told.values_list("leaf", flat=True)]
-    if not any(tells_enrolment(leaf, passkey) for leaf in leaves):
+    told = [json.loads(bytes(leaf)) for leaf in leaves]
+    if not any(tells_enrolment(leaf, passkey) for leaf in told):
         raise Tampered(f"The log does not tell that {passkey.id} was enrolled with this key.")
-    revoked = any(leaf["action"] == "passkey.revoked" and leaf["object"] == passkey.id for leaf in leaves)
+    revoked = any(leaf["action"] == "passkey.revoked" and leaf["object"] == passkey.id for leaf in told)
     if revoked and passkey.revoked_at is None:
         raise Tampered(f"The log tells that {passkey.id} was revoked; the row does not.")
 

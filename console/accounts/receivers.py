@@ -8,6 +8,7 @@ from allauth.mfa import signals as mfa
 from allauth.mfa.models import Authenticator
 from django.contrib.auth.signals import user_logged_in, user_logged_out
 from django.db import transaction
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from webauthn.helpers import base64url_to_bytes
 
@@ -15,7 +16,7 @@ from audit.record import record
 from console.accounts.actors import memberships_of, session_actor
 from console.accounts.enrolment import challenge_in, enrol_passkey, revoke_passkey
 from console.accounts.models import Passkey, User
-from console.accounts.passkeys import check_genuine, check_in_use
+from console.accounts.passkeys import check_genuine, check_in_use, leaves_of
 from console.core.actor import Actor
 from console.core.clock import iso, now
 from console.core.errors import Refusal
@@ -76,7 +77,7 @@ def enrol(request: HttpRequest, user: User, authenticator: Authenticator, **_: A
 
 
 def revoke(request: HttpRequest, user: User, authenticator: Authenticator, **_: Any) -> None:
-    passkey = passkey_of(authenticator)
+    passkey = passkeys_of(authenticator).first()
     if passkey is not None and passkey.revoked_at is None:
         revoke_passkey(passkey, why="Removed from the account.", actor=actor_for(request, user))
 
@@ -85,19 +86,20 @@ def check_used(authenticator: Authenticator, **_: Any) -> None:
     """A key that somebody wrote into the library's table signs nobody in."""
     if authenticator.type != Authenticator.Type.WEBAUTHN:
         return
-    passkey = passkey_of(authenticator)
+    passkey = passkeys_of(authenticator).annotate(leaves=leaves_of("pk")).first()
     if passkey is None:
         raise Refusal("This passkey is not known here.", code="unknown_passkey")
-    check_genuine(passkey)
+    check_genuine(passkey, passkey.leaves)
     check_in_use(passkey)
     Passkey.objects.filter(pk=passkey.pk).update(last_used_at=now())
 
 
-def passkey_of(authenticator: Authenticator) -> Passkey | None:
+def passkeys_of(authenticator: Authenticator) -> QuerySet[Passkey]:
+    """One, or none."""
     if authenticator.type != Authenticator.Type.WEBAUTHN:
-        return None
+        return Passkey.objects.none()
     key = base64url_to_bytes(str(authenticator.data["credential"]["id"]))
-    return Passkey.objects.filter(credential_id=key, user=authenticator.user_id).first()
+    return Passkey.objects.filter(credential_id=key, user=authenticator.user_id)
 
 
 @transaction.atomic

@@ -14,25 +14,31 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from django.conf import settings
 
-from console.core.canonical import jcs
+from console.core.canonical import digest
 from console.core.errors import Tampered
 
 
 def attest(tag: str, document: Mapping[str, object]) -> bytes:
-    """64 bytes over the tag and the canonical document. Raises RuntimeError in a process that has no console key."""
-    return _private().sign(_message(tag, document))
+    """64 bytes over the digest of tag and document. Raises RuntimeError in a process that has no console key."""
+    return _private().sign(digest(_tag(tag), document))
 
 
 def verify(tag: str, document: Mapping[str, object], signature: bytes | memoryview) -> None:
     """Raises Tampered unless this console's key signed exactly this document under this tag."""
     try:
-        _public().verify(bytes(signature), _message(tag, document))
+        _check(_public(), digest(_tag(tag), document), bytes(signature))
     except InvalidSignature:
         raise Tampered(f"The {tag} does not carry this console's signature.") from None
 
 
-def _message(tag: str, document: Mapping[str, object]) -> bytes:
-    return b"countersign/" + tag.encode() + b"/v1\0" + jcs(document)
+def _tag(tag: str) -> str:
+    return f"countersign/{tag}/v1"
+
+
+@functools.lru_cache(maxsize=10_000)
+def _check(public: bytes, message: bytes, signature: bytes) -> None:
+    """Remembers what verified (a raise is not kept): grants, credentials and descriptions come with every action."""
+    Ed25519PublicKey.from_public_bytes(public).verify(signature, message)
 
 
 def read_key(path: str | Path) -> bytes:
@@ -48,5 +54,5 @@ def _private() -> Ed25519PrivateKey:
 
 
 @functools.cache
-def _public() -> Ed25519PublicKey:
-    return Ed25519PublicKey.from_public_bytes(read_key(settings.CONSOLE_PUBLIC_FILE))
+def _public() -> bytes:
+    return read_key(settings.CONSOLE_PUBLIC_FILE)

@@ -18,6 +18,8 @@ logger = logging.getLogger(__name__)
 CLASS = 0x43534E  # "CSN": the first key of every presence lock
 LEADER = 0x43534C  # "CSL": the first key of leader locks
 
+DJANGOS_OWN = {"pool", "server_side_binding"}  # options that libpq does not know
+
 _lock = threading.Lock()
 _number: int | None = None
 
@@ -48,7 +50,7 @@ def alive() -> set[int]:
 def connect() -> psycopg.Connection:
     """A session of one's own, for locks and LISTEN."""
     given: dict[str, Any] = settings.DATABASES["default"]
-    options = {name: value for name, value in given["OPTIONS"].items() if name != "pool"}
+    options = {name: value for name, value in given["OPTIONS"].items() if name not in DJANGOS_OWN}
     return psycopg.connect(
         dbname=given["NAME"],
         user=given["USER"],
