@@ -75,11 +75,16 @@ def services() -> Services:
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_load_initial_conftests() -> Generator[None, None, None]:
+def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None, None, None]:
     """A wrapper, because only these come before pytest-django, which imports the settings here."""
-    if running is None:
+    if running is None and not only_hands_out(early_config):
         start()
     return (yield)
+
+
+def only_hands_out(config: pytest.Config) -> bool:
+    """With `-n`, this process runs no test: each of its workers has services of its own."""
+    return bool(getattr(config.known_args_namespace, "numprocesses", 0)) and "PYTEST_XDIST_WORKER" not in os.environ
 
 
 def start() -> None:

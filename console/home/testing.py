@@ -10,6 +10,7 @@ from pathlib import Path
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 STAND_INS = "examples.standins"
+MOST = 4
 
 
 def main(arguments: list[str]) -> int:
@@ -25,8 +26,15 @@ def calls(extra: list[str], *, long: bool) -> list[list[str]]:
     """The browser's event loop and the other tests' cannot live in one process, hence two calls of pytest."""
     if extra:
         return [extra]
-    among = "" if long else " and not long"
-    return [["-m", f"not browser{among}"], ["-m", f"browser{among}"]]
+    among, thorough = ("", ["--hypothesis-profile=long"]) if long else (" and not long", [])
+    return [[*side_by_side(), *thorough, "-m", f"{which}{among}"] for which in ("not browser", "browser")]
+
+
+def side_by_side() -> list[str]:
+    """Each worker has services of its own, hence no more of them than help."""
+    if importlib.util.find_spec("xdist") is None:
+        return []
+    return ["-n", str(min(os.cpu_count() or 1, MOST)), "--dist", "worksteal"]
 
 
 def pytest(arguments: list[str]) -> int:
