@@ -68,7 +68,7 @@ def see_account(tour: Tour, office: Office, runs: Runs, cancelling: Review) -> N
     tour.see("account-empty", "/account/")
     tour.see("confirm", "/account/passkeys/add/")
     window.page.get_by_label("Password").fill(office.password("ana"))
-    window.page.get_by_role("button", name="Confirm").click()
+    window.leave_by(window.page.get_by_role("button", name="Confirm"))
     tour.see("passkey-add")
     window.add_passkey(office.password("ana"))
     tour.see("account", "/account/")

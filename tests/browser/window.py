@@ -85,24 +85,28 @@ class Window:
         """By the demo's switcher, which needs no password."""
         self.page.goto("/account/")
         self.page.locator(".personas > summary").click()
-        with self.page.expect_navigation():
-            self.page.get_by_role("button", name=User.objects.get(username=username).name).click()
+        self.leave_by(self.page.get_by_role("button", name=User.objects.get(username=username).name))
         return self
 
     def sign_in(self, username: str, password: str, then: str = "/") -> "Window":
         self.page.goto(f"/sign-in/?next={then}")
         self.page.get_by_label("Username").fill(username)
         self.page.get_by_label("Password").fill(password)
-        self.page.get_by_role("button", name="Sign in", exact=True).click()
+        self.leave_by(self.page.get_by_role("button", name="Sign in", exact=True))
         return self
+
+    def leave_by(self, button: Locator) -> None:
+        """A click alone does not wait for the next page, and what comes after it would be done to this one."""
+        with self.page.expect_navigation():
+            button.click()
 
     def add_passkey(self, password: str) -> "Window":
         """From the account page; whoever is not fresh there proves it by password."""
         self.page.goto("/account/")
-        self.page.get_by_role("link", name="Add a passkey").click()
+        self.leave_by(self.page.get_by_role("link", name="Add a passkey"))
         if "/confirm/" in self.page.url:
             self.page.get_by_label("Password").fill(password)
-            self.page.get_by_role("button", name="Confirm").click()
+            self.leave_by(self.page.get_by_role("button", name="Confirm"))
         self.page.get_by_label("Name").fill("Test key")
         self.page.get_by_role("button", name="Add the passkey").click()
         expect(self.page).not_to_have_url(re.compile("/add/"))
