@@ -6,13 +6,18 @@ from typing import Any
 
 import pytest
 from django.conf import settings as project
+from django.core.cache import cache
 from django.db import connections
+from hypothesis import settings as hypothesis
 from pytest_django.plugin import DjangoDbBlocker
 from servestatic.middleware import ServeStaticMiddleware
 
 from console.core import presence
 from integrations import outbound
 from tests.services import TEMPLATE, services
+
+hypothesis.register_profile("default", deadline=None)
+hypothesis.register_profile("long", deadline=None, max_examples=2_000)  # of `test --long`
 
 
 @pytest.fixture(scope="session")
@@ -83,6 +88,12 @@ def no_open_connections() -> Iterator[None]:
         for once in (True, False):
             outbound._client(once).close()
         outbound._client.cache_clear()
+
+
+@pytest.fixture(autouse=True)
+def fresh_tries() -> None:
+    """Tries to sign in are counted for each address of a visitor, and all tests come from one."""
+    cache.clear()
 
 
 @pytest.fixture(autouse=True)

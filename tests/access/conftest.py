@@ -3,6 +3,7 @@
 import datetime as dt
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 from django.conf import settings as project
@@ -26,7 +27,7 @@ from examples.demo.seed import connect
 from examples.standins.launcher import serving
 from tests.conftest import a_clone
 from tests.factories import PASSWORD, PersonFactory
-from tests.pages.conftest import outsider
+from tests.pages.conftest import everything_but_the_log, outsider
 from tests.routes import ROUTES, Needs
 from tests.spine.conftest import World
 
@@ -61,6 +62,29 @@ def browser(username: str = "", *, csrf: bool = False) -> Client:
     if username:
         client.force_login(User.objects.get(username=username))
     return client
+
+
+@dataclass
+class Looks:
+    """What everybody was answered who only looked, everywhere: asked once, and judged by several tests."""
+
+    answers: dict[tuple[str, str, str], Any]  # by who (a visitor is ""), method and name of the route
+    before: dict[str, tuple[int, int]]
+    after: dict[str, tuple[int, int]]
+
+
+@pytest.fixture(scope="package")
+def looks(scene: Scene) -> Looks:
+    people = {who: browser(who) for who in (*BY_ROLE.values(), "olga", "lea", "")}
+    programs = {f"program of {who}": bearer(token) for who, token in scene.tokens.items()}
+    before = everything_but_the_log()
+    answers = {}
+    for name, route in ROUTES.items():
+        address = scene.address(name)
+        for who, client in (people | programs if address.startswith("/api/") else people).items():
+            for method in set(route.methods) - {"POST"}:
+                answers[who, method, name] = client.generic(method, address)
+    return Looks(answers, before, everything_but_the_log())
 
 
 def bearer(secret: str) -> Client:

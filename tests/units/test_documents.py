@@ -5,7 +5,7 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from console.core.canonical import jcs
@@ -85,7 +85,6 @@ def test_a_deep_document_is_refused_and_not_a_crash(deep: str) -> None:
 
 
 @given(st.binary(max_size=200))
-@settings(max_examples=400, deadline=None)
 def test_random_bytes_are_read_or_invalid(raw: bytes) -> None:
     for text in (raw.decode("latin-1"), raw.decode("utf-8", "surrogateescape")):
         try:
@@ -96,7 +95,6 @@ def test_random_bytes_are_read_or_invalid(raw: bytes) -> None:
 
 
 @given(st.text("{}[]:,-&*!|>?#'\"%@`~ \n\tab01.eE+_xo<=", max_size=40))
-@settings(max_examples=1_500, deadline=None)
 def test_random_yaml_is_read_or_invalid(text: str) -> None:
     with suppress(Invalid):
         jcs(load(text, ANY))

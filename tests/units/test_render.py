@@ -2,12 +2,13 @@
 # ruff: noqa: E501  (a row of a table is one line)
 
 import dataclasses
+import ssl
 from typing import Any
 
 import httpcore
 import httpx
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from console.core.errors import Invalid, Tampered
@@ -19,6 +20,7 @@ text = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 plain = (
     text.filter(lambda said: said not in ("", ".", "..")) | st.integers() | st.booleans() | st.floats(allow_nan=False)
 )
+TLS = ssl.create_default_context()  # made once: reading all authorities takes longer than any of these tests
 BASE = "http://127.0.0.1:4242/base"
 
 
@@ -43,7 +45,7 @@ def transport_lets_pass(request: httpx.Request) -> bool:
         def connect_tcp(self, *_: Any, **__: Any) -> httpcore.NetworkStream:
             raise _Written
 
-    transport = _AgreedTransport(trust_env=False)
+    transport = _AgreedTransport(trust_env=False, verify=TLS)
     transport._pool._network_backend = Stop()
     try:
         transport.handle_request(request)
@@ -66,7 +68,6 @@ def as_sent(given_: Rendered, **extra: Any) -> httpx.Request:
 @example("a b", "%2F..%00", "+&=;", "é\U0001f600\u202e", "form", "POST")
 @example("/../../etc", "?x#y", "\x00\n\r", "'\"<>", "json", "POST")
 @example("...", "~-_.!*'()", "[]{}|\\^`", " ", "form", "GET")
-@settings(max_examples=300, deadline=None)
 def test_what_is_digested_is_what_the_transport_is_about_to_write(
     p: Any, q: Any, r: Any, b: Any, body: str, method: str
 ) -> None:
@@ -79,7 +80,6 @@ def test_what_is_digested_is_what_the_transport_is_about_to_write(
 
 
 @given(plain, plain, st.sampled_from(["p", "q", "b"]))
-@settings(deadline=None)
 def test_another_argument_is_another_digest(one: Any, other: Any, name: str) -> None:
     first, second = (rendered({"p": "x", name: value}) for value in (one, other))
     said = ["true" if v is True else "false" if v is False else str(v) for v in (one, other)]
