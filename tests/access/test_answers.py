@@ -55,6 +55,7 @@ def test_every_answer_carries_the_strict_headers(looks: Looks, name: str) -> Non
     answers = {who: answer for (who, _, route), answer in looks.answers.items() if route == name}
     assert answers.keys() >= {*BY_ROLE.values(), "olga", "lea", ""}
     for who, answer in answers.items():
+        assert answer.status_code < 500, who
         check_headers(answer, signed_in=who != "")
 
 
