@@ -16,6 +16,7 @@ LIFETIME = dt.timedelta(minutes=5)
 _CONSUME = """
 UPDATE approvals_permit SET consumed_at = clock_timestamp(), consumed_txid = pg_current_xact_id()::text
 WHERE action_id = %s AND action_digest = %s AND request_digest = %s AND consumed_at IS NULL AND expires_at > now()
+RETURNING id
 """
 
 
@@ -43,4 +44,4 @@ def consume_permit(action: Action, *, actor: Actor) -> None:
 def _consumed(action: Action) -> bool:
     with connection.cursor() as cursor:
         cursor.execute(_CONSUME, [action.id, bytes(action.action_digest or b""), bytes(action.request_digest or b"")])
-        return bool(cursor.rowcount == 1)
+        return cursor.fetchone() is not None

@@ -7,7 +7,7 @@ from django.db import connection, models
 from django.db.models import Field
 from django.db.models.expressions import DatabaseDefault
 
-from audit.record import Change, Unchanged, record
+from audit.record import Change, record
 from console.core.actor import Actor
 from console.core.errors import Conflict
 from console.core.states import Transitions, check
@@ -48,13 +48,10 @@ def move(
     Raises Conflict when the row has moved meanwhile."""
     check(row.TRANSITIONS, row.state, to)
     values = {"state": to, **fields}
-    before, change = {name: getattr(row, name) for name in values}, _updating(row, values)
-    _set(row, values)
-    try:
-        _record(row, actor, detail, personal, decision or {}, result, change)
-    except Unchanged:
-        _set(row, before)
-        raise Conflict(f"The {row.NOUN} {row.pk} is no longer {row.state}.") from None
+    change = _updating(row, values)
+    for name, value in values.items():
+        setattr(row, name, value)
+    _record(row, actor, detail, personal, decision or {}, result, change)
 
 
 def inserting(row: models.Model) -> Change:
@@ -64,12 +61,8 @@ def inserting(row: models.Model) -> Change:
     row._state.adding, row._state.db = False, connection.alias
     table = connection.ops.quote_name(row._meta.db_table)
     names, marks = ", ".join(columns), ", ".join(places)
-    return Change(f"INSERT INTO {table} ({names}) VALUES ({marks})", values)  # noqa: S608  (our own columns)
-
-
-def _set(row: models.Model, values: Mapping[str, object]) -> None:
-    for name, value in values.items():
-        setattr(row, name, value)
+    text = f"INSERT INTO {table} ({names}) VALUES ({marks})"  # noqa: S608  (our own columns)
+    return Change(text, values, Conflict(f"{row._meta.verbose_name} {row.pk} was not stored."))
 
 
 def _updating(row: Any, values: Mapping[str, object]) -> Change:
@@ -79,8 +72,8 @@ def _updating(row: Any, values: Mapping[str, object]) -> Change:
     (key, state), (one, same), known = _columns({row._meta.pk: row.pk, named("state"): row.state})
     sets = ", ".join(f"{column} = {place}" for column, place in zip(columns, places, strict=True))
     table = connection.ops.quote_name(row._meta.db_table)
-    found = f"{key} = {one} AND {state} = {same}"
-    return Change(f"UPDATE {table} SET {sets} WHERE {found}", [*prepared, *known])  # noqa: S608  (our own columns)
+    text = f"UPDATE {table} SET {sets} WHERE {key} = {one} AND {state} = {same}"  # noqa: S608  (our own columns)
+    return Change(text, [*prepared, *known], Conflict(f"The {row.NOUN} {row.pk} is no longer {row.state}."))
 
 
 def _columns(given: "Mapping[Field[Any, Any], Any]") -> tuple[list[str], list[str], list[Any]]:

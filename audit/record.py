@@ -36,14 +36,12 @@ _ALONE = _APPEND.format(change="", source="")
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """An INSERT or UPDATE without RETURNING, and its values: to be one statement with its record."""
+    """An INSERT or UPDATE of one row, without RETURNING: to be one statement with its record. `failure` is raised when
+    it changes no row, and then there is no record either."""
 
     sql: str
     values: Sequence[Any]
-
-
-class Unchanged(Exception):
-    """The change found no row to change, so there is nothing to record."""
+    failure: Exception
 
 
 def record(
@@ -65,7 +63,7 @@ def record(
 ) -> uuid.UUID:
     """Append one record. `personal` values are committed to in the leaf and stored beside it, erasable.
 
-    A `change` is made in the same statement. Raises Unchanged, having recorded nothing, when it changes no row."""
+    A `change` is made in the same statement."""
     entry = Entry(
         kind=kind, subject=subject, actor=actor, team=actor.team if team is None else team, state=state, run=run,
         trace=trace, span=span, on_behalf_of=on_behalf_of, outcome=outcome, decision=decision or {},
@@ -87,9 +85,9 @@ def _append(entry: Entry, change: Change | None) -> uuid.UUID:
     with connection.cursor() as cursor:
         if change is None:
             cursor.execute(_ALONE, values)
-        else:
-            first = f"changed AS ({change.sql} RETURNING 1), "
-            cursor.execute(_APPEND.format(change=first, source="FROM changed"), [*change.values, *values])
+            return identity
+        first = f"changed AS ({change.sql} RETURNING 1), "
+        cursor.execute(_APPEND.format(change=first, source="FROM changed"), [*change.values, *values])
         if cursor.rowcount != 1:
-            raise Unchanged
+            raise change.failure
     return identity

@@ -18,16 +18,18 @@ from typing import Any
 from urllib.parse import quote, quote_plus
 
 import httpcore
-import httpx
 from django.conf import settings
 
 from console.core.errors import Tampered
 from integrations.render import DEFAULT_PORTS, Rendered, request_digest
 
-TIMEOUT = httpx.Timeout(20, connect=5)
+TIMEOUT = {"connect": 5, "read": 20, "write": 20, "pool": 20}  # seconds
+HEADERS = {"Accept": "application/json", "Accept-Encoding": "identity", "User-Agent": "countersign"}
+UNWRITABLE = "The request has an address or a header that HTTP cannot carry."
 MAX_ANSWER = 4 * 1024 * 1024
 MAX_KEPT = 64 * 1024
 REDACTED = "[redacted]"
+NEVER_BEGUN = (httpcore.ConnectError, httpcore.ConnectTimeout, httpcore.PoolTimeout, httpcore.UnsupportedProtocol)
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 _EMBEDDING = [ipaddress.ip_network(net) for net in ("::/96", "::ffff:0:0:0/96", "64:ff9b::/96", "64:ff9b:1::/48")]
 
@@ -63,48 +65,58 @@ def send(
 ) -> Answer:
     """One exchange. `expected` is the agreed request digest; `once` uses a fresh connection, so that a connection
     closed by the peer while idle cannot put a write in doubt. Raises Tampered, NotSent or Unknown."""
-    request = httpx.Request(
-        rendered.method,
-        rendered.url,
-        content=rendered.body,
-        headers={
-            **({"Content-Type": rendered.content_type} if rendered.content_type else {}),
-            "Accept": "application/json",
-            "User-Agent": "countersign",
-            **(headers or {}),
-            **_credential_headers(credential_type, secret),
-        },
-        extensions={"countersign_digest": expected, "timeout": TIMEOUT.as_dict()},
-    )
+    given = {
+        **({"Content-Type": rendered.content_type} if rendered.content_type else {}),
+        **(headers or {}),
+        **_credential_headers(credential_type, secret),
+    }
     try:
-        status, content = _exchange(request, once)
+        status, content = _exchange(_request(rendered, given, expected), once)
     except (NotSent, Unknown) as error:
         raise type(error)(redact(str(error), echoes(secret))) from None
     return _answer(status, content, secret)
 
 
-def _exchange(request: httpx.Request, once: bool) -> tuple[int, bytes]:
+def _request(rendered: Rendered, headers: Mapping[str, str], expected: bytes) -> httpcore.Request:
+    lines = {"Host": rendered.authority, **HEADERS, **headers}
+    if rendered.body or rendered.method != "GET":
+        lines["Content-Length"] = str(len(rendered.body))
     try:
-        response = _client(once).send(request, stream=True)
-        return response.status_code, _read_capped(response)
-    except httpx.LocalProtocolError:
+        host, target = (part.encode("ascii") for part in (rendered.host, rendered.target))
+        fields = [(name.encode("ascii"), value.encode("ascii")) for name, value in lines.items()]
+    except UnicodeEncodeError:
+        raise NotSent(UNWRITABLE) from None
+    url = httpcore.URL(scheme=rendered.scheme.encode(), host=host, port=rendered.port, target=target)
+    extensions = {"timeout": TIMEOUT, "countersign_digest": expected}
+    return httpcore.Request(rendered.method, url, headers=fields, content=rendered.body, extensions=extensions)
+
+
+def _exchange(request: httpcore.Request, once: bool) -> tuple[int, bytes]:
+    try:
+        response = _pool(once).handle_request(request)
+        try:
+            return response.status, _read_capped(response)
+        finally:
+            response.close()
+    except httpcore.LocalProtocolError:
         # Its text quotes the header that cannot be written, which may be the credential.
-        raise NotSent("The request has a header that HTTP cannot carry.") from None
-    except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol) as error:
+        raise NotSent(UNWRITABLE) from None
+    except NEVER_BEGUN as error:
         raise NotSent(str(error) or type(error).__name__) from None
-    except httpx.HTTPError as error:
+    except (httpcore.TimeoutException, httpcore.NetworkError, httpcore.ProtocolError) as error:
         raise Unknown(str(error) or type(error).__name__) from None
 
 
-def _read_capped(response: httpx.Response) -> bytes:
+def _read_capped(response: httpcore.Response) -> bytes:
+    """As sent: an answer in an encoding that was not asked for, such as gzip, is not unpacked."""
+    encoding = next((value for name, value in response.headers if name.lower() == b"content-encoding"), b"identity")
+    if encoding.lower() != b"identity":
+        raise Unknown(f"The answer is encoded as {encoding.decode('latin-1')}, which was not asked for.")
     taken = bytearray()
-    try:
-        for chunk in response.iter_bytes():
-            taken += chunk
-            if len(taken) > MAX_ANSWER:
-                raise Unknown(f"The answer is larger than {MAX_ANSWER:,} bytes.")
-    finally:
-        response.close()
+    for chunk in response.iter_stream():
+        taken += chunk
+        if len(taken) > MAX_ANSWER:
+            raise Unknown(f"The answer is larger than {MAX_ANSWER:,} bytes.")
     return bytes(taken)
 
 
@@ -183,21 +195,19 @@ def _credential_headers(credential_type: str, secret: str) -> dict[str, str]:
     raise Tampered(f"There is no way to send a credential of type {credential_type!r}.")
 
 
-class _AgreedTransport(httpx.HTTPTransport):
-    """Refuses to write a request whose digest is not the agreed one."""
+class _AgreedPool(httpcore.ConnectionPool):
+    """Refuses to write a request whose digest is not the agreed one. It keeps no cookies: what one team is answered
+    never goes out with another's request."""
 
-    def handle_request(self, request: httpx.Request) -> httpx.Response:
-        query = request.url.query.decode()
+    def handle_request(self, request: httpcore.Request) -> httpcore.Response:
+        path, _, query = request.url.target.decode().partition("?")
+        scheme, host = request.url.scheme.decode(), request.url.host.decode()
+        content_type = next((value for name, value in request.headers if name == b"Content-Type"), b"")
+        assert isinstance(request.stream, Iterable)
         actual = request_digest(
-            request.method,
-            request.url.scheme,
-            request.url.host,
-            request.url.port or DEFAULT_PORTS[request.url.scheme],
-            request.url.raw_path.decode().partition("?")[0],
-            query,
-            request.headers.get("Content-Type", ""),
-            request.read(),
-        )
+            request.method.decode(), scheme, host, request.url.port or DEFAULT_PORTS[scheme], path, query,
+            content_type.decode(), b"".join(request.stream),
+        )  # fmt: skip
         if actual != request.extensions["countersign_digest"]:
             raise Tampered("The request about to be written is not the one that was agreed.")
         return super().handle_request(request)
@@ -247,8 +257,10 @@ def _embedded(ip: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
 
 
 @functools.cache
-def _client(once: bool) -> httpx.Client:
-    limits = httpx.Limits(max_keepalive_connections=0 if once else 16)
-    transport = _AgreedTransport(trust_env=False, retries=0, limits=limits)
-    transport._pool._network_backend = _PinnedBackend()
-    return httpx.Client(transport=transport, trust_env=False, follow_redirects=False, timeout=TIMEOUT)
+def _pool(once: bool) -> httpcore.ConnectionPool:
+    return _AgreedPool(
+        ssl_context=httpcore.default_ssl_context(),
+        max_keepalive_connections=0 if once else 16,
+        keepalive_expiry=5,
+        network_backend=_PinnedBackend(),
+    )

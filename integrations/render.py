@@ -29,10 +29,18 @@ class Rendered:
     body: bytes
 
     @property
-    def url(self) -> str:
+    def authority(self) -> str:
+        """As in the Host header: a port only where it is not the scheme's own."""
         port = "" if DEFAULT_PORTS.get(self.scheme) == self.port else f":{self.port}"
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{self.scheme}://{host}{port}{self.path}" + (f"?{self.query}" if self.query else "")
+        return (f"[{self.host}]" if ":" in self.host else self.host) + port
+
+    @property
+    def target(self) -> str:
+        return self.path + (f"?{self.query}" if self.query else "")
+
+    @property
+    def url(self) -> str:
+        return f"{self.scheme}://{self.authority}{self.target}"
 
     @property
     def digest(self) -> bytes:

@@ -84,10 +84,10 @@ def alone(monkeypatch: pytest.MonkeyPatch) -> None:
 def no_open_connections() -> Iterator[None]:
     """The door keeps connections to peers; a peer of one test is gone in the next."""
     yield
-    if outbound._client.cache_info().currsize:
+    if outbound._pool.cache_info().currsize:
         for once in (True, False):
-            outbound._client(once).close()
-        outbound._client.cache_clear()
+            outbound._pool(once).close()
+        outbound._pool.cache_clear()
 
 
 @pytest.fixture(autouse=True)

@@ -11,6 +11,7 @@ from hashlib import sha256
 
 from django.conf import settings
 from django.contrib.postgres.expressions import ArraySubquery
+from django.db import connection
 from django.db.models import OuterRef
 from webauthn import generate_authentication_options, options_to_json, verify_authentication_response
 from webauthn.authentication.verify_authentication_response import VerifiedAuthentication
@@ -27,11 +28,15 @@ from audit.models import Record
 from console.accounts.models import Passkey
 from console.core import attest
 from console.core.actor import Actor
-from console.core.clock import now
 from console.core.compiled import Compiled
-from console.core.errors import Invalid, Refusal, Tampered
+from console.core.errors import Conflict, Invalid, Refusal, Tampered
 
 DECISION = b"countersign/decision/v1\0"
+_OF_USER = Compiled(lambda user: Passkey.objects.filter(user=user).annotate(leaves=leaves_of("pk")))
+_COUNT = """
+UPDATE accounts_passkey SET sign_count = %s, backed_up = %s, last_used_at = clock_timestamp()
+WHERE id = %s AND sign_count = %s
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,9 +87,10 @@ def verify_assertion(assertion: Mapping[str, object], *, challenge: bytes, actor
         proof = check_signature(passkey, given, challenge=challenge, count=count, **here)
     except ValueError as fault:
         raise Invalid(f"The passkey's signature cannot be used. {fault}", code="bad_signature") from fault
-    unused = Passkey.objects.filter(pk=passkey.pk, sign_count=count)
-    if not unused.update(sign_count=proof.new_sign_count, backed_up=proof.credential_backed_up, last_used_at=now()):
-        raise Invalid("The passkey has just signed something else. Sign once more.", code="bad_signature")
+    with connection.cursor() as cursor:
+        cursor.execute(_COUNT, [proof.new_sign_count, proof.credential_backed_up, passkey.id, count])
+        if cursor.rowcount != 1:
+            raise Conflict("The passkey has just signed something else. Sign once more.")
     return passkey, given
 
 
@@ -109,9 +115,6 @@ def leaves_of(passkey: str) -> ArraySubquery:
     """To annotate with: what the log tells of the passkey whose id this field holds. For `check_genuine`."""
     told = Record.objects.filter(subject=OuterRef(passkey), kind__in=["passkey.enrolled", "passkey.revoked"])
     return ArraySubquery(told.order_by().values("leaf"))
-
-
-_OF_USER = Compiled(lambda user: Passkey.objects.filter(user=user).annotate(leaves=leaves_of("pk")))
 
 
 def check_genuine(passkey: Passkey, leaves: Iterable[bytes | memoryview]) -> None:

@@ -9,12 +9,27 @@ import rfc8785
 
 SAFE_INTEGER = 2**53 - 1
 KEY = re.compile(r"[a-z0-9_]{1,64}")
+_UNFIT = re.compile("[\0\ud800-\udfff]")
 _ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 
 def jcs(value: object) -> bytes:
     """RFC 8785. Raises ValueError for NaN, integers beyond 2**53 - 1 and lone surrogates."""
+    if _is_plain(value):
+        return _ENCODER.encode(value).encode()
     return rfc8785.dumps(value)  # type: ignore[arg-type]  # the library checks the types itself
+
+
+def _is_plain(value: object) -> bool:
+    """Nothing in it that the standard encoder, which is far faster, writes in another way."""
+    kind = type(value)
+    if kind is str or kind is bool or value is None:
+        return True
+    if kind is int:
+        return abs(value) <= SAFE_INTEGER  # type: ignore[arg-type]
+    if isinstance(value, dict):
+        return all(type(key) is str and key.isascii() for key in value) and all(map(_is_plain, value.values()))
+    return isinstance(value, list) and all(map(_is_plain, value))
 
 
 def digest(tag: str, value: object) -> bytes:
@@ -53,6 +68,6 @@ def _check_scalar(value: object, place: str) -> None:
             return
         case int() if abs(value) <= SAFE_INTEGER:
             return
-        case str() if "\0" not in value and not any("\ud800" <= char <= "\udfff" for char in value):
+        case str() if not _UNFIT.search(value):
             return
     raise ValueError(f"{place}: {value!r:.80} has no place in a record (text, whole number, true, false or null)")

@@ -8,7 +8,7 @@ import copy
 import itertools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Generic, TypeVar, cast
+from typing import Any, ClassVar, Generic, TypeVar, cast
 
 from django.db import DEFAULT_DB_ALIAS, connection, connections
 from django.db.models import Model, QuerySet
@@ -27,6 +27,7 @@ class _Made:
     compiler: SQLCompiler
     sql: str
     parameters: Sequence[object]
+    converters: dict[int, tuple[list[Any], Any]]
 
 
 class Compiled(Generic[M]):
@@ -52,7 +53,8 @@ class Compiled(Generic[M]):
         found = {one.place for one in parameters if isinstance(one, _Placeholder)}
         if found != set(range(next(places))):
             raise TypeError("A lookup of this query changes its value, so the SQL cannot be made before.")
-        return _Made(compiler, sql, parameters)
+        converters = compiler.get_converters([selected[0] for selected in compiler.select[: compiler.col_count]])
+        return _Made(compiler, sql, parameters, converters)
 
 
 class _Placeholder(str):
@@ -83,4 +85,5 @@ class _Source:
         if compiler.query.select_for_update and not compiler.connection.in_atomic_block:
             raise TransactionManagementError("Rows are locked in a transaction only.")
         compiler.as_sql = lambda: (self._made.sql, self._bound)  # type: ignore[method-assign, assignment, misc]
+        compiler.get_converters = lambda expressions: self._made.converters  # type: ignore[method-assign]
         return compiler

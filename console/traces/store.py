@@ -52,8 +52,10 @@ def start_spans(spans: Iterable[SpanStart]) -> None:
          s.ended_ns, s.status, json.dumps(dict(s.attributes)))
         for s in spans
     ]  # fmt: skip
-    if rows:
-        with connection.cursor() as cursor:
+    with connection.cursor() as cursor:
+        if len(rows) == 1:
+            cursor.execute(_START, rows[0])  # executemany would cost a round trip more
+        elif rows:
             cursor.executemany(_START, rows)
 
 

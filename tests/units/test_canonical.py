@@ -24,6 +24,19 @@ def depth(inner: Any) -> int:
     return 1 + max(map(depth, children), default=0)
 
 
+any_key = key | text
+any_value = st.recursive(
+    scalar | st.floats(allow_nan=False, allow_infinity=False),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(any_key, inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@given(any_value)
+def test_jcs_is_rfc_8785_byte_for_byte(document: object) -> None:
+    assert jcs(document) == rfc8785.dumps(document)  # type: ignore[arg-type]
+
+
 @given(st.dictionaries(key, value, max_size=6))
 def test_profile_is_rfc_8785_byte_for_byte(document: dict[str, Any]) -> None:
     if depth(document) <= 9:

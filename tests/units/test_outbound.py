@@ -1,6 +1,8 @@
 """The one way out: which addresses, how much of an answer, and never the secret."""
 
 import base64
+import dataclasses
+import gzip
 import html
 import http.server
 import json
@@ -169,12 +171,40 @@ def test_an_answer_without_end_is_cut_off(peer: Any, monkeypatch: pytest.MonkeyP
         ask(peer(answering(b"x" * 10_001)))
 
 
-def test_a_packed_bomb_is_cut_off_too(peer: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    import gzip
-
-    monkeypatch.setattr(outbound, "MAX_ANSWER", 100_000)
-    with pytest.raises(Unknown, match="larger than"):
+def test_an_answer_in_an_encoding_that_was_not_asked_for_is_not_unpacked(peer: Any) -> None:
+    with pytest.raises(Unknown, match="encoded as gzip, which was not asked for"):
         ask(peer(answering(gzip.compress(b"0" * 10_000_000), Content_Encoding="gzip")))
+
+
+def test_no_cookie_of_an_answer_goes_out_again(peer: Any) -> None:
+    """Both requests go through the same pool, as those of two teams do."""
+    sent: list[str | None] = []
+
+    def answer(request: http.server.BaseHTTPRequestHandler) -> None:
+        sent.append(request.headers["Cookie"])
+        answering(b"{}", Set_Cookie="session=of-one-team")(request)
+
+    rendered = peer(answer)
+    ask(rendered)
+    ask(rendered)
+    assert sent == [None, None]
+
+
+UNWRITABLE = {
+    "a host of another script": {"host": "bücher.example"},
+    "a path of another script": {"path": "/é"},
+    "a path with a space": {"path": "/a b"},
+    "a path that ends the line": {"path": "/ HTTP/1.1\r\nHost: evil.test\r\n\r\n"},
+}
+
+
+@pytest.mark.parametrize("name", UNWRITABLE)
+def test_what_http_cannot_carry_is_never_written(name: str, peer: Any) -> None:
+    seen: list[str] = []
+    rendered = dataclasses.replace(peer(lambda request: seen.append(request.path)), **UNWRITABLE[name])
+    with pytest.raises(NotSent, match="cannot carry"):
+        ask(rendered)
+    assert seen == []
 
 
 BODIES: dict[str, tuple[bytes, Any]] = {
@@ -227,5 +257,5 @@ def test_another_request_than_the_agreed_one_is_never_written(peer: Any) -> None
 def test_the_environments_proxy_is_not_used(peer: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
         monkeypatch.setenv(name, "http://127.0.0.1:1")
-    outbound._client.cache_clear()
+    outbound._pool.cache_clear()
     assert ask(peer(answering(b"{}"))).body == {}
