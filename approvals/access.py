@@ -1,14 +1,15 @@
 """Loading on behalf of an actor: other teams' rows do not exist, and neither do reviews that are not one's business."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from approvals.models import Review, Slot
 from console.core.actor import Actor, Role
 from console.core.compiled import Compiled
-from console.core.errors import NotFound
+from console.core.errors import Forbidden, NotFound
 
+OTHER_GROUP = "This review asks another group."
 READING = (Role.ADMIN, Role.AUDITOR, Role.OPERATOR)
 
 
@@ -40,27 +41,27 @@ def waiting_for(actor: Actor) -> QuerySet[Review]:
 
 def access_review(actor: Actor, review_id: str) -> Review:
     related = ("action__operation__integration", "action__grant")
-    return _found(visible_reviews(actor).select_related(*related).filter(pk=review_id))
+    review = visible_reviews(actor).select_related(*related).filter(pk=review_id).first()
+    if review is None:
+        raise NotFound("There is no such review, or it is not yours to see.")
+    return review
 
 
-def access_review_locked(actor: Actor, review_id: str) -> Review:
-    """To decide it, with its action, in a transaction: the action is locked first, as everywhere."""
-    if actor.has(*READING):
-        return _found(_LOCKED_OF_TEAM(actor.team, review_id))
-    asked = sorted(actor.groups) if actor.has(Role.REVIEWER) else []
-    return _found(_LOCKED_OF_GROUPS(actor.team, asked, review_id) if asked else [])
+def access_slot_locked(actor: Actor, review_id: str) -> Slot:
+    """Where this person may vote, in a transaction: with its review and action, of which the action is locked first,
+    as everywhere."""
+    groups = sorted(actor.groups) if actor.has(Role.REVIEWER) else []
+    for slot in _LOCKED(actor.team, groups, review_id) if groups else ():
+        return slot
+    access_review(actor, review_id)
+    raise Forbidden(OTHER_GROUP, code="not_your_group")
 
 
-def _locked(reviews: QuerySet[Review], review_id: str) -> QuerySet[Review]:
-    chosen = reviews.filter(pk=review_id).order_by()
-    return chosen.select_related("action").select_for_update(of=("action", "self"))
-
-
-_LOCKED_OF_TEAM = Compiled(lambda team, review: _locked(_of_team(team), review))
-_LOCKED_OF_GROUPS = Compiled(lambda team, groups, review: _locked(_of_groups(team, groups), review))
-
-
-def _found(reviews: Iterable[Review]) -> Review:
-    for review in reviews:
-        return review
-    raise NotFound("There is no such review, or it is not yours to see.")
+_LOCKED = Compiled(
+    lambda team, groups, review: (
+        Slot.objects.filter(review=review, review__team=team, group__in=groups)
+        .select_related("review__action")
+        .select_for_update(of=("review__action", "review"))
+        .order_by("pk")
+    )
+)

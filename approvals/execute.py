@@ -81,11 +81,11 @@ def begin_call(loaded: Loaded, rendered: Rendered, *, actor: Actor, again: Call 
     action = loaded.action
     call = again or _new_call(loaded, rendered)
     move(action, "executing", actor=actor, detail={"call": call.id, "from": action.state})  # another door loses here
-    consume_permit(action, actor=actor)
+    permit = consume_permit(action)
     if again:
-        resend_call(call, door=presence.number(), actor=actor)
+        resend_call(call, door=presence.number(), permit=permit, actor=actor)
     else:
-        start_call(call, actor=actor)
+        start_call(call, permit=permit, actor=actor)
         _start_span(loaded, call, rendered)
     return call
 

@@ -117,9 +117,11 @@ def _rule(action: Action, prepared: Prepared, actor: Actor) -> None:
     elif prepared.read is not None:
         _settle(action, prepared, *read_outcome(prepared.read), actor)
     else:
-        move(action, "permitted", actor=actor, decision=prepared.decision, detail=prepared.digests, **prepared.fields)
+        detail = dict(prepared.digests)
         if action.operation.effect != "read":
-            mint_permit(action, actor=actor)
+            action.request_digest, action.action_digest = (prepared.fields[name] for name in COLUMNS[-2:])
+            detail["permit"] = mint_permit(action)
+        move(action, "permitted", actor=actor, decision=prepared.decision, detail=detail, **prepared.fields)
 
 
 def _settle(action: Action, prepared: Prepared, state: str, outcome: dict[str, Any], actor: Actor) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from django.core import signing
 from django.db import IntegrityError, transaction
 
-from approvals.access import access_review, access_review_locked
+from approvals.access import OTHER_GROUP, access_review, access_slot_locked
 from approvals.digests import comment_digest, decision_payload, evidence_digest, read_payload, render_digest
 from approvals.doubt import resolve_doubt
 from approvals.models import Action, Decision, Review, Slot
@@ -23,7 +23,6 @@ from console.accounts.passwords import confirm_password
 from console.core.actor import Actor, Role
 from console.core.attest import attest
 from console.core.clock import iso, now
-from console.core.compiled import Compiled
 from console.core.errors import Conflict, Forbidden, Invalid, Tampered
 from console.core.telemetry import new_span_id
 from console.core.wake import wake
@@ -31,7 +30,6 @@ from console.traces.store import SpanStart, clock_ns, end_span, start_spans
 
 LIFETIME = dt.timedelta(minutes=10)  # how long a prepared payload may lie on the page before it is signed
 MAX_REASON = 2_000
-_SLOTS = Compiled(lambda review, groups: Slot.objects.filter(review=review, group__in=groups).order_by("pk"))
 _SIGNER = signing.TimestampSigner(salt="countersign.decision")
 
 
@@ -83,19 +81,28 @@ def signoff(review_id: str, *, verdict: str, reason: str = "", proof: Proof, act
         _confirm_password(review_id, verdict, reason, proof, actor)
     try:
         with transaction.atomic():
-            return _decide(access_review_locked(actor, review_id), verdict, reason, proof, actor)
+            return _decide(review_id, verdict, reason, proof, actor)
     except IntegrityError:
         raise Conflict("This decision was already counted.", code="already_decided") from None
 
 
 def check_may_decide(review: Review, actor: Actor, verdict: str, reason: str) -> Slot:
     """Who may decide here at all: asked before anything is signed, and again under the locks."""
+    _check_person(actor)
+    slot = review.slots.filter(group__in=actor.groups).order_by("pk").first()
+    if slot is None:
+        raise Forbidden(OTHER_GROUP, code="not_your_group")
+    _check_vote(review, actor, verdict, reason)
+    return slot
+
+
+def _check_person(actor: Actor) -> None:
     if not actor.interactive:
         raise Forbidden("Only a person in a browser session decides; tokens and agents cannot.", code="not_interactive")
     actor.require(Role.REVIEWER)
-    asked = _SLOTS(review.id, sorted(actor.groups)) if actor.groups else []
-    if not asked:
-        raise Forbidden("This review asks another group.", code="not_your_group")
+
+
+def _check_vote(review: Review, actor: Actor, verdict: str, reason: str) -> None:
     if actor.id in review.action.makers:
         raise Forbidden("You started this, so somebody else has to decide.", code="own_request")
     if verdict not in {"approve", "refuse"}:
@@ -105,7 +112,6 @@ def check_may_decide(review: Review, actor: Actor, verdict: str, reason: str) ->
     if len(reason) > MAX_REASON:
         raise Invalid(f"Keep the reason under {MAX_REASON:,} characters.")
     _check_open(review)
-    return asked[0]
 
 
 def _check_open(review: Review) -> None:
@@ -171,9 +177,12 @@ def _own_payload(prepared: str) -> bytes:
         raise Invalid("The page is too old or was changed. Open the review again.", code="payload_mismatch") from None
 
 
-def _decide(review: Review, verdict: str, reason: str, proof: Proof, actor: Actor) -> Review:
+def _decide(review_id: str, verdict: str, reason: str, proof: Proof, actor: Actor) -> Review:
     """Under the locks: vote, record, and what the vote leads to."""
-    slot = check_may_decide(review, actor, verdict, reason)
+    _check_person(actor)
+    slot = access_slot_locked(actor, review_id)
+    review = slot.review
+    _check_vote(review, actor, verdict, reason)
     signed = _sign(review, slot, verdict, reason, proof, actor)
     _check_payload_fits(signed.payload, review)
     decision = _store(review, slot, verdict, reason, signed, actor)
@@ -232,32 +241,33 @@ def _close(review: Review, state: str, actor: Actor) -> None:
 def _carry_on(review: Review, decision: Decision, actor: Actor) -> None:
     if review.state == "open":
         return
-    _signature_span(review, decision, actor)
+    signature = _signature_span(review, decision, actor)
+    if review.kind == "action" and review.state == "approved":
+        _permit(review.action, signature, actor)
+        return
+    start_spans(filter(None, [signature]))
     if review.kind == "doubt":
         resolve_doubt(review.action, happened=review.state == "approved", decision=decision, actor=actor)
-    elif review.state == "refused":
+    else:
         outcome = {"code": "refused", "text": decision.reason, "by": actor.name}
         settle(review.action, "refused", outcome, actor=actor)
-    else:
-        _permit(review.action, actor)
 
 
-def _permit(action: Action, actor: Actor) -> None:
-    mint_permit(action, actor=actor)
-    move(action, "permitted", actor=actor)
+def _permit(action: Action, signature: SpanStart | None, actor: Actor) -> None:
+    move(action, "permitted", actor=actor, detail={"permit": mint_permit(action)})
     if action.wait_span_id:
-        end_span(action.trace_id, action.wait_span_id, attributes={"outcome": "approved"})
+        end_span(action.trace_id, action.wait_span_id, attributes={"outcome": "approved"}, last=signature)
     wake("approvals.tasks.drive", "actions", action.id)
 
 
-def _signature_span(review: Review, decision: Decision, actor: Actor) -> None:
+def _signature_span(review: Review, decision: Decision, actor: Actor) -> SpanStart | None:
     """A point in time under the wait: who signed, and how."""
     action = review.action
     if not action.trace_id:
-        return
+        return None
     at = clock_ns()
     done = "approved" if decision.verdict == "approve" else "refused"
-    start_spans([SpanStart(action.trace_id, new_span_id(), f"{done} by {actor.name}", "human",
-                           action.team_id, action.wait_span_id, action.run, review.id, started_ns=at, ended_ns=at,
-                           status="ok", attributes={"countersign.decision": decision.id,
-                                                    "countersign.signature": decision.level})])  # fmt: skip
+    attributes = {"countersign.decision": decision.id, "countersign.signature": decision.level}
+    return SpanStart(action.trace_id, new_span_id(), f"{done} by {actor.name}", "human", action.team_id,
+                     action.wait_span_id, action.run, review.id, started_ns=at, ended_ns=at, status="ok",
+                     attributes=attributes)  # fmt: skip

@@ -79,8 +79,9 @@ def _updating(row: Any, values: Mapping[str, object]) -> Change:
 def _columns(given: "Mapping[Field[Any, Any], Any]") -> tuple[list[str], list[str], list[Any]]:
     """Names, placeholders and values as the database takes them. Written out, because Django's compilers take longer
     to make the statement than PostgreSQL to execute it, and somebody who has just signed waits."""
+    quote = connection.ops.quote_name
     return (
-        [connection.ops.quote_name(str(field.column)) for field in given],
+        [quote(str(field.column)) for field in given],
         [field.get_placeholder(value, None, connection) if hasattr(field, "get_placeholder") else "%s"
          for field, value in given.items()],
         [field.get_db_prep_save(value, connection) for field, value in given.items()],

@@ -8,15 +8,16 @@ from console.core.clock import now
 from integrations.models import Call
 
 
-def start_call(call: Call, *, actor: Actor) -> Call:
+def start_call(call: Call, *, permit: str, actor: Actor) -> Call:
     """Insert the intent. For any effect but `read` the database demands a permit consumed in this transaction."""
-    begin(call, actor=actor, detail=_ledger(call))
+    begin(call, actor=actor, detail=_ledger(call, permit))
     return call
 
 
-def resend_call(call: Call, *, door: int, actor: Actor) -> None:
+def resend_call(call: Call, *, door: int, permit: str, actor: Actor) -> None:
     """The same key again, after the probe said that nothing had happened; needs a fresh permit like the first time."""
-    move(call, "sending", actor=actor, detail=_ledger(call), attempt=call.attempt + 1, door=door, sent_at=now())
+    detail = _ledger(call, permit)
+    move(call, "sending", actor=actor, detail=detail, attempt=call.attempt + 1, door=door, sent_at=now())
 
 
 def finish_call(call: Call, state: str, receipt: dict[str, Any], *, actor: Actor) -> None:
@@ -38,11 +39,12 @@ def receipt_detail(receipt: dict[str, Any]) -> dict[str, object]:
     }
 
 
-def _ledger(call: Call) -> dict[str, object]:
+def _ledger(call: Call, permit: str) -> dict[str, object]:
     return {
         "call_action": call.action,
         "operation": call.operation_id,
         "request_digest": bytes(call.request_digest).hex(),
         "key": call.key,
         "attempt": call.attempt,
+        "permit": permit,
     }

@@ -45,13 +45,12 @@ WHERE trace_id = %s AND span_id = %s AND ended_ns IS NULL
 """
 
 
+_END_WITH = f"WITH ended AS ({_END}) {_START}"
+
+
 def start_spans(spans: Iterable[SpanStart]) -> None:
     """Insert or complete; the same start twice is one span."""
-    rows = [
-        (s.trace_id, s.span_id, s.parent_id, s.team, s.run, s.subject, s.name, s.surface, s.started_ns or clock_ns(),
-         s.ended_ns, s.status, json.dumps(dict(s.attributes)))
-        for s in spans
-    ]  # fmt: skip
+    rows = [_row(span) for span in spans]
     with connection.cursor() as cursor:
         if len(rows) == 1:
             cursor.execute(_START, rows[0])  # executemany would cost a round trip more
@@ -59,10 +58,28 @@ def start_spans(spans: Iterable[SpanStart]) -> None:
             cursor.executemany(_START, rows)
 
 
-def end_span(trace_id: str, span_id: str, *, ok: bool = True, attributes: Mapping[str, Any] | None = None) -> None:
+def end_span(
+    trace_id: str,
+    span_id: str,
+    *,
+    ok: bool = True,
+    attributes: Mapping[str, Any] | None = None,
+    last: SpanStart | None = None,
+) -> None:
+    """`last` is another span, which came with the end and is written in the same statement."""
+    values = [clock_ns(), "ok" if ok else "error", json.dumps(dict(attributes or {})), trace_id, span_id]
     with connection.cursor() as cursor:
-        values = [clock_ns(), "ok" if ok else "error", json.dumps(dict(attributes or {})), trace_id, span_id]
-        cursor.execute(_END, values)
+        if last is None:
+            cursor.execute(_END, values)
+        else:
+            cursor.execute(_END_WITH, [*values, *_row(last)])
+
+
+def _row(span: SpanStart) -> tuple[Any, ...]:
+    return (
+        span.trace_id, span.span_id, span.parent_id, span.team, span.run, span.subject, span.name, span.surface,
+        span.started_ns or clock_ns(), span.ended_ns, span.status, json.dumps(dict(span.attributes)),
+    )  # fmt: skip
 
 
 def clock_ns() -> int:
