@@ -9,6 +9,8 @@ from console.core.actor import Actor, Role
 from console.core.compiled import Compiled
 from console.core.errors import Forbidden, NotFound
 
+# Columns of an action that signing it does not read.
+UNSIGNED = ("arguments", "reads", "says", "attestation", "outcome", "created_at", "settled_at", "parent_span_id")
 OTHER_GROUP = "This review asks another group."
 READING = (Role.ADMIN, Role.AUDITOR, Role.OPERATOR)
 
@@ -63,5 +65,6 @@ _LOCKED = Compiled(
         .select_related("review__action")
         .select_for_update(of=("review__action", "review"))
         .order_by("pk")
+        .defer("review__opened_at", *(f"review__action__{name}" for name in UNSIGNED))
     )
 )

@@ -8,7 +8,7 @@ from django.conf import settings
 from approvals.digests import comment_digest, evidence_digest, read_payload, render_digest
 from approvals.models import Action, Decision, PolicyVersion, Slot
 from approvals.policy import Answer, Question, decide, policy_digest
-from console.accounts.passkeys import Assertion, challenge_for, check_genuine, leaves_of, reverify
+from console.accounts.passkeys import UNCHECKED, Assertion, challenge_for, check_genuine, leaves_of, reverify
 from console.core.attest import verify
 from console.core.clock import iso, now
 from console.core.compiled import Compiled
@@ -28,8 +28,13 @@ class Stale(Exception):
 
 
 _ACTION = Compiled(
-    lambda action: Action.objects.select_related("operation__integration", "grant__credential").filter(pk=action)
-)
+    lambda action: (
+        Action.objects.filter(pk=action)
+        .select_related("operation__integration", "grant__credential")
+        .defer("created_at", "settled_at", "outcome", "operation__title", "operation__categories", "operation__trust",
+               "grant__created_at", "grant__credential__created_at")
+    )
+)  # fmt: skip
 _OPERATIONS = Compiled(lambda integration, slugs: Operation.objects.filter(integration=integration, slug__in=slugs))
 _POLICY = Compiled(
     lambda team: PolicyVersion.objects.select_related("policy").filter(policy__team=team).order_by("-number")[:1]
@@ -40,8 +45,11 @@ _APPROVALS = Compiled(
         .select_related("review", "slot", "passkey")
         .annotate(leaves=leaves_of("passkey"))
         .order_by("-review__opened_at", "decided_at")
+        .defer("decided_at", "review__policy_digest", "review__evidence_digest", "review__render_digest",
+               "review__opened_at", "review__expires_at", "review__closed_at",
+               *(f"passkey__{name}" for name in UNCHECKED))
     )
-)
+)  # fmt: skip
 
 
 @dataclass(slots=True)

@@ -29,8 +29,9 @@ SERVING = {"web", "worker", "door", "beat"}
 
 # PostgreSQL keeps the plan of what a connection asks often: for our joins planning takes longer than answering.
 PREPARED = {"server_side_binding": True, "prepare_threshold": 2}
-# Under ASGI each request may have a thread of its own: connections live in a pool, never in threads.
-POOL = {"min_size": 1, "max_size": 16, "timeout": 10}
+# Under ASGI each request may have a thread of its own: connections live in a pool, never in threads. After a burst it
+# soon shrinks again: few connections that are used often have their plans and caches at hand.
+POOL = {"min_size": 1, "max_size": 16, "timeout": 10, "max_idle": 5}
 
 
 def database(url: str) -> dict[str, object]:
@@ -196,6 +197,9 @@ CELERY_TASK_ROUTES = {"approvals.tasks.*": {"queue": "actions"}, "console.dispat
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_WORKER_SEND_TASK_EVENTS = False
+# Whoever reaches the broker may wake the workers, not stop them, nor tell them what to refuse.
+CELERY_WORKER_ENABLE_REMOTE_CONTROL = False
+CELERY_WORKER_DISABLE_RATE_LIMITS = True
 
 CHANNEL_URL = env("CHANNEL_URL", "redis://localhost:6379/1")
 CHANNEL_LAYERS = {

@@ -1,5 +1,6 @@
 """From an operation and arguments to the request's exact parts, and their digest. Pure."""
 
+import functools
 import hashlib
 import json
 from collections.abc import Mapping
@@ -15,7 +16,7 @@ CONTENT_TYPES = {"form": "application/x-www-form-urlencoded", "json": "applicati
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Rendered:
     """What will be written to the wire, without the credential and without the header that carries the key."""
 
@@ -42,7 +43,7 @@ class Rendered:
     def url(self) -> str:
         return f"{self.scheme}://{self.authority}{self.target}"
 
-    @property
+    @functools.cached_property
     def digest(self) -> bytes:
         return request_digest(
             self.method, self.scheme, self.host, self.port, self.path, self.query, self.content_type, self.body

@@ -32,7 +32,10 @@ from console.core.compiled import Compiled
 from console.core.errors import Conflict, Invalid, Refusal, Tampered
 
 DECISION = b"countersign/decision/v1\0"
-_OF_USER = Compiled(lambda user: Passkey.objects.filter(user=user).annotate(leaves=leaves_of("pk")))
+# Columns that no check of a signature reads.
+UNCHECKED = ("attestation_object", "client_data_json", "origin", "transports", "label", "backup_eligible", "backed_up",
+             "user_verified", "last_used_at", "revoked_by", "revoked_why")  # fmt: skip
+_OF_USER = Compiled(lambda user: Passkey.objects.filter(user=user).annotate(leaves=leaves_of("pk")).defer(*UNCHECKED))
 _COUNT = """
 UPDATE accounts_passkey SET sign_count = %s, backed_up = %s, last_used_at = clock_timestamp()
 WHERE id = %s AND sign_count = %s
