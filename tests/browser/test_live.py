@@ -43,13 +43,17 @@ def test_page_catches_up_after_its_connection_was_cut(office: Office, enter: Ent
     jonas.page.goto(f"/runs/{run.id}/")
     waiting = jonas.page.locator("#picture .span[data-surface=human] rect.open")
     expect(waiting).to_have_count(2)
+    sign = jonas.page.get_by_text("Not live, reconnecting")
+    expect(sign).to_be_hidden()
     line.cut()
+    expect(sign).to_be_visible()
     signoff(office.review(run, LARGE).id, verdict="refuse", reason="No.", proof=BySession(), actor=acting("ana"))
     wait_until(lambda: office.records(run.id, "step.failed"), "the run goes on without the page")
     expect(waiting).to_have_count(2)
     before = len(line.sockets)
     line.mended = True
     expect(jonas.page.get_by_text("refused by Ana Ferreira")).to_be_visible()
+    expect(sign).to_be_hidden()
     assert len(line.sockets) > before
 
 
