@@ -18,8 +18,9 @@ from audit.record import record
 from console.core import presence
 from console.core.actor import Actor
 from console.core.errors import Invalid, Tampered
+from console.core.statements import Statement
 from console.core.telemetry import new_span_id, traceparent
-from console.traces.store import SpanStart, end_span, start_spans
+from console.traces.store import SpanStart, end_span, starting
 from integrations.calls import doubt_call, finish_call, receipt_detail, resend_call, start_call
 from integrations.models import Call
 from integrations.outbound import Answer, NotSent, Unknown
@@ -85,8 +86,7 @@ def begin_call(loaded: Loaded, rendered: Rendered, *, actor: Actor, again: Call 
     if again:
         resend_call(call, door=presence.number(), permit=permit, actor=actor)
     else:
-        start_call(call, permit=permit, actor=actor)
-        _start_span(loaded, call, rendered)
+        start_call(call, permit=permit, actor=actor, also=_spans(loaded, call, rendered))
     return call
 
 
@@ -106,10 +106,10 @@ def _new_call(loaded: Loaded, rendered: Rendered) -> Call:
     )
 
 
-def _start_span(loaded: Loaded, call: Call, rendered: Rendered) -> None:
+def _spans(loaded: Loaded, call: Call, rendered: Rendered) -> list[Statement]:
     action = loaded.action
     if not action.trace_id:
-        return
+        return []
     attributes = {
         "http.request.method": rendered.method,
         "server.address": rendered.host,
@@ -122,7 +122,7 @@ def _start_span(loaded: Loaded, call: Call, rendered: Rendered) -> None:
         action.trace_id, call.span_id, name, "api", action.team_id, action.parent_span_id, action.run, call.id,
         attributes=attributes,
     )  # fmt: skip
-    start_spans([span])
+    return [starting(span)]
 
 
 def perform(loaded: Loaded, call: Call, rendered: Rendered) -> Result:

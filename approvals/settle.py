@@ -9,7 +9,7 @@ from audit.move import move
 from console.core.actor import Actor
 from console.core.clock import now
 from console.traces.live import changed
-from console.traces.store import end_span
+from console.traces.store import ending
 
 # What the log keeps of an outcome: never bodies, never free text that a person wrote.
 _LOGGED = ("code", "rule", "status", "receipt_digest", "call")
@@ -23,9 +23,10 @@ def settle(
     actor: Actor,
     decision: Mapping[str, object] | None = None,
     detail: Mapping[str, object] | None = None,
-    **fields: object,
+    **fields: Any,
 ) -> None:
     """Inside the caller's transaction, which holds the lock on the action. `fields` are set with the state."""
+    told = {"outcome": outcome["code"]}
     move(
         action,
         state,
@@ -36,10 +37,9 @@ def settle(
         personal={"text": outcome["text"]} if outcome.get("text") else None,
         outcome=outcome,
         settled_at=now(),
+        also=[ending(action.trace_id, action.wait_span_id, ok=state == "succeeded", attributes=told)],
         **fields,
     )
-    if action.wait_span_id:
-        end_span(action.trace_id, action.wait_span_id, ok=state == "succeeded", attributes={"outcome": outcome["code"]})
     action_settled.send(sender=Action, action=action)
     announce(action)
 

@@ -2,7 +2,7 @@
 
 import base64
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,7 +26,7 @@ from console.core.clock import iso, now
 from console.core.errors import Conflict, Forbidden, Invalid, Tampered
 from console.core.telemetry import new_span_id
 from console.core.wake import wake
-from console.traces.store import SpanStart, clock_ns, end_span, start_spans
+from console.traces.store import SpanStart, clock_ns, ending, start_spans, starting
 
 LIFETIME = dt.timedelta(minutes=10)  # how long a prepared payload may lie on the page before it is signed
 MAX_REASON = 2_000
@@ -241,11 +241,11 @@ def _close(review: Review, state: str, actor: Actor) -> None:
 def _carry_on(review: Review, decision: Decision, actor: Actor) -> None:
     if review.state == "open":
         return
-    signature = _signature_span(review, decision, actor)
+    spans = _signature_spans(review, decision, actor)
     if review.kind == "action" and review.state == "approved":
-        _permit(review.action, signature, actor)
+        _permit(review.action, spans, actor)
         return
-    start_spans(filter(None, [signature]))
+    start_spans(spans)
     if review.kind == "doubt":
         resolve_doubt(review.action, happened=review.state == "approved", decision=decision, actor=actor)
     else:
@@ -253,21 +253,21 @@ def _carry_on(review: Review, decision: Decision, actor: Actor) -> None:
         settle(review.action, "refused", outcome, actor=actor)
 
 
-def _permit(action: Action, signature: SpanStart | None, actor: Actor) -> None:
-    move(action, "permitted", actor=actor, detail={"permit": mint_permit(action)})
-    if action.wait_span_id:
-        end_span(action.trace_id, action.wait_span_id, attributes={"outcome": "approved"}, last=signature)
+def _permit(action: Action, spans: Iterable[SpanStart], actor: Actor) -> None:
+    waited = ending(action.trace_id, action.wait_span_id, attributes={"outcome": "approved"})
+    permit = mint_permit(action)
+    move(action, "permitted", actor=actor, detail={"permit": permit}, also=[waited, *map(starting, spans)])
     wake("approvals.tasks.drive", "actions", action.id)
 
 
-def _signature_span(review: Review, decision: Decision, actor: Actor) -> SpanStart | None:
+def _signature_spans(review: Review, decision: Decision, actor: Actor) -> list[SpanStart]:
     """A point in time under the wait: who signed, and how."""
     action = review.action
     if not action.trace_id:
-        return None
+        return []
     at = clock_ns()
     done = "approved" if decision.verdict == "approve" else "refused"
     attributes = {"countersign.decision": decision.id, "countersign.signature": decision.level}
-    return SpanStart(action.trace_id, new_span_id(), f"{done} by {actor.name}", "human", action.team_id,
-                     action.wait_span_id, action.run, review.id, started_ns=at, ended_ns=at, status="ok",
-                     attributes=attributes)  # fmt: skip
+    return [SpanStart(action.trace_id, new_span_id(), f"{done} by {actor.name}", "human", action.team_id,
+                      action.wait_span_id, action.run, review.id, started_ns=at, ended_ns=at, status="ok",
+                      attributes=attributes)]  # fmt: skip

@@ -1,6 +1,6 @@
 """The only way rows with a state begin or change: the change and its record in one."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar, Protocol
 
 from django.db import connection, models
@@ -10,6 +10,7 @@ from django.db.models.expressions import DatabaseDefault
 from audit.record import Change, record
 from console.core.actor import Actor
 from console.core.errors import Conflict
+from console.core.statements import Statement
 from console.core.states import Transitions, check
 
 
@@ -27,10 +28,10 @@ class Stateful(Protocol):
 
 
 def begin(row: Any, *, actor: Actor, detail: Mapping[str, object] | None = None,
-          personal: Mapping[str, object] | None = None) -> None:  # fmt: skip
+          personal: Mapping[str, object] | None = None, also: Iterable[Statement] = ()) -> None:  # fmt: skip
     """Insert the row in the state it carries and record it."""
     check(row.TRANSITIONS, "initial", row.state)
-    _record(row, actor, detail, personal, {}, "", inserting(row))
+    _record(row, actor, detail, personal, {}, "", inserting(row), also)
 
 
 def move(
@@ -42,16 +43,18 @@ def move(
     personal: Mapping[str, object] | None = None,
     decision: Mapping[str, object] | None = None,
     result: str = "",
+    also: Iterable[Statement] = (),
     **fields: object,
 ) -> None:
-    """From the state the caller saw to `to`, setting `fields` too; `result` is the record's outcome in one word.
+    """From the state the caller saw to `to`, setting `fields` too; `result` is the record's outcome in one word,
+    `also` what else is written in the same statement.
     Raises Conflict when the row has moved meanwhile."""
     check(row.TRANSITIONS, row.state, to)
     values = {"state": to, **fields}
     change = _updating(row, values)
     for name, value in values.items():
         setattr(row, name, value)
-    _record(row, actor, detail, personal, decision or {}, result, change)
+    _record(row, actor, detail, personal, decision or {}, result, change, also)
 
 
 def inserting(row: models.Model) -> Change:
@@ -62,7 +65,7 @@ def inserting(row: models.Model) -> Change:
     table = connection.ops.quote_name(row._meta.db_table)
     names, marks = ", ".join(columns), ", ".join(places)
     text = f"INSERT INTO {table} ({names}) VALUES ({marks})"  # noqa: S608  (our own columns)
-    return Change(text, values, Conflict(f"{row._meta.verbose_name} {row.pk} was not stored."))
+    return Change(Statement(text, values), Conflict(f"{row._meta.verbose_name} {row.pk} was not stored."))
 
 
 def _updating(row: Any, values: Mapping[str, object]) -> Change:
@@ -73,7 +76,7 @@ def _updating(row: Any, values: Mapping[str, object]) -> Change:
     sets = ", ".join(f"{column} = {place}" for column, place in zip(columns, places, strict=True))
     table = connection.ops.quote_name(row._meta.db_table)
     text = f"UPDATE {table} SET {sets} WHERE {key} = {one} AND {state} = {same}"  # noqa: S608  (our own columns)
-    return Change(text, [*prepared, *known], Conflict(f"The {row.NOUN} {row.pk} is no longer {row.state}."))
+    return Change(Statement(text, [*prepared, *known]), Conflict(f"The {row.NOUN} {row.pk} is no longer {row.state}."))
 
 
 def _columns(given: "Mapping[Field[Any, Any], Any]") -> tuple[list[str], list[str], list[Any]]:
@@ -88,8 +91,16 @@ def _columns(given: "Mapping[Field[Any, Any], Any]") -> tuple[list[str], list[st
     )  # fmt: skip
 
 
-def _record(row: Any, actor: Actor, detail: Mapping[str, object] | None, personal: Mapping[str, object] | None,
-            decision: Mapping[str, object], result: str, change: Change) -> None:  # fmt: skip
+def _record(
+    row: Any,
+    actor: Actor,
+    detail: Mapping[str, object] | None,
+    personal: Mapping[str, object] | None,
+    decision: Mapping[str, object],
+    result: str,
+    change: Change,
+    also: Iterable[Statement],
+) -> None:
     record(
         f"{row.NOUN}.{row.state}",
         subject=row.pk,
@@ -100,5 +111,6 @@ def _record(row: Any, actor: Actor, detail: Mapping[str, object] | None, persona
         detail=detail,
         personal=personal,
         change=change,
+        also=also,
         **row.audit_context(),
     )

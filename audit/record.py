@@ -4,7 +4,7 @@ import itertools
 import json
 import secrets
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,7 @@ from audit.leaf import Commitment, Entry, build
 from console.core.actor import Actor
 from console.core.clock import now
 from console.core.ids import uuid7
+from console.core.statements import Statement
 
 # One writer per process; its numbers are handed out before COMMIT, so a rolled-back transaction leaves a gap.
 _WRITER = secrets.token_hex(8)
@@ -36,11 +37,10 @@ _ALONE = _APPEND.format(change="", source="")
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """An INSERT or UPDATE of one row, without RETURNING: to be one statement with its record. `failure` is raised when
-    it changes no row, and then there is no record either."""
+    """Of one row: to be one statement with its record. `failure` is raised when it changes no row, and then there is no
+    record either."""
 
-    sql: str
-    values: Sequence[Any]
+    statement: Statement
     failure: Exception
 
 
@@ -60,19 +60,21 @@ def record(
     detail: Mapping[str, object] | None = None,
     personal: Mapping[str, object] | None = None,
     change: Change | None = None,
+    also: Iterable[Statement] = (),
 ) -> uuid.UUID:
     """Append one record. `personal` values are committed to in the leaf and stored beside it, erasable.
 
-    A `change` is made in the same statement."""
+    A `change` is made in the same statement, and what is `also` to be done: other rows, whose number does not matter.
+    """
     entry = Entry(
         kind=kind, subject=subject, actor=actor, team=actor.team if team is None else team, state=state, run=run,
         trace=trace, span=span, on_behalf_of=on_behalf_of, outcome=outcome, decision=decision or {},
         detail=detail or {}, personal=personal or {},
     )  # fmt: skip
-    return _append(entry, change)
+    return _append(entry, change, list(also))
 
 
-def _append(entry: Entry, change: Change | None) -> uuid.UUID:
+def _append(entry: Entry, change: Change | None, also: list[Statement]) -> uuid.UUID:
     identity = uuid7()
     commitments = [Commitment(path, value) for path, value in entry.personal.items()]
     log = settings.ORIGIN.partition("://")[2]
@@ -86,8 +88,10 @@ def _append(entry: Entry, change: Change | None) -> uuid.UUID:
         if change is None:
             cursor.execute(_ALONE, values)
             return identity
-        first = f"changed AS ({change.sql} RETURNING 1), "
-        cursor.execute(_APPEND.format(change=first, source="FROM changed"), [*change.values, *values])
+        first = [f"changed AS ({change.statement.sql} RETURNING 1)"]
+        first += [f"also_{number} AS ({other.sql})" for number, other in enumerate(also)]
+        given = [value for statement in (change.statement, *also) for value in statement.values]
+        cursor.execute(_APPEND.format(change=", ".join(first) + ", ", source="FROM changed"), [*given, *values])
         if cursor.rowcount != 1:
             raise change.failure
     return identity

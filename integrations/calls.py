@@ -1,16 +1,18 @@
 """The effect ledger's acts. Intent is committed before the first byte; the answer ends it."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from audit.move import begin, move
 from console.core.actor import Actor
 from console.core.clock import now
+from console.core.statements import Statement
 from integrations.models import Call
 
 
-def start_call(call: Call, *, permit: str, actor: Actor) -> Call:
+def start_call(call: Call, *, permit: str, actor: Actor, also: Iterable[Statement] = ()) -> Call:
     """Insert the intent. For any effect but `read` the database demands a permit consumed in this transaction."""
-    begin(call, actor=actor, detail=_ledger(call, permit))
+    begin(call, actor=actor, detail=_ledger(call, permit), also=also)
     return call
 
 

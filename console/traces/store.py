@@ -1,4 +1,4 @@
-"""Writing spans. Start and end are written in the transaction of the transition they tell of."""
+"""Writing spans. Start and end are written in the transaction of the transition they tell of, or `also` with it."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -8,6 +8,7 @@ from typing import Any
 from django.db import connection
 
 from console.core.clock import nanoseconds, now
+from console.core.statements import Statement
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,12 +46,22 @@ WHERE trace_id = %s AND span_id = %s AND ended_ns IS NULL
 """
 
 
-_END_WITH = f"WITH ended AS ({_END}) {_START}"
+def starting(span: SpanStart) -> Statement:
+    """Inserts or completes; the same start twice is one span."""
+    row = (
+        span.trace_id, span.span_id, span.parent_id, span.team, span.run, span.subject, span.name, span.surface,
+        span.started_ns or clock_ns(), span.ended_ns, span.status, json.dumps(dict(span.attributes)),
+    )  # fmt: skip
+    return Statement(_START, row)
+
+
+def ending(trace_id: str, span_id: str, *, ok: bool = True, attributes: Mapping[str, Any] | None = None) -> Statement:
+    values = [clock_ns(), "ok" if ok else "error", json.dumps(dict(attributes or {})), trace_id, span_id]
+    return Statement(_END, values)
 
 
 def start_spans(spans: Iterable[SpanStart]) -> None:
-    """Insert or complete; the same start twice is one span."""
-    rows = [_row(span) for span in spans]
+    rows = [starting(span).values for span in spans]
     with connection.cursor() as cursor:
         if len(rows) == 1:
             cursor.execute(_START, rows[0])  # executemany would cost a round trip more
@@ -58,28 +69,9 @@ def start_spans(spans: Iterable[SpanStart]) -> None:
             cursor.executemany(_START, rows)
 
 
-def end_span(
-    trace_id: str,
-    span_id: str,
-    *,
-    ok: bool = True,
-    attributes: Mapping[str, Any] | None = None,
-    last: SpanStart | None = None,
-) -> None:
-    """`last` is another span, which came with the end and is written in the same statement."""
-    values = [clock_ns(), "ok" if ok else "error", json.dumps(dict(attributes or {})), trace_id, span_id]
+def end_span(trace_id: str, span_id: str, *, ok: bool = True, attributes: Mapping[str, Any] | None = None) -> None:
     with connection.cursor() as cursor:
-        if last is None:
-            cursor.execute(_END, values)
-        else:
-            cursor.execute(_END_WITH, [*values, *_row(last)])
-
-
-def _row(span: SpanStart) -> tuple[Any, ...]:
-    return (
-        span.trace_id, span.span_id, span.parent_id, span.team, span.run, span.subject, span.name, span.surface,
-        span.started_ns or clock_ns(), span.ended_ns, span.status, json.dumps(dict(span.attributes)),
-    )  # fmt: skip
+        cursor.execute(*ending(trace_id, span_id, ok=ok, attributes=attributes))
 
 
 def clock_ns() -> int:
