@@ -1,8 +1,11 @@
 """The whole story as acts: a run proposes, people sign, the door does it once."""
 
-from approvals.models import Action, Review
+import json
+
+from approvals.models import Action, Permit, Review
 from audit.models import Record
 from console.runs.models import Run, Step
+from integrations.models import Call
 from tests.spine.conftest import World
 
 
@@ -45,3 +48,15 @@ def test_every_state_that_was_reached_has_its_record(held: World) -> None:
         "action.proposed", "action.held", "review.open", "review.approved", "action.permitted", "action.executing",
         "action.succeeded",
     ]  # fmt: skip
+
+
+def test_records_tell_which_permit_was_given_and_which_was_used(held: World) -> None:
+    held.sign(held.review(large=True))
+    held.settle()
+    permit = Permit.objects.get(action__amount_minor=48_000)
+    call = Call.objects.get(action=permit.action_id)
+    told = Record.objects.of(permit.action_id, call.id).filter(kind__in=["action.permitted", "call.sending"])
+    assert permit.consumed_at is not None
+    assert [json.loads(bytes(leaf))["detail"]["permit"] for leaf in told.values_list("leaf", flat=True)] == [
+        permit.id
+    ] * 2
