@@ -118,9 +118,9 @@ class Supervisor:
         self.wait_until_ready()
         if self.demo:
             self.once("seed_demo", "--standin", f"http://127.0.0.1:{stand_in_port(self.state)}")
-        self.stream.plain(f"ready {self.origin}")
-        if not self.demo:
+        else:
             self.once("setup_link", label="")
+        self.stream.plain(f"ready {self.origin}")
 
     @property
     def postgres(self) -> Postgres:
