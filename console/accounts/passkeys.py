@@ -38,7 +38,7 @@ UNCHECKED = ("attestation_object", "client_data_json", "origin", "transports", "
 _OF_USER = Compiled(lambda user: Passkey.objects.filter(user=user).annotate(leaves=leaves_of("pk")).defer(*UNCHECKED))
 _COUNT = """
 UPDATE accounts_passkey SET sign_count = %s, backed_up = %s, last_used_at = clock_timestamp()
-WHERE id = %s AND sign_count = %s
+WHERE id = %s AND sign_count = %s AND revoked_at IS NULL
 """
 
 
@@ -93,7 +93,7 @@ def verify_assertion(assertion: Mapping[str, object], *, challenge: bytes, actor
     with connection.cursor() as cursor:
         cursor.execute(_COUNT, [proof.new_sign_count, proof.credential_backed_up, passkey.id, count])
         if cursor.rowcount != 1:
-            raise Conflict("The passkey has just signed something else. Sign once more.")
+            raise Conflict("The passkey was used or removed a moment ago. Sign once more.")
     return passkey, given
 
 
