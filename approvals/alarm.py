@@ -11,6 +11,7 @@ from approvals.models import Action, Review
 from approvals.settle import settle
 from audit.move import move
 from audit.record import record
+from audit.vocabulary import Kind
 from console.core.actor import Actor
 from console.core.clock import now
 from console.core.errors import Conflict, Tampered
@@ -43,7 +44,7 @@ def guarded(act: Callable[Concatenate[Loaded, P], Action]) -> Callable[Concatena
 def raise_alarm(action_id: str, text: str, *, actor: Actor) -> Action:
     """The alarm names what differs; the agent is told only that the action was stopped."""
     action = Action.objects.select_for_update().get(pk=action_id)
-    record("alarm.tampered", subject=action.id, actor=actor, detail={"what": text[:500]}, **action.audit_context())
+    record(Kind.ALARM_TAMPERED, subject=action.id, actor=actor, detail={"what": text[:500]}, **action.audit_context())
     _end(action, {"code": "tampered", "text": "Stopped: what is stored does not match what was signed."}, actor)
     return action
 

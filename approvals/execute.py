@@ -15,6 +15,7 @@ from approvals.reading import Unreadable, check_preconditions, exchange, exchang
 from approvals.settle import settle
 from audit.move import move
 from audit.record import record
+from audit.vocabulary import Kind
 from console.core import presence
 from console.core.actor import Actor
 from console.core.errors import Invalid, Tampered
@@ -166,7 +167,7 @@ def finish(loaded: Loaded, call: Call, result: Result, *, actor: Actor) -> Actio
         finish_call(call, result.state, result.receipt, actor=actor)
         if result.receipt.get("code") == "tampered":
             what = str(result.receipt["error"])[:300]
-            record("alarm.tampered", subject=action.id, actor=actor, detail={"what": what}, **action.audit_context())
+            record(Kind.ALARM_TAMPERED, subject=action.id, actor=actor, detail={"what": what}, **action.audit_context())
         if call.trace_id:
             status = {"http.response.status_code": result.receipt.get("status")}
             end_span(call.trace_id, call.span_id, ok=result.state == "succeeded", attributes=status)

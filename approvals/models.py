@@ -68,7 +68,7 @@ class Action(models.Model):
     `action_digest` is what people sign.
     """
 
-    NOUN: ClassVar = "action"
+    KIND: ClassVar = "approvals:action"
     TRANSITIONS: ClassVar = ACTION
     SETTLED: ClassVar = final(ACTION)
 
@@ -228,7 +228,7 @@ class Ruling(models.Model):
 class Review(models.Model):
     """The queue item of a held action, or of a call whose outcome nobody knows (`kind` doubt)."""
 
-    NOUN: ClassVar = "review"
+    KIND: ClassVar = "approvals:review"
     TRANSITIONS: ClassVar = transitions(
         initial="open", open="approved refused expired withdrawn", approved="", refused="", expired="", withdrawn=""
     )

@@ -5,6 +5,7 @@ from django.db import transaction
 from approvals.models import Policy, PolicyVersion
 from approvals.policy import parse, policy_digest
 from audit.record import record
+from audit.vocabulary import Kind
 from console.core.actor import Actor, Role
 from console.core.attest import attest
 
@@ -23,6 +24,6 @@ def publish_policy(source: str, *, actor: Actor) -> PolicyVersion:
     version.save(force_insert=True)
     policy.current = version
     policy.save(update_fields=["current"])
-    record("policy.published", subject=policy.id, actor=actor,
+    record(Kind.POLICY_PUBLISHED, subject=policy.id, actor=actor,
            detail={"version": version.id, "number": version.number, "digest": version.digest.hex()})  # fmt: skip
     return version

@@ -14,6 +14,7 @@ from approvals.digests import MEANINGS, read_payload
 from approvals.models import Action, Decision, PolicyVersion, Review, Ruling, Slot
 from approvals.signoff import check_may_decide
 from audit.models import Record
+from audit.vocabulary import Kind
 from console.accounts.models import Passkey, User
 from console.core.actor import Actor
 from console.core.clock import now
@@ -223,7 +224,7 @@ def rights_of(actor: Actor, review: Review, decisions: Sequence[Decision]) -> Ri
 
 def _version(action: Action) -> int | None:
     """Of the workflow, as the log tells it: rows of runs live in a room above this one."""
-    begun = Record.objects.of(action.run).filter(kind="run.running").values_list("leaf", flat=True).first()
+    begun = Record.objects.of(action.run).filter(kind=Kind.RUN_RUNNING).values_list("leaf", flat=True).first()
     detail: Any = json.loads(bytes(begun)).get("detail", {}) if begun and action.run else {}
     version = detail.get("version")
     return version if isinstance(version, int) else None

@@ -17,6 +17,7 @@ from approvals.permit import mint_permit
 from approvals.settle import announce, settle
 from audit.move import inserting, move
 from audit.record import record
+from audit.vocabulary import Kind
 from console.accounts.models import User
 from console.accounts.passkeys import challenge_for, signing_options, verify_assertion
 from console.accounts.passwords import confirm_password
@@ -215,7 +216,7 @@ def _store(review: Review, slot: Slot, verdict: str, reason: str, signed: Signed
     decision.attestation = attest("decision", decision.attested())
     passkey = signed.fields.get("passkey")
     record(
-        "decision.made",
+        Kind.DECISION_MADE,
         subject=decision.id,
         actor=actor,
         decision={"effect": verdict, "policy_digest": said["policy_digest"], "level": signed.level},

@@ -19,7 +19,7 @@ router = Router(tags=["records"])
 
 
 class RecordFilter(Wanted):
-    kind: str = Field("", max_length=64, description="The beginning of a kind: `step.` is everything about steps")
+    kind: str = Field("", max_length=64, description="The beginning of a kind: `runs:step:` is everything about steps")
     subject: str = Field("", max_length=200)
     actor: str = Field("", max_length=100)
     run: str = Field("", max_length=100)

@@ -8,6 +8,7 @@ from django.db.models import Field
 from django.db.models.expressions import DatabaseDefault
 
 from audit.record import Change, record
+from audit.vocabulary import Kind
 from console.core.actor import Actor
 from console.core.errors import Conflict
 from console.core.statements import Statement
@@ -15,9 +16,9 @@ from console.core.states import Transitions, check
 
 
 class Stateful(Protocol):
-    """What a row brings: its noun (the first half of the record's kind), its moves, and what its records tell."""
+    """What a row brings: its records' kind without the verb, its moves, and what its records tell."""
 
-    NOUN: ClassVar[str]
+    KIND: ClassVar[str]
     TRANSITIONS: ClassVar[Transitions]
     pk: Any
     state: Any
@@ -76,7 +77,8 @@ def _updating(row: Any, values: Mapping[str, object]) -> Change:
     sets = ", ".join(f"{column} = {place}" for column, place in zip(columns, places, strict=True))
     table = connection.ops.quote_name(row._meta.db_table)
     text = f"UPDATE {table} SET {sets} WHERE {key} = {one} AND {state} = {same}"  # noqa: S608  (our own columns)
-    return Change(Statement(text, [*prepared, *known]), Conflict(f"The {row.NOUN} {row.pk} is no longer {row.state}."))
+    noun = row.KIND.rpartition(":")[2]
+    return Change(Statement(text, [*prepared, *known]), Conflict(f"The {noun} {row.pk} is no longer {row.state}."))
 
 
 def _columns(given: "Mapping[Field[Any, Any], Any]") -> tuple[list[str], list[str], list[Any]]:
@@ -102,7 +104,7 @@ def _record(
     also: Iterable[Statement],
 ) -> None:
     record(
-        f"{row.NOUN}.{row.state}",
+        Kind(f"{row.KIND}:{row.state}"),
         subject=row.pk,
         state=row.state,
         actor=actor,

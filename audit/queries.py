@@ -11,32 +11,48 @@ from django.db.models import QuerySet
 from django.urls import NoReverseMatch, reverse
 
 from audit.models import Disclosure, Record
+from audit.vocabulary import Kind
 from console.core.ids import short
 from console.core.keyset import Page, newest_first
 
 COUNTED = 10_000  # beyond this the page says "more than": counting millions would cost more than reading them
 
-# Most kinds read well as they are (`step.succeeded`); these do not.
-WORDS = {
-    "access.refused": "Access refused",
-    "action.executing": "Action being executed",
-    "action.held": "Action held for a review",
-    "action.in_doubt": "Action in doubt",
-    "alarm.tampered": "Alarm: does not match what was signed",
-    "attempt.lost": "Attempt lost with its worker",
-    "call.in_doubt": "Call in doubt",
-    "call.sending": "Call being sent",
-    "page.read": "Page looked at",
-    "review.open": "Review opened",
-    "run.running": "Run started",
-    "session.refused": "Sign-in refused",
-    "step.planned": "Step planned",
-    "step.running": "Step begun",
+# Most kinds read well without their source (`step:succeeded`); these do not.
+WORDS: Mapping[str, str] = {
+    Kind.ACCESS_REFUSED: "Access refused",
+    Kind.ACTION_EXECUTING: "Action being executed",
+    Kind.ACTION_HELD: "Action held for a review",
+    Kind.ACTION_IN_DOUBT: "Action in doubt",
+    Kind.ALARM_TAMPERED: "Alarm: does not match what was signed",
+    Kind.ATTEMPT_LOST: "Attempt lost with its worker",
+    Kind.CALL_IN_DOUBT: "Call in doubt",
+    Kind.CALL_SENDING: "Call being sent",
+    Kind.DISCLOSURE_ERASED: "Personal value erased",
+    Kind.EXPORT_RUNNING: "Export begun",
+    Kind.LOG_HEARTBEAT: "Nothing else happened",
+    Kind.LOG_RESTORED: "Log restored from a backup",
+    Kind.PAGE_READ: "Page looked at",
+    Kind.RETENTION_PRUNED: "Old records dropped",
+    Kind.REVIEW_OPEN: "Review opened",
+    Kind.RUN_RUNNING: "Run started",
+    Kind.SESSION_REFUSED: "Sign-in refused",
+    Kind.STEP_PLANNED: "Step planned",
+    Kind.STEP_RUNNING: "Step begun",
 }
 _TONES = {
-    "wait": frozenset({"action.held", "review.open", "action.in_doubt", "call.in_doubt"}),
+    "wait": frozenset({Kind.ACTION_HELD, Kind.REVIEW_OPEN, Kind.ACTION_IN_DOUBT, Kind.CALL_IN_DOUBT}),
     "stop": frozenset(
-        {"access.refused", "session.refused", "action.failed", "call.failed", "run.failed", "step.failed"}
+        {
+            Kind.ALARM_TAMPERED,
+            Kind.ACCESS_REFUSED,
+            Kind.SESSION_REFUSED,
+            Kind.ACTION_FAILED,
+            Kind.CALL_FAILED,
+            Kind.RUN_FAILED,
+            Kind.STEP_FAILED,
+            Kind.OUTLET_FAILED,
+            Kind.EXPORT_FAILED,
+        }
     ),
 }
 # What a subject's prefix names, and the page that shows it. Rooms that are not built in have no such page.
@@ -46,7 +62,7 @@ _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 class Filter(forms.Form):
-    """What the address says. `kind` is the beginning of one, so `step.` means everything about steps."""
+    """What the address says. `kind` is the beginning of one, so `runs:step:` means everything about steps."""
 
     kind = forms.CharField(max_length=64, required=False)
     subject = forms.CharField(max_length=200, required=False)
@@ -122,20 +138,18 @@ def brief(name: str) -> str:
 
 
 def say(kind: str) -> str:
-    return WORDS.get(kind) or kind.replace(".", " ").replace("_", " ").capitalize()
+    return WORDS.get(kind) or re.sub("[:_]", " ", kind.partition(":")[2]).capitalize()
 
 
 def tone(kind: str) -> str:
     """Red for what went wrong, amber for what waits for a person; most of a log is neither."""
-    if kind.startswith("alarm."):
-        return "stop"
     return next((name for name, kinds in _TONES.items() if kind in kinds), "")
 
 
 def names_of(actors: Iterable[str]) -> dict[str, str]:
     """As disclosed beside the record of each person's creation. Erased names are missing, and ids stay."""
     people = {actor for actor in actors if actor.startswith("usr_")}
-    made = dict(Record.objects.of(*people).filter(kind="user.created").values_list("pk", "subject"))
+    made = dict(Record.objects.of(*people).filter(kind=Kind.USER_CREATED).values_list("pk", "subject"))
     known = Disclosure.objects.filter(record_id__in=made, path="name").values_list("record_id", "value")
     return {made[record_id]: str(name) for record_id, name in known}
 

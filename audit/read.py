@@ -3,6 +3,7 @@
 from django.db import connection, transaction
 
 from audit.record import record
+from audit.vocabulary import Kind
 from console.core.actor import Actor, Role
 from console.core.canonical import profile
 
@@ -20,12 +21,12 @@ SELECT EXISTS (
 
 def record_read(*, actor: Actor, page: str, subject: str, filter: str = "") -> None:
     """Once per person, page, subject, filter and five minutes. Two requests at the same instant may both be told."""
-    _once("page.read", actor, page, subject, filter)
+    _once(Kind.PAGE_READ, actor, page, subject, filter)
 
 
 def record_refusal(*, actor: Actor, page: str) -> None:
     """Coalesced like reads, whichever rows were asked for: guessing addresses does not fill the log."""
-    _once("access.refused", actor, page, actor.team, "")
+    _once(Kind.ACCESS_REFUSED, actor, page, actor.team, "")
 
 
 def require_role(actor: Actor, *roles: Role, page: str) -> None:
@@ -36,7 +37,7 @@ def require_role(actor: Actor, *roles: Role, page: str) -> None:
 
 
 @transaction.atomic
-def _once(kind: str, actor: Actor, page: str, subject: str, filter: str) -> None:
+def _once(kind: Kind, actor: Actor, page: str, subject: str, filter: str) -> None:
     detail = {"page": page, "filter": filter[:MAX_FILTER]}
     with connection.cursor() as cursor:
         part = b'"detail":' + profile(detail)

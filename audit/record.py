@@ -12,6 +12,7 @@ from django.conf import settings
 from django.db import connection
 
 from audit.leaf import Commitment, Entry, build
+from audit.vocabulary import Kind
 from console.core.actor import Actor
 from console.core.clock import now
 from console.core.ids import uuid7
@@ -45,7 +46,7 @@ class Change:
 
 
 def record(
-    kind: str,
+    kind: Kind,
     *,
     subject: str,
     actor: Actor,

@@ -9,8 +9,9 @@ from django.views.decorators.http import require_safe
 from audit.access import READERS, access_record, visible_records
 from audit.proof import prove
 from audit.protection import COUNTED, judge, read_facts
-from audit.queries import WORDS, Filter, line, listing, matching, names_of
+from audit.queries import Filter, line, listing, matching, names_of, say
 from audit.read import record_read, require_role
+from audit.vocabulary import Kind
 from console.core.web import Request, signed_in
 
 
@@ -21,8 +22,13 @@ def log(request: Request) -> HttpResponse:
     form = Filter(request.GET)
     records = visible_records(request.actor)
     records = matching(records, form.cleaned_data) if form.is_valid() else records.none()
-    context = {"form": form, "listing": listing(records, after=request.GET.get("after", "")), "kinds": WORDS,
-               "filters": _filters(request), **_protection()}  # fmt: skip
+    context = {
+        "form": form,
+        "listing": listing(records, after=request.GET.get("after", "")),
+        "kinds": {kind: say(kind) for kind in Kind},
+        "filters": _filters(request),
+        **_protection(),
+    }
     record_read(actor=request.actor, page="audit", subject=request.actor.team, filter=form.told)
     return render(request, "audit/log.html", context)
 

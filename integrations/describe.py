@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 from django.db import transaction
 
 from audit.record import record
+from audit.vocabulary import Kind
 from console.core.actor import Actor, Role
 from console.core.attest import attest
 from console.core.errors import Invalid
@@ -30,7 +31,7 @@ def describe_integration(text: str, *, base_url: str, actor: Actor) -> Integrati
     for description in descriptions:
         _store_operation(integration, description)
     record(
-        "integration.described",
+        Kind.INTEGRATION_DESCRIBED,
         subject=integration.id,
         actor=actor,
         detail={
@@ -74,7 +75,7 @@ def store_credential(integration: Integration, *, name: str, secret: str, actor:
     credential.attestation = attest("credential", credential.attested())
     credential.save(force_insert=True)
     record(
-        "credential.sealed", subject=credential.id, actor=actor, detail={"integration": integration.id, "name": name}
+        Kind.CREDENTIAL_SEALED, subject=credential.id, actor=actor, detail={"integration": integration.id, "name": name}
     )
     return credential
 
@@ -93,5 +94,5 @@ def give_grant(
                   credential=credential, until=until)  # fmt: skip
     grant.attestation = attest("grant", grant.attested())
     grant.save(force_insert=True)
-    record("grant.given", subject=grant.id, actor=actor, detail=grant.attested())
+    record(Kind.GRANT_GIVEN, subject=grant.id, actor=actor, detail=grant.attested())
     return grant

@@ -178,7 +178,7 @@ class Grant(models.Model):
 class Call(models.Model):
     """The effect ledger: one outbound request. `sending` is committed before the first byte leaves."""
 
-    NOUN: ClassVar = "call"
+    KIND: ClassVar = "integrations:call"
     TRANSITIONS: ClassVar = transitions(
         initial="sending",
         sending="succeeded failed in_doubt",

@@ -10,6 +10,7 @@ from django.http import HttpRequest
 
 from audit.models import Record
 from audit.record import record
+from audit.vocabulary import Kind
 from console.accounts.models import ApiToken, Membership, User
 from console.core.actor import ANONYMOUS, Actor, Role
 from console.core.attest import verify
@@ -74,9 +75,9 @@ def genuine(membership: Membership) -> bool:
         verify("membership", membership.attested(), membership.attestation)
     except Tampered as tampering:
         member = Actor(kind="human", id=membership.user_id, team=membership.team_id)
-        known = Record.objects.of(membership.user_id).filter(kind="alarm.tampered", at__gt=now() - ALARM)
+        known = Record.objects.of(membership.user_id).filter(kind=Kind.ALARM_TAMPERED, at__gt=now() - ALARM)
         if not known.exists():
-            record("alarm.tampered", subject=membership.user_id, actor=member, detail={"what": str(tampering)})
+            record(Kind.ALARM_TAMPERED, subject=membership.user_id, actor=member, detail={"what": str(tampering)})
         return False
     return True
 

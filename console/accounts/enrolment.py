@@ -19,6 +19,7 @@ from webauthn.helpers.structs import CredentialDeviceType
 from webauthn.registration.verify_registration_response import VerifiedRegistration
 
 from audit.record import record
+from audit.vocabulary import Kind
 from console.accounts.models import Passkey, User
 from console.accounts.passkeys import check_same_page, enrolment
 from console.core import attest
@@ -67,7 +68,7 @@ def enrol_passkey(
     passkey = build(user, registration, label=label, how=how)
     passkey.attestation = attest.attest("passkey", passkey.document())
     passkey.save(force_insert=True)
-    record("passkey.enrolled", subject=passkey.id, actor=actor, detail=enrolment(passkey))
+    record(Kind.PASSKEY_ENROLLED, subject=passkey.id, actor=actor, detail=enrolment(passkey))
     return passkey
 
 
@@ -143,7 +144,7 @@ def revoke_passkey(passkey: Passkey, *, why: str, actor: Actor) -> Passkey:
     locked.revoked_at, locked.revoked_by, locked.revoked_why = now(), actor.id, why
     locked.save(update_fields=["revoked_at", "revoked_by", "revoked_why"])
     forget(locked)
-    record("passkey.revoked", subject=locked.id, actor=actor, detail={"user": locked.user_id}, personal={"why": why})
+    record(Kind.PASSKEY_REVOKED, subject=locked.id, actor=actor, detail={"user": locked.user_id}, personal={"why": why})
     return locked
 
 

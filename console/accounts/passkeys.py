@@ -25,6 +25,7 @@ from webauthn.helpers.structs import (
 )
 
 from audit.models import Record
+from audit.vocabulary import Kind
 from console.accounts.models import Passkey
 from console.core import attest
 from console.core.actor import Actor
@@ -116,7 +117,7 @@ def check_in_use(passkey: Passkey) -> None:
 
 def leaves_of(passkey: str) -> ArraySubquery:
     """To annotate with: what the log tells of the passkey whose id this field holds. For `check_genuine`."""
-    told = Record.objects.filter(subject=OuterRef(passkey), kind__in=["passkey.enrolled", "passkey.revoked"])
+    told = Record.objects.filter(subject=OuterRef(passkey), kind__in=[Kind.PASSKEY_ENROLLED, Kind.PASSKEY_REVOKED])
     return ArraySubquery(told.order_by().values("leaf"))
 
 
@@ -126,13 +127,13 @@ def check_genuine(passkey: Passkey, leaves: Iterable[bytes | memoryview]) -> Non
     told = [json.loads(bytes(leaf)) for leaf in leaves]
     if not any(tells_enrolment(leaf, passkey) for leaf in told):
         raise Tampered(f"The log does not tell that {passkey.id} was enrolled with this key.")
-    revoked = any(leaf["action"] == "passkey.revoked" and leaf["object"] == passkey.id for leaf in told)
+    revoked = any(leaf["action"] == Kind.PASSKEY_REVOKED and leaf["object"] == passkey.id for leaf in told)
     if revoked and passkey.revoked_at is None:
         raise Tampered(f"The log tells that {passkey.id} was revoked; the row does not.")
 
 
 def tells_enrolment(leaf: Mapping[str, object], passkey: Passkey) -> bool:
-    return (leaf["action"], leaf["object"], leaf["detail"]) == ("passkey.enrolled", passkey.id, enrolment(passkey))
+    return (leaf["action"], leaf["object"], leaf["detail"]) == (Kind.PASSKEY_ENROLLED, passkey.id, enrolment(passkey))
 
 
 def enrolment(passkey: Passkey) -> dict[str, object]:

@@ -6,6 +6,7 @@ from django.db import transaction
 
 from audit.models import Record
 from audit.record import record
+from audit.vocabulary import Kind
 from console.accounts.models import User
 from console.core.actor import Actor
 from console.core.clock import now
@@ -13,7 +14,6 @@ from console.core.errors import Forbidden, Refusal
 
 TRIES = 5
 WINDOW = dt.timedelta(minutes=5)
-REFUSED = "password.refused"
 
 
 class Throttled(Refusal):
@@ -36,14 +36,14 @@ def try_password(user: User, password: str, actor: Actor, address: str) -> Refus
     locked = User.objects.select_for_update().get(pk=user.pk)
     personal = {"address": address} if address else {}
     if failures(locked) >= TRIES:
-        record("password.throttled", subject=locked.id, actor=actor, outcome="refused", personal=personal)
+        record(Kind.PASSWORD_THROTTLED, subject=locked.id, actor=actor, outcome="refused", personal=personal)
         return Throttled("There were too many wrong passwords. Wait five minutes, then try again.")
     if locked.is_active and locked.check_password(password):
-        record("password.confirmed", subject=locked.id, actor=actor)
+        record(Kind.PASSWORD_CONFIRMED, subject=locked.id, actor=actor)
         return None
-    record(REFUSED, subject=locked.id, actor=actor, outcome="refused", personal=personal)
+    record(Kind.PASSWORD_REFUSED, subject=locked.id, actor=actor, outcome="refused", personal=personal)
     return Forbidden("The password is not right.", code="wrong_password")
 
 
 def failures(user: User) -> int:
-    return Record.objects.of(user.id).filter(kind=REFUSED, at__gt=now() - WINDOW).count()
+    return Record.objects.of(user.id).filter(kind=Kind.PASSWORD_REFUSED, at__gt=now() - WINDOW).count()

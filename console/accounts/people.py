@@ -8,6 +8,7 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 
 from audit.record import record
+from audit.vocabulary import Kind
 from console.accounts.models import Membership, Team, User
 from console.accounts.signals import user_deactivated
 from console.core.actor import Actor, Role
@@ -30,7 +31,7 @@ def create_team(slug: str, name: str, *, actor: Actor) -> Team:
     if Team.objects.filter(slug=slug).exists():
         raise Conflict(f"There is a team {slug} already.")
     team = Team.objects.create(id=new_id("tem"), slug=slug, name=name.strip())
-    record("team.created", subject=team.id, actor=actor, team=team.id, detail={"slug": slug})
+    record(Kind.TEAM_CREATED, subject=team.id, actor=actor, team=team.id, detail={"slug": slug})
     if actor.kind == "human":
         write_membership(User.objects.get(pk=actor.id), team, [Role.ADMIN], [], actor)
     return team
@@ -51,7 +52,7 @@ def create_user(username: str, name: str, *, actor: Actor, password: str | None 
     user.set_password(password)
     user.save(force_insert=True)
     personal = {"username": username, "name": user.name}
-    record("user.created", subject=user.id, actor=actor, personal=personal)
+    record(Kind.USER_CREATED, subject=user.id, actor=actor, personal=personal)
     return user
 
 
@@ -83,7 +84,7 @@ def remove_membership(user: User, team: Team, *, actor: Actor) -> None:
         raise Conflict("They are not in this team.")
     membership.delete()
     keep_an_admin(team.id, actor)
-    record("membership.removed", subject=user.id, actor=actor, team=team.id)
+    record(Kind.MEMBERSHIP_REMOVED, subject=user.id, actor=actor, team=team.id)
 
 
 @transaction.atomic
@@ -98,7 +99,7 @@ def deactivate_user(user: User, *, actor: Actor, why: str = "") -> User:
     locked.is_active, locked.deactivated_at = False, now()
     locked.save(update_fields=["is_active", "deactivated_at"])
     keep_an_admin(actor.team, actor)
-    record("user.deactivated", subject=locked.id, actor=actor, personal={"why": why} if why else {})
+    record(Kind.USER_DEACTIVATED, subject=locked.id, actor=actor, personal={"why": why} if why else {})
     user_deactivated.send(User, user=locked, actor=actor)
     return locked
 
@@ -130,7 +131,7 @@ def write_membership(user: User, team: Team, roles: Iterable[str], groups: Itera
     membership.attestation = attest("membership", membership.attested())
     membership.save()
     detail = {"membership": membership.id, "roles": wanted, "groups": named}
-    record("membership.set", subject=user.id, actor=actor, team=team.id, detail=detail)
+    record(Kind.MEMBERSHIP_SET, subject=user.id, actor=actor, team=team.id, detail=detail)
     return membership
 
 

@@ -13,6 +13,7 @@ from django.http import HttpRequest
 from webauthn.helpers import base64url_to_bytes
 
 from audit.record import record
+from audit.vocabulary import Kind
 from console.accounts.actors import memberships_of, session_actor
 from console.accounts.enrolment import challenge_in, enrol_passkey, revoke_passkey
 from console.accounts.models import Passkey, User
@@ -38,7 +39,7 @@ def open_session(request: HttpRequest, user: User, **_: Any) -> None:
     session = {"id": new_id("ses"), "opened": iso(now())}
     request.session[SESSION_KEY] = session
     detail = {"session": session["id"], "methods": sorted(methods(request, user))}
-    record("session.opened", subject=user.id, actor=actor_for(request, user), detail=detail, personal=place(request))
+    record(Kind.SESSION_OPENED, subject=user.id, actor=actor_for(request, user), detail=detail, personal=place(request))
 
 
 def close_session(request: HttpRequest, user: User | None, **_: Any) -> None:
@@ -46,7 +47,7 @@ def close_session(request: HttpRequest, user: User | None, **_: Any) -> None:
         return
     session = request.session.get(SESSION_KEY, {})
     detail = {"session": session.get("id", "")}
-    record("session.closed", subject=user.id, actor=actor_for(request, user), detail=detail)
+    record(Kind.SESSION_CLOSED, subject=user.id, actor=actor_for(request, user), detail=detail)
 
 
 def methods(request: HttpRequest, user: User) -> set[str]:
@@ -68,7 +69,7 @@ def enrol(request: HttpRequest, user: User, authenticator: Authenticator, **_: A
     """In the view's transaction: a key that our own rules refuse is not in the library's table either."""
     actor = actor_for(request, user)
     if authenticator.type != Authenticator.Type.WEBAUTHN:
-        record("recovery_codes.made", subject=user.id, actor=actor)
+        record(Kind.RECOVERY_CODES_MADE, subject=user.id, actor=actor)
         return
     credential: Mapping[str, object] = authenticator.data["credential"]
     label = str(authenticator.data.get("name", ""))
@@ -112,6 +113,6 @@ def refuse_session(request: HttpRequest, user: User | None, *, method: str) -> N
     personal = place(request) | ({"username": user.username} if user else {})
     actor = Actor(kind="anonymous", id="", auth="none")
     record(
-        "session.refused", subject=user.id if user else "", actor=actor, outcome="refused",
+        Kind.SESSION_REFUSED, subject=user.id if user else "", actor=actor, outcome="refused",
         detail={"method": method}, personal=personal,
     )  # fmt: skip

@@ -8,6 +8,7 @@ from django.db import transaction
 from django.utils.text import slugify
 
 from audit.record import record
+from audit.vocabulary import Kind
 from console.accounts.models import SetupLink, User
 from console.accounts.people import create_team, create_user, set_membership
 from console.core.actor import Role, system
@@ -26,7 +27,7 @@ def offer_setup() -> str | None:
         return None
     token = secrets.token_urlsafe(32)
     link = SetupLink.objects.create(id=new_id("stl"), sha256=digest(token), expires_at=now() + LIFETIME)
-    record("setup.offered", subject=link.id, actor=SETUP)
+    record(Kind.SETUP_OFFERED, subject=link.id, actor=SETUP)
     return token
 
 
@@ -48,7 +49,7 @@ def finish_setup(token: str, *, team: str, name: str, username: str, password: s
     user = create_user(username, name, password=password, actor=SETUP)
     # `admins` is whom a review asks when no rule names anybody.
     set_membership(user, created, roles=list(Role), groups=["admins"], actor=SETUP)
-    record("setup.finished", subject=link.id, actor=SETUP, team=created.id, detail={"user": user.id})
+    record(Kind.SETUP_FINISHED, subject=link.id, actor=SETUP, team=created.id, detail={"user": user.id})
     return user
 
 

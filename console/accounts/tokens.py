@@ -7,6 +7,7 @@ import secrets
 from django.db import transaction
 
 from audit.record import record
+from audit.vocabulary import Kind
 from console.accounts.models import ApiToken, Membership, Team, User
 from console.core.actor import Actor, Role
 from console.core.clock import iso, now
@@ -31,7 +32,7 @@ def issue_token(user: User, team: Team, *, actor: Actor, expires: dt.datetime, l
         expires_at=expires,
     )  # fmt: skip
     detail = {"user": user.id, "scope": token.scope, "expires": iso(expires)}
-    record("token.issued", subject=token.id, actor=actor, team=team.id, detail=detail)
+    record(Kind.TOKEN_ISSUED, subject=token.id, actor=actor, team=team.id, detail=detail)
     return token, secret
 
 
@@ -44,5 +45,5 @@ def revoke_token(token: ApiToken, *, actor: Actor) -> ApiToken:
         raise Conflict("This token has been revoked already.")
     locked.revoked_at = now()
     locked.save(update_fields=["revoked_at"])
-    record("token.revoked", subject=locked.id, actor=actor, team=locked.team_id, detail={"user": locked.user_id})
+    record(Kind.TOKEN_REVOKED, subject=locked.id, actor=actor, team=locked.team_id, detail={"user": locked.user_id})
     return locked

@@ -15,6 +15,7 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from audit.models import Record
+from audit.vocabulary import Kind
 from console.accounts.access import access_passkey
 from console.accounts.actors import TEAM_KEY
 from console.accounts.enrolment import revoke_passkey
@@ -24,7 +25,7 @@ from console.accounts.receivers import SESSION_KEY
 from console.accounts.setup import find_link, finish_setup
 from console.core.web import Request, signed_in
 
-SESSIONS = ("session.opened", "session.closed", "session.refused")
+SESSIONS = (Kind.SESSION_OPENED, Kind.SESSION_CLOSED, Kind.SESSION_REFUSED)
 
 
 @never_cache

@@ -9,6 +9,7 @@ from django.db import Error, transaction
 from django.http import HttpRequest, HttpResponseBase
 
 from audit.record import record
+from audit.vocabulary import Kind
 from console.core.errors import Refusal, Tampered
 from console.core.web import actor_of
 from console.home.views import Problem, answer
@@ -98,7 +99,7 @@ def _raise_alarm(request: HttpRequest, error: Tampered) -> None:
     try:
         with transaction.atomic():
             record(
-                "alarm.tampered",
+                Kind.ALARM_TAMPERED,
                 subject=request.path,
                 actor=actor,
                 team=actor.team,

@@ -4,6 +4,7 @@ from typing import Any
 
 from audit.move import move
 from audit.record import record
+from audit.vocabulary import Kind
 from console.core.actor import Actor
 from console.core.canonical import digest
 from console.core.clock import now
@@ -102,4 +103,4 @@ def cancel_run(run: Run, *, actor: Actor) -> None:
 
 
 def note_attempt_lost(step: Step, *, actor: Actor) -> None:
-    record("attempt.lost", subject=step.id, actor=actor, detail={"fence": step.fence}, **step.audit_context())
+    record(Kind.ATTEMPT_LOST, subject=step.id, actor=actor, detail={"fence": step.fence}, **step.audit_context())

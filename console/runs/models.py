@@ -26,7 +26,7 @@ def attempt_id() -> str:
 class Run(models.Model):
     """One execution of a workflow version, for a person, with one trace."""
 
-    NOUN: ClassVar = "run"
+    KIND: ClassVar = "runs:run"
     TRANSITIONS: ClassVar = transitions(
         initial="running", running="succeeded failed cancelled", succeeded="", failed="", cancelled=""
     )
@@ -73,7 +73,7 @@ class Run(models.Model):
 class Step(models.Model):
     """A node of the run. `each` steps have one child per item; `lease_*` and `fence` belong to the worker at it."""
 
-    NOUN: ClassVar = "step"
+    KIND: ClassVar = "runs:step"
     TRANSITIONS: ClassVar = transitions(
         initial="planned ready",
         planned="ready cancelled",

@@ -3,6 +3,7 @@
 from django.db import transaction
 
 from audit.record import record
+from audit.vocabulary import Kind
 from console.core.actor import Actor, Role
 from console.core.canonical import digest
 from console.workflows.models import Workflow, WorkflowVersion
@@ -25,6 +26,6 @@ def publish_workflow(source: str, *, actor: Actor) -> WorkflowVersion:
         workflow=workflow, number=latest.number + 1 if latest else 1, source=source, document=document, digest=fresh,
         published_by=actor.id,
     )  # fmt: skip
-    record("workflow.published", subject=workflow.id, actor=actor,
+    record(Kind.WORKFLOW_PUBLISHED, subject=workflow.id, actor=actor,
            detail={"version": version.id, "number": version.number, "digest": fresh.hex()})  # fmt: skip
     return version

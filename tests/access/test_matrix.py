@@ -178,4 +178,4 @@ def test_attempt_on_the_log_is_in_the_log(scene: Scene) -> None:
     otto = browser("otto")
     for name in ("audit", "record", "audit"):
         otto.get(scene.address(name))
-    assert Record.objects.filter(kind="access.refused", actor=acting("otto").id).count() == 2
+    assert Record.objects.filter(kind="audit:access:refused", actor=acting("otto").id).count() == 2

@@ -57,7 +57,7 @@ def add_passkey(browser: Client, soft: SoftAuthenticator, **wrong: Any) -> Any:
 
 
 def kinds(user: User) -> list[str]:
-    told = Record.objects.of(user.id).filter(kind__startswith="session.")
+    told = Record.objects.of(user.id).filter(kind__startswith="accounts:session:")
     return list(told.order_by("at").values_list("kind", flat=True))
 
 
@@ -77,8 +77,11 @@ def test_password_signs_in_and_out_and_is_recorded(ada: User, browser: Client) -
     assert b"Ada Lovelace" in browser.get("/account/").content
     browser.post("/sign-out/")
     assert browser.get("/account/")["Location"] == "/sign-in/?next=/account/"
-    assert kinds(ada) == ["session.opened", "session.closed"]
-    told = [json.loads(bytes(entry.leaf)) for entry in Record.objects.of(ada.id).filter(kind__startswith="session.")]
+    assert kinds(ada) == ["accounts:session:opened", "accounts:session:closed"]
+    told = [
+        json.loads(bytes(entry.leaf))
+        for entry in Record.objects.of(ada.id).filter(kind__startswith="accounts:session:")
+    ]
     assert told[0]["detail"]["session"] == told[1]["detail"]["session"] != ""
 
 
@@ -89,7 +92,7 @@ def test_username_in_capitals_signs_in_too(ada: User, browser: Client) -> None:
 def test_wrong_password_is_told_in_words_and_recorded_without_the_name(ada: User, browser: Client) -> None:
     answer = sign_in(browser, password="wrong")
     assert b"The username or the password is not right." in answer.content
-    entry = Record.objects.get(kind="session.refused")
+    entry = Record.objects.get(kind="accounts:session:refused")
     leaf = json.loads(bytes(entry.leaf))
     assert (leaf["object"], leaf["actor"]["type"], set(leaf["c"])) == (ada.id, "anonymous", {"address", "username"})
     assert b'"ada"' not in bytes(entry.leaf)
@@ -98,7 +101,7 @@ def test_wrong_password_is_told_in_words_and_recorded_without_the_name(ada: User
 def test_name_that_nobody_has_is_not_kept_at_all(ada: User, browser: Client) -> None:
     """It may be a password, typed into the wrong field."""
     sign_in(browser, "my secret password", "x")
-    leaf = json.loads(bytes(Record.objects.get(kind="session.refused").leaf))
+    leaf = json.loads(bytes(Record.objects.get(kind="accounts:session:refused").leaf))
     assert (leaf["object"], set(leaf["c"])) == ("", {"address"})
 
 
@@ -179,7 +182,7 @@ def test_passkey_alone_signs_in(ada: User, enrolled: SoftAuthenticator, browser:
     asked = browser.get("/sign-in/passkey/", headers={"accept": "application/json"}).json()["request_options"]
     answer = login_by(browser, enrolled, ada, asked["publicKey"]["challenge"])
     assert answer["Location"] == "/"
-    assert kinds(ada)[-1] == "session.opened"
+    assert kinds(ada)[-1] == "accounts:session:opened"
 
 
 def login_by(browser: Client, soft: SoftAuthenticator, user: User, challenge: str) -> Any:
@@ -206,7 +209,7 @@ def test_passkey_written_into_both_tables_signs_nobody_in_and_raises_the_alarm(a
     asked = browser.get("/sign-in/passkey/", headers={"accept": "application/json"}).json()["request_options"]
     assert login_by(browser, thief, ada, asked["publicKey"]["challenge"]).status_code == 409
     assert browser.get("/account/").status_code == 302
-    assert Record.objects.filter(kind="alarm.tampered").count() == 1
+    assert Record.objects.filter(kind="console:alarm:tampered").count() == 1
 
 
 def test_password_needs_the_passkey_as_second_step(ada: User, enrolled: SoftAuthenticator, browser: Client) -> None:
@@ -226,7 +229,7 @@ def test_recovery_code_works_once_as_second_step(ada: User, enrolled: SoftAuthen
         browser.post("/sign-in/second-step/", {"code": code})
         assert browser.get("/account/").status_code == expected
         browser.post("/sign-out/")
-    assert kinds(ada)[-1] == "session.refused"
+    assert kinds(ada)[-1] == "accounts:session:refused"
 
 
 def test_passkey_confirms_again(ada: User, enrolled: SoftAuthenticator, browser: Client) -> None:

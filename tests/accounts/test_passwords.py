@@ -8,13 +8,13 @@ from tests.accounts.conftest import PASSWORD, acting
 
 
 def kinds(user: User) -> list[str]:
-    told = Record.objects.of(user.id).filter(kind__startswith="password.")
+    told = Record.objects.of(user.id).filter(kind__startswith="accounts:password:")
     return list(told.order_by("at").values_list("kind", flat=True))
 
 
 def test_right_password_confirms_and_is_recorded(ada: User) -> None:
     confirm_password(ada, PASSWORD, actor=acting(ada))
-    assert kinds(ada) == ["password.confirmed"]
+    assert kinds(ada) == ["accounts:password:confirmed"]
 
 
 def test_five_wrong_passwords_close_the_way_for_the_right_one(ada: User) -> None:
@@ -24,7 +24,7 @@ def test_five_wrong_passwords_close_the_way_for_the_right_one(ada: User) -> None
         assert refusal.value.code == "wrong_password"
     with pytest.raises(Throttled):
         confirm_password(ada, PASSWORD, actor=acting(ada))
-    assert kinds(ada) == ["password.refused"] * 5 + ["password.throttled"]
+    assert kinds(ada) == ["accounts:password:refused"] * 5 + ["accounts:password:throttled"]
 
 
 def test_guesses_at_one_person_do_not_stop_another(ada: User, grace: User) -> None:
@@ -44,4 +44,4 @@ def test_nobody_confirms_for_another_or_by_token(ada: User, grace: User) -> None
 def test_address_stays_out_of_the_leaf(ada: User) -> None:
     with pytest.raises(Forbidden):
         confirm_password(ada, "guess", actor=acting(ada), address="192.0.2.1")
-    assert b"192.0.2.1" not in bytes(Record.objects.get(subject=ada.id, kind="password.refused").leaf)
+    assert b"192.0.2.1" not in bytes(Record.objects.get(subject=ada.id, kind="accounts:password:refused").leaf)

@@ -27,12 +27,12 @@ def kinds(subject: str) -> list[str]:
 
 
 def test_people_are_made_by_acts_that_are_recorded(ada: User, team: Team) -> None:
-    assert kinds(ada.id) == ["user.created", "membership.set"]
-    assert kinds(team.id) == ["team.created"]
+    assert kinds(ada.id) == ["accounts:user:created", "accounts:membership:set"]
+    assert kinds(team.id) == ["accounts:team:created"]
 
 
 def test_names_stay_out_of_the_leaf(ada: User) -> None:
-    leaf = bytes(Record.objects.get(subject=ada.id, kind="user.created").leaf).decode()
+    leaf = bytes(Record.objects.get(subject=ada.id, kind="accounts:user:created").leaf).decode()
     assert "ada" not in leaf.lower().replace(ada.id, "")
 
 
@@ -116,7 +116,7 @@ def test_deactivation_is_told_inside_the_transaction(ada: User, grace: User) -> 
         deactivate_user(grace, actor=acting(ada), why="left")
     finally:
         user_deactivated.disconnect(listen)
-    assert (told, kinds(grace.id)[-1]) == ([(grace.id, True)], "user.deactivated")
+    assert (told, kinds(grace.id)[-1]) == ([(grace.id, True)], "accounts:user:deactivated")
     with pytest.raises(Conflict):
         deactivate_user(grace, actor=acting(ada))
 

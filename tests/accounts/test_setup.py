@@ -51,7 +51,7 @@ def test_setup_makes_an_administrator_who_may_add_a_passkey_at_once(db: None, br
     assert (membership.user.username, membership.team.slug) == ("ada", "accounts-payable")
     assert "admin" in membership.roles
     assert browser.get("/account/passkeys/add/").status_code == 200
-    assert Record.objects.filter(kind="setup.finished").count() == 1
+    assert Record.objects.filter(kind="accounts:setup:finished").count() == 1
 
 
 def test_only_the_digest_of_the_link_is_kept(db: None) -> None:

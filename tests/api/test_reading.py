@@ -18,6 +18,7 @@ from approvals.models import Action, Decision, Review
 from audit.models import Record
 from audit.move import begin
 from audit.record import record
+from audit.vocabulary import Kind
 from console.accounts.models import Team
 from console.core.clock import iso, now
 from console.runs.models import Run
@@ -139,7 +140,7 @@ def test_older_version_is_told_by_its_number(office: Team, enter: Enter) -> None
 
 
 def test_record_can_be_proven_from_what_is_told(office: Team, enter: Enter) -> None:
-    identity = record("step.ready", subject="stp_1", actor=acting("jonas"), personal={"name": "Ada"})
+    identity = record(Kind.STEP_READY, subject="stp_1", actor=acting("jonas"), personal={"name": "Ada"})
     told = get(enter("theo"), f"records/{identity}")
     assert hashlib.sha256(b"\0" + told["leaf"].encode()).hexdigest() == told["leaf_hash"]
     (one,) = told["commitments"]
@@ -151,26 +152,38 @@ def test_record_can_be_proven_from_what_is_told(office: Team, enter: Enter) -> N
 def test_records_are_filtered_and_reading_them_is_recorded_once(office: Team, enter: Enter) -> None:
     theo = enter("theo")
     for number in range(3):
-        record("call.sending", subject=f"cal_{number}", actor=acting("jonas"), run="run_b")
-    for query, found in (("kind=call.", 3), ("kind=call.", 3), ("subject=cal_1", 1), ("run=run_b", 3), ("run=x", 0)):
+        record(Kind.CALL_SENDING, subject=f"cal_{number}", actor=acting("jonas"), run="run_b")
+    for query, found in (
+        ("kind=integrations:call:", 3),
+        ("kind=integrations:call:", 3),
+        ("subject=cal_1", 1),
+        ("run=run_b", 3),
+        ("run=x", 0),
+    ):
         assert len(get(theo, f"records?{query}")["items"]) == found
     today = now().date()
-    assert len(get(theo, f"records?kind=call.&since={today}&until={today}")["items"]) == 3
-    reads = [json.loads(bytes(one.leaf))["detail"]["filter"] for one in Record.objects.filter(kind="page.read")]
+    assert len(get(theo, f"records?kind=integrations:call:&since={today}&until={today}")["items"]) == 3
+    reads = [json.loads(bytes(one.leaf))["detail"]["filter"] for one in Record.objects.filter(kind="audit:page:read")]
     assert sorted(reads) == sorted(
-        ["kind=call.", "subject=cal_1", "run=run_b", "run=x", f"kind=call. since={today} until={today}"]
+        [
+            "kind=integrations:call:",
+            "subject=cal_1",
+            "run=run_b",
+            "run=x",
+            f"kind=integrations:call: since={today} until={today}",
+        ]
     )
 
 
 @pytest.mark.parametrize("address", ["runs", "reviews", "records"])
 def test_pages_follow_each_other_without_gap_or_repeat(office: Team, enter: Enter, address: str) -> None:
     made = {"runs": start, "reviews": hold, "records": _records}[address](16)
-    kept = {"kind": "step.succeeded"} if address == "records" else {}
+    kept = {"kind": "runs:step:succeeded"} if address == "records" else {}
     assert [one["id"] for one in walk(enter("mira"), address, **kept)] == made[::-1]
 
 
 def _records(count: int) -> list[str]:
-    return [str(record("step.succeeded", subject="stp", actor=acting("jonas"))) for _ in range(count)]
+    return [str(record(Kind.STEP_SUCCEEDED, subject="stp", actor=acting("jonas"))) for _ in range(count)]
 
 
 def test_runs_are_filtered_by_state_and_workflow(office: Team, enter: Enter) -> None:
@@ -183,9 +196,9 @@ def test_runs_are_filtered_by_state_and_workflow(office: Team, enter: Enter) -> 
 
 def test_other_teams_rows_do_not_exist(office: Team, enter: Enter) -> None:
     (run,), (review,) = start(1), hold(1)
-    identity = record("step.ready", subject="stp", actor=acting("jonas"))
+    identity = record(Kind.STEP_READY, subject="stp", actor=acting("jonas"))
     olga = enter(outsider().username)
-    for address in ("runs", "reviews", "workflows", "records?kind=step."):
+    for address in ("runs", "reviews", "workflows", "records?kind=runs:step:"):
         assert get(olga, address) == {"items": [], "next": None}
     for address in (f"runs/{run}", f"reviews/{review}", "workflows/billing-care", f"records/{identity}"):
         assert olga.get(f"/api/v1/{address}").status_code == 404
@@ -206,7 +219,7 @@ def test_queries_do_not_grow_with_rows(office: Team, enter: Enter) -> None:
 
 def test_reading_writes_nothing_but_the_log_and_shows_no_secret(office: Team, enter: Enter) -> None:
     (run,), (review,) = start(1), hold(1)
-    identity = record("step.ready", subject="stp", actor=acting("jonas"))
+    identity = record(Kind.STEP_READY, subject="stp", actor=acting("jonas"))
     sealed = bytes(Credential.objects.get().sealed).hex()
     mira = enter("mira")
     before = everything_but_the_log()

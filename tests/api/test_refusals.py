@@ -59,7 +59,7 @@ def test_log_is_for_auditors_and_admins_and_others_are_recorded(office: Team, en
     browser = enter(who)
     for address in (LISTS[3], LISTS[3], ONES[3]):
         assert code(browser.get(address)) == (403, "forbidden")
-    assert Record.objects.filter(kind="access.refused", actor=acting(who).id).count() == 2
+    assert Record.objects.filter(kind="audit:access:refused", actor=acting(who).id).count() == 2
 
 
 @pytest.mark.parametrize("address", ONES)

@@ -1,13 +1,12 @@
 """What the documents say about the code is compared with the code, so that it stays true."""
 
-import ast
 import re
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from django.apps import apps
+
+from audit.vocabulary import Kind
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("examples/**/*.md")])
@@ -40,46 +39,38 @@ def test_every_setting_is_in_the_operations_guide_and_none_that_is_gone() -> Non
     assert told == settings_in_code()
 
 
-def kinds_in_code() -> set[str]:
-    by_move = {
-        f"{noun}.{state}"
+def kinds_by_move() -> set[str]:
+    return {
+        f"{model.KIND}:{state}"  # type: ignore[attr-defined]
         for model in apps.get_models()
-        if (noun := getattr(model, "NOUN", None))
-        for state in vars(model)["TRANSITIONS"]
+        if hasattr(model, "TRANSITIONS")
+        for state in model.TRANSITIONS
         if state != "initial"
     }
-    return by_move | {kind for file in CODE for kind in kinds_recorded(ast.parse(file.read_text()))}
 
 
-def kinds_recorded(module: ast.Module) -> Iterator[str]:
-    """First arguments of `record` and of what the audit room wraps around it; a name stands for its constant."""
-    constants = {
-        target.id: node.value.value
-        for node in module.body
-        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant)
-        for target in node.targets
-        if isinstance(target, ast.Name)
+def test_every_state_that_a_row_can_reach_is_a_kind_of_record() -> None:
+    """So no move fails because its kind is not in the vocabulary."""
+    assert kinds_by_move() - set(Kind) == set()
+
+
+def test_every_kind_of_record_is_described_once_and_none_that_is_gone() -> None:
+    told = re.findall(r"(?m)^\| `([a-z_]+:[a-z_]+:[a-z_]+)` \|", TEXTS["docs/records.md"])
+    assert sorted(told) == sorted(Kind)
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_kinds_that_are_named_exist(name: str) -> None:
+    told = names(r"`([a-z_]+:[a-z_]+:[a-z_]+)`", TEXTS[name]) - {"source:subject:verb"}
+    assert told - set(Kind) == set()
+
+
+def test_a_kind_is_named_as_it_is_written() -> None:
+    assert {kind.name: kind.value.partition(":")[2] for kind in Kind} == {
+        kind.name: kind.name.lower().removesuffix(f"_{verb}") + f":{verb}"
+        for kind in Kind
+        if (verb := kind.value.rpartition(":")[2])
     }
-    for node in ast.walk(module):
-        if isinstance(node, ast.Call) and getattr(node.func, "id", "") in {"record", "_once"} and node.args:
-            kind = kind_of(node.args[0], constants)
-            if kind:
-                yield kind
-
-
-def kind_of(given: ast.expr, constants: dict[str, Any]) -> str:
-    """ "" for what `move` and `_once` pass on: a state of a noun, or their own parameter."""
-    match given:
-        case ast.Constant(value=str(kind)):
-            return kind
-        case ast.Name(id=name):
-            return str(constants.get(name, ""))
-    return ""
-
-
-def test_every_kind_of_record_is_listed_and_none_that_is_gone() -> None:
-    told = names(r"(?m)^\| `([a-z_]+\.[a-z_]+)` \|", TEXTS["docs/records.md"])
-    assert told == kinds_in_code()
 
 
 def links(text: str) -> list[str]:

@@ -48,7 +48,7 @@ def test_page_catches_up_after_its_connection_was_cut(office: Office, enter: Ent
     line.cut()
     expect(sign).to_be_visible()
     signoff(office.review(run, LARGE).id, verdict="refuse", reason="No.", proof=BySession(), actor=acting("ana"))
-    wait_until(lambda: office.records(run.id, "step.failed"), "the run goes on without the page")
+    wait_until(lambda: office.records(run.id, "runs:step:failed"), "the run goes on without the page")
     expect(waiting).to_have_count(2)
     before = len(line.sockets)
     line.mended = True

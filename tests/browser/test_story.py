@@ -69,7 +69,8 @@ def test_a_run_waits_is_signed_happens_once_and_is_proven(office: Office, enter:
 
 def prove_what_happened(page: Page, run: str) -> None:
     expect(page).to_have_url(f"{ORIGIN}/audit/")
-    for kind, times in (("action.succeeded", 3), ("decision.made", 2)):  # of the first, one is the list of charges
+    # Of the actions, one is the list of charges.
+    for kind, times in (("approvals:action:succeeded", 3), ("approvals:decision:made", 2)):
         page.get_by_label("Kind begins with").fill(kind)
         page.get_by_label("Run", exact=True).fill(run)
         page.get_by_role("button", name="Filter").click()

@@ -84,7 +84,7 @@ def test_tampering_raises_an_alarm_and_is_not_told_in_detail(monkeypatch: pytest
     assert "column" not in answer.content.decode()
     detail = {"what": "row 7, column amount"}
     given = {"subject": "/api/v1/actions/7", "actor": ANA, "team": "finance", "detail": detail}
-    assert raised == [{"kind": "alarm.tampered", **given}]
+    assert raised == [{"kind": "console:alarm:tampered", **given}]
 
 
 def test_an_unforeseen_error_is_no_refusal() -> None:

@@ -17,6 +17,7 @@ from audit.leaf import Commitment, Entry, build
 from audit.models import Record
 from audit.proof import open_commitment
 from audit.record import record
+from audit.vocabulary import Kind
 from console.accounts.models import Team
 from console.core.clock import now
 from console.core.ids import uuid7
@@ -29,7 +30,7 @@ def theo(office: Team, enter: Enter) -> Client:
     return enter("theo")
 
 
-def write(count: int, kind: str = "step.ready", **fields: Any) -> list[uuid.UUID]:
+def write(count: int, kind: Kind = Kind.STEP_READY, **fields: Any) -> list[uuid.UUID]:
     actor = acting("jonas")
     return [record(kind, subject=f"stp_{number}", actor=actor, **fields) for number in range(count)]
 
@@ -49,21 +50,21 @@ def insert(entry: Entry, commitments: list[Commitment], **columns: str) -> uuid.
 
 
 def kinds_on(page: str) -> list[str]:
-    return re.findall(r'<code class="dim">([a-z_.]+)</code>', page)
+    return re.findall(r'<code class="dim">([a-z_:]+)</code>', page)
 
 
 def text(answer: Any) -> str:
     return str(answer.content.decode())
 
 
-def reads(kind: str = "page.read") -> list[dict[str, Any]]:
+def reads(kind: Kind = Kind.PAGE_READ) -> list[dict[str, Any]]:
     return [json.loads(bytes(row.leaf)) for row in Record.objects.filter(kind=kind).order_by("at")]
 
 
 def test_log_tells_the_newest_first_in_words_and_names_people(theo: Client) -> None:
-    write(1, "action.in_doubt")
+    write(1, Kind.ACTION_IN_DOUBT)
     page = text(theo.get("/audit/"))
-    assert kinds_on(page)[:2] == ["action.in_doubt", "session.opened"]
+    assert kinds_on(page)[:2] == ["approvals:action:in_doubt", "accounts:session:opened"]
     assert '<span class="warn">Action in doubt</span>' in page
     assert "<bdi>Jonas Lindqvist</bdi>" in page
 
@@ -71,25 +72,25 @@ def test_log_tells_the_newest_first_in_words_and_names_people(theo: Client) -> N
 @pytest.mark.parametrize(
     ("query", "expected"),
     [
-        ("kind=cal", ["call.sending"]),
-        ("subject=stp_7", ["step.ready"]),
-        ("run=run_b", ["call.sending"]),
-        ("kind=step.&until=2020-01-01", []),
-        ("kind=call.&since=2020-01-01", ["call.sending"]),
-        ("kind=call.&actor=nobody", []),
+        ("kind=integrations:cal", ["integrations:call:sending"]),
+        ("subject=stp_7", ["runs:step:ready"]),
+        ("run=run_b", ["integrations:call:sending"]),
+        ("kind=runs:step:&until=2020-01-01", []),
+        ("kind=integrations:call:&since=2020-01-01", ["integrations:call:sending"]),
+        ("kind=integrations:call:&actor=nobody", []),
     ],
 )
 def test_filter_is_in_the_address(theo: Client, query: str, expected: list[str]) -> None:
-    write(1, "call.sending", run="run_b")
+    write(1, Kind.CALL_SENDING, run="run_b")
     write(8)
     assert kinds_on(text(theo.get(f"/audit/?{query}"))) == expected
 
 
 def test_last_day_is_included(theo: Client) -> None:
-    write(1, "call.sending")
+    write(1, Kind.CALL_SENDING)
     today = now().date()
     for since, until, found in ((today, today, 1), (today + dt.timedelta(1), today + dt.timedelta(1), 0)):
-        page = text(theo.get(f"/audit/?kind=call.&since={since}&until={until}"))
+        page = text(theo.get(f"/audit/?kind=integrations:call:&since={since}&until={until}"))
         assert len(kinds_on(page)) == found
 
 
@@ -102,7 +103,7 @@ def test_filter_that_cannot_be_read_shows_nothing_and_says_why(theo: Client) -> 
 def test_pages_follow_each_other_without_gap_or_repeat(theo: Client) -> None:
     written = write(120)
     seen: list[str] = []
-    address = "/audit/?kind=step."
+    address = "/audit/?kind=runs:step:"
     while address:
         page = text(theo.get(address))
         seen += re.findall(r'href="/audit/([0-9a-f-]{36})/"', page)
@@ -118,15 +119,15 @@ def test_place_that_no_page_gave_out_is_refused(theo: Client) -> None:
 
 
 def test_filter_that_matches_nothing_says_so(stranger: Client) -> None:
-    assert "No record matches" in text(stranger.get("/audit/?kind=call."))
+    assert "No record matches" in text(stranger.get("/audit/?kind=integrations:call:"))
 
 
 def test_reading_is_recorded_once_per_filter_and_five_minutes(theo: Client) -> None:
-    for address in ("/audit/", "/audit/", "/audit/?kind=step.&after=", "/audit/?kind=step."):
+    for address in ("/audit/", "/audit/", "/audit/?kind=runs:step:&after=", "/audit/?kind=runs:step:"):
         theo.get(address)
     assert [(one["actor"]["id"], one["detail"]) for one in reads()] == [
         (acting("theo").id, {"page": "audit", "filter": ""}),
-        (acting("theo").id, {"page": "audit", "filter": "kind=step."}),
+        (acting("theo").id, {"page": "audit", "filter": "kind=runs:step:"}),
     ]
 
 
@@ -143,16 +144,16 @@ def test_others_are_refused_and_each_attempt_is_recorded_once(office: Team, ente
     browser = enter(who)
     for address in ("/audit/", "/audit/", f"/audit/{identity}/"):
         assert browser.get(address).status_code == 403
-    told = [(one["actor"]["id"], one["team"], one["detail"]["page"]) for one in reads("access.refused")]
+    told = [(one["actor"]["id"], one["team"], one["detail"]["page"]) for one in reads(Kind.ACCESS_REFUSED)]
     assert told == [(acting(who).id, office.id, "audit"), (acting(who).id, office.id, "record")]
 
 
 def test_another_team_sees_nothing_and_reaching_for_a_record_is_recorded(stranger: Client) -> None:
     (identity,) = write(1)
-    assert kinds_on(text(stranger.get("/audit/?kind=step."))) == []
+    assert kinds_on(text(stranger.get("/audit/?kind=runs:step:"))) == []
     assert stranger.get(f"/audit/{identity}/").status_code == 404
     assert stranger.get(f"/audit/{uuid.uuid4()}/").status_code == 404
-    assert [one["detail"]["page"] for one in reads("access.refused")] == ["record"]
+    assert [one["detail"]["page"] for one in reads(Kind.ACCESS_REFUSED)] == ["record"]
 
 
 def test_only_reading_is_answered_and_visitors_sign_in(theo: Client) -> None:
@@ -188,7 +189,7 @@ def test_commitment_tells_disclosed_erased_and_mismatch() -> None:
 
 def test_erased_value_is_said_to_be_erased(theo: Client) -> None:
     actor = acting("jonas")
-    identity = insert(Entry("user.created", "usr_x", actor, actor.team), [Commitment("name", "Ada")])
+    identity = insert(Entry("accounts:user:created", "usr_x", actor, actor.team), [Commitment("name", "Ada")])
     page = text(theo.get(f"/audit/{identity}/"))
     assert "erased; every proof stays valid" in page
     assert "Ada" not in page
@@ -196,8 +197,8 @@ def test_erased_value_is_said_to_be_erased(theo: Client) -> None:
 
 def test_columns_that_differ_from_the_leaf_are_called_out(theo: Client) -> None:
     actor = acting("jonas")
-    entry = Entry("step.ready", "stp_1", actor, actor.team)
-    honest, forged = insert(entry, []), insert(entry, [], kind="review.approved", actor="usr_forged")
+    entry = Entry("runs:step:ready", "stp_1", actor, actor.team)
+    honest, forged = insert(entry, []), insert(entry, [], kind="approvals:review:approved", actor="usr_forged")
     assert "The search columns differ" not in text(theo.get(f"/audit/{honest}/"))
     assert "The search columns differ from the leaf: actor, kind." in text(theo.get(f"/audit/{forged}/"))
 
@@ -256,10 +257,10 @@ def test_subjects_lead_to_their_pages_where_there_are_any() -> None:
 
 def test_queries_do_not_grow_with_the_log(theo: Client) -> None:
     write(3)
-    first = count_queries(theo, "/audit/?kind=step.")
-    few = count_queries(theo, "/audit/?kind=step.")
+    first = count_queries(theo, "/audit/?kind=runs:step:")
+    few = count_queries(theo, "/audit/?kind=runs:step:")
     write(30)
-    assert count_queries(theo, "/audit/?kind=step.") == few == first - 1  # the first visit was recorded
+    assert count_queries(theo, "/audit/?kind=runs:step:") == few == first - 1  # the first visit was recorded
 
 
 def count_queries(browser: Client, address: str) -> int:

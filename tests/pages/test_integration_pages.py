@@ -120,7 +120,7 @@ def test_every_role_reads_and_the_read_is_recorded_once(office: Team, enter: Ent
     browser = enter(who)
     for address in ("/integrations/", "/integrations/stripe/", "/integrations/stripe/"):
         assert browser.get(address).status_code == 200
-    told = Record.objects.filter(kind="page.read").order_by("at").values_list("subject", "actor")
+    told = Record.objects.filter(kind="audit:page:read").order_by("at").values_list("subject", "actor")
     stripe = Integration.objects.get(slug="stripe")
     assert list(told) == [(office.id, acting(who).id), (stripe.id, acting(who).id)]
 
@@ -128,7 +128,7 @@ def test_every_role_reads_and_the_read_is_recorded_once(office: Team, enter: Ent
 def test_without_a_role_one_is_refused_and_the_attempt_is_recorded(office: Team, enter: Enter) -> None:
     noa = enter("noa")
     assert [noa.get(address).status_code for address in ("/integrations/", "/integrations/stripe/")] == [403, 403]
-    assert Record.objects.filter(kind="access.refused", actor=acting("noa").id).count() == 2
+    assert Record.objects.filter(kind="audit:access:refused", actor=acting("noa").id).count() == 2
 
 
 def test_another_team_sees_an_empty_state_and_no_page(stranger: Client) -> None:

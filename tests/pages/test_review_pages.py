@@ -136,10 +136,10 @@ def test_reading_is_recorded_once_and_changes_nothing_else(hold: Hold, ana: Clie
     before = everything_but_the_log()
     ana.get(f"/reviews/{review.id}/", headers=piece("main", **{"X-Prefetch": "1"}))
     ana.get(f"/reviews/{review.id}/", headers=piece("state"))
-    assert not Record.objects.of(review.id).filter(kind="page.read").exists()
+    assert not Record.objects.of(review.id).filter(kind="audit:page:read").exists()
     ana.head(f"/reviews/{review.id}/", headers=piece("main"))
     ana.get(f"/reviews/{review.id}/")
-    assert Record.objects.of(review.id).filter(kind="page.read").count() == 1
+    assert Record.objects.of(review.id).filter(kind="audit:page:read").count() == 1
     assert everything_but_the_log() == before
 
 

@@ -65,7 +65,7 @@ def test_a_run_that_waits_for_a_signature_says_so(held: World, enter: Enter) -> 
     review = held.review(large=True)
     span = review.action.wait_span_id
     inspected = text(ana.get(f"/runs/{run.id}/?span={span}", headers=piece("inspect")))
-    for part in ("Open the review", f"/reviews/{review.id}/", "action.held", "Refund €480.00"):
+    for part in ("Open the review", f"/reviews/{review.id}/", "approvals:action:held", "Refund €480.00"):
         assert part in inspected
     stranger_to_finance = text(enter("sam").get(f"/runs/{run.id}/?span={span}", headers=piece("inspect")))
     assert "It is reviewed by a group that you are not in." in stranger_to_finance
@@ -91,7 +91,7 @@ def test_a_finished_run_shows_receipts_marks_and_its_reason(held: World, enter: 
         assert part in told
     bars = {row.bar.name: row.bar for row in page.context["page"].picture.rows}
     receipt = text(jonas.get(f"/runs/{run.id}/?span={bars['POST /v1/refunds'].span_id}", headers=piece("inspect")))
-    for part in ("Receipt", "succeeded", "<dd>200</dd>", "the answer itself", "call.succeeded"):
+    for part in ("Receipt", "succeeded", "<dd>200</dd>", "the answer itself", "integrations:call:succeeded"):
         assert part in receipt
 
 

@@ -79,7 +79,7 @@ class Attacker:
                         action_digest=bytes(action.action_digest or b""), expires_at=now() + dt.timedelta(minutes=5),
                         request_digest=bytes(action.request_digest or b""))  # fmt: skip
             self.alter("UPDATE approvals_action SET state = 'permitted' WHERE id = %s", action.id)
-            self.record("action.permitted", action.id, "permitted")
+            self.record("approvals:action:permitted", action.id, "permitted")
 
 
 def owner(database: str) -> psycopg.Connection:
@@ -95,7 +95,7 @@ def writes(proxy: FaultProxy) -> list[tuple[str, str]]:
 
 def alarms(subject: str) -> list[str]:
     """What the log says of tampering with this subject."""
-    leaves = Record.objects.of(subject).filter(kind="alarm.tampered").values_list("leaf", flat=True)
+    leaves = Record.objects.of(subject).filter(kind="console:alarm:tampered").values_list("leaf", flat=True)
     return [json.loads(bytes(leaf))["detail"]["what"] for leaf in leaves]
 
 

@@ -20,7 +20,7 @@ def insert_passkey(sql: Attacker, key: SoftAuthenticator, user: User) -> Passkey
     with sql.together():
         sql.insert("accounts_passkey", **fields)
         forged = Passkey.objects.model(**fields)
-        sql.record("passkey.enrolled", "pk_forged", **dict[str, Any](enrolment(forged)))
+        sql.record("accounts:passkey:enrolled", "pk_forged", **dict[str, Any](enrolment(forged)))
     return forged
 
 
@@ -40,6 +40,6 @@ def insert_decision(sql: Attacker, review: Review, level: str, *, attestation: b
                    verdict="approve", level=level, reason="", payload=payload, nonce=json.loads(payload)["nonce"],
                    attestation=attestation or attest("decision", decision.attested()), **values)  # fmt: skip
         sql.alter("UPDATE approvals_review SET state = 'approved', closed_at = now() WHERE id = %s", review.id)
-        sql.record("review.approved", review.id, "approved")
-        sql.record("decision.made", "dec_forged")
+        sql.record("approvals:review:approved", review.id, "approved")
+        sql.record("approvals:decision:made", "dec_forged")
         sql.permit(review.action)

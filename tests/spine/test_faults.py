@@ -49,7 +49,7 @@ def test_a_door_that_died_leaves_exactly_one_refund(held: World, crash: Crash, d
     call = Call.objects.get(action=review.action_id)
     kinds = Record.objects.of(call.id).order_by("at", "id").values_list("kind", flat=True)
     assert (Action.objects.get(pk=review.action_id).state, call.state) == ("succeeded", "succeeded")
-    expected = ["call.sending", "call.in_doubt", "call.succeeded"]
+    expected = ["integrations:call:sending", "integrations:call:in_doubt", "integrations:call:succeeded"]
     assert list(kinds) == (expected if crash is crash_after_send else expected[:2] + expected[:1] + expected[2:])
     assert Permit.objects.filter(action=review.action_id, consumed_at__isnull=True).count() == 0
 

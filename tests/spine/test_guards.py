@@ -175,7 +175,7 @@ def test_a_row_inserted_and_deleted_in_one_transaction_needs_its_record_too(scen
 
 def test_a_record_of_an_earlier_transaction_does_not_count(scene: Scene, sql: Attacker) -> None:
     review = scene.world.review(large=True)
-    sql.record("review.withdrawn", review.id, "withdrawn")
+    sql.record("approvals:review:withdrawn", review.id, "withdrawn")
     with sql.refused(UNRECORDED, "without a record"):
         sql.run("UPDATE approvals_review SET state = 'withdrawn', closed_at = now() WHERE id = %s", review.id)
 
@@ -216,7 +216,7 @@ def test_no_change_of_state_commits_unless_it_survives_a_crash(how: str, scene: 
     sql.run(how)
     with sql.refused(UNRECORDED, "synchronous_commit is off"), sql.together():
         sql.run("UPDATE approvals_review SET state = 'withdrawn', closed_at = now() WHERE id = %s", review.id)
-        sql.record("review.withdrawn", review.id, "withdrawn")
+        sql.record("approvals:review:withdrawn", review.id, "withdrawn")
 
 
 ILLEGAL = {
@@ -231,7 +231,7 @@ def test_a_move_that_is_not_in_the_table_is_refused_at_once(table: str, to: str,
     identity = {"approvals_action": Action.objects.filter(state="held"), "approvals_review": Review.objects.all(),
                 "runs_run": Run.objects.all()}[table][0].pk  # fmt: skip
     with sql.refused("23514", "is not an allowed move"), sql.together():
-        sql.record("x.y", identity, to)
+        sql.record("x:y:z", identity, to)
         sql.run(f"UPDATE {table} SET state = %s WHERE id = %s", to, identity)
 
 

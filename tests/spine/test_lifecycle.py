@@ -21,7 +21,7 @@ from tests.spine.conftest import World
 def test_an_allowed_read_costs_two_records_and_no_permit(held: World) -> None:
     action = Action.objects.get(operation__slug="list_charges")
     kinds = Record.objects.of(action.id).order_by("at").values_list("kind", flat=True)
-    assert list(kinds) == ["action.proposed", "action.succeeded"]
+    assert list(kinds) == ["approvals:action:proposed", "approvals:action:succeeded"]
     assert not action.permits.exists()
 
 

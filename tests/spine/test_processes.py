@@ -52,7 +52,7 @@ def test_a_lost_answer_leads_to_exactly_one_refund(world: World, stack: Stack, p
     wait_until(lambda: is_settled(review.action_id), "the refund is settled")
     fault.wait()
     assert (outcome_of(review), len(world.refunds())) == (("succeeded", "succeeded"), 1)
-    assert "call.in_doubt" in Record.objects.filter(run=review.action.run).values_list("kind", flat=True)
+    assert "integrations:call:in_doubt" in Record.objects.filter(run=review.action.run).values_list("kind", flat=True)
 
 
 def test_a_killed_door_is_replaced_and_sends_once(world: World, stack: Stack, proxy: FaultProxy) -> None:

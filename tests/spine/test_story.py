@@ -45,9 +45,14 @@ def test_every_state_that_was_reached_has_its_record(held: World) -> None:
     review = Review.objects.get(action=action)
     kinds = Record.objects.of(action.id, review.id).order_by("at", "id").values_list("kind", flat=True)
     assert list(kinds) == [
-        "action.proposed", "action.held", "review.open", "review.approved", "action.permitted", "action.executing",
-        "action.succeeded",
-    ]  # fmt: skip
+        "approvals:action:proposed",
+        "approvals:action:held",
+        "approvals:review:open",
+        "approvals:review:approved",
+        "approvals:action:permitted",
+        "approvals:action:executing",
+        "approvals:action:succeeded",
+    ]
 
 
 def test_records_tell_which_permit_was_given_and_which_was_used(held: World) -> None:
@@ -55,7 +60,9 @@ def test_records_tell_which_permit_was_given_and_which_was_used(held: World) -> 
     held.settle()
     permit = Permit.objects.get(action__amount_minor=48_000)
     call = Call.objects.get(action=permit.action_id)
-    told = Record.objects.of(permit.action_id, call.id).filter(kind__in=["action.permitted", "call.sending"])
+    told = Record.objects.of(permit.action_id, call.id).filter(
+        kind__in=["approvals:action:permitted", "integrations:call:sending"]
+    )
     assert permit.consumed_at is not None
     assert [json.loads(bytes(leaf))["detail"]["permit"] for leaf in told.values_list("leaf", flat=True)] == [
         permit.id

@@ -311,7 +311,7 @@ def test_an_action_proposed_by_sql_is_refused(borrowed: bool, scene: Scene, sql:
                 " arguments, grantee, run, '', makers, says, evidence, %s, '{}', '', '[]', '', '', '', ''"
                 " FROM approvals_action WHERE id = %s",
                 bytes(genuine.attestation) if borrowed else FORGED, genuine.id)  # fmt: skip
-        sql.record("action.proposed", "act_forged", "proposed")
+        sql.record("approvals:action:proposed", "act_forged", "proposed")
     after = ends_unsent(scene.world, scene.proxy, Action(pk="act_forged"))
     assert (after.state, alarms("act_forged")) == ("refused", ["The action does not carry this console's signature."])
 

@@ -1,0 +1,102 @@
+"""Every kind of record: `source:subject:verb`. `docs/records.md` says when each is written, and what it holds."""
+
+# ruff: noqa: S105  (a kind that tells of passwords or tokens is none)
+
+from enum import StrEnum
+
+
+class Kind(StrEnum):
+    """`source` is the room that answers for the subject. The verb of something with a state is the state reached."""
+
+    # What may happen
+    ACTION_PROPOSED = "approvals:action:proposed"
+    ACTION_HELD = "approvals:action:held"
+    ACTION_PERMITTED = "approvals:action:permitted"
+    ACTION_EXECUTING = "approvals:action:executing"
+    ACTION_IN_DOUBT = "approvals:action:in_doubt"  # nobody knows whether it happened
+    ACTION_SUCCEEDED = "approvals:action:succeeded"
+    ACTION_FAILED = "approvals:action:failed"
+    ACTION_REFUSED = "approvals:action:refused"
+    ACTION_EXPIRED = "approvals:action:expired"
+    ACTION_WITHDRAWN = "approvals:action:withdrawn"
+    ACTION_STALE = "approvals:action:stale"  # what was agreed no longer holds
+    REVIEW_OPEN = "approvals:review:open"
+    REVIEW_APPROVED = "approvals:review:approved"
+    REVIEW_REFUSED = "approvals:review:refused"
+    REVIEW_EXPIRED = "approvals:review:expired"
+    REVIEW_WITHDRAWN = "approvals:review:withdrawn"
+    DECISION_MADE = "approvals:decision:made"
+    POLICY_PUBLISHED = "approvals:policy:published"
+
+    # How it is done
+    CALL_SENDING = "integrations:call:sending"  # the intent, before the first byte
+    CALL_SUCCEEDED = "integrations:call:succeeded"
+    CALL_FAILED = "integrations:call:failed"
+    CALL_IN_DOUBT = "integrations:call:in_doubt"
+    INTEGRATION_DESCRIBED = "integrations:integration:described"
+    CREDENTIAL_SEALED = "integrations:credential:sealed"
+    GRANT_GIVEN = "integrations:grant:given"
+
+    # What is to be done, and who does it now
+    WORKFLOW_PUBLISHED = "workflows:workflow:published"
+    RUN_RUNNING = "runs:run:running"
+    RUN_SUCCEEDED = "runs:run:succeeded"
+    RUN_FAILED = "runs:run:failed"
+    RUN_CANCELLED = "runs:run:cancelled"
+    STEP_PLANNED = "runs:step:planned"
+    STEP_READY = "runs:step:ready"
+    STEP_RUNNING = "runs:step:running"
+    STEP_WAITING = "runs:step:waiting"
+    STEP_SUCCEEDED = "runs:step:succeeded"
+    STEP_FAILED = "runs:step:failed"
+    STEP_CANCELLED = "runs:step:cancelled"
+    ATTEMPT_LOST = "runs:attempt:lost"  # with its worker; the step is ready again
+
+    # Who
+    TEAM_CREATED = "accounts:team:created"
+    USER_CREATED = "accounts:user:created"
+    USER_DEACTIVATED = "accounts:user:deactivated"
+    MEMBERSHIP_SET = "accounts:membership:set"
+    MEMBERSHIP_REMOVED = "accounts:membership:removed"
+    PASSKEY_ENROLLED = "accounts:passkey:enrolled"
+    PASSKEY_REVOKED = "accounts:passkey:revoked"
+    RECOVERY_CODES_MADE = "accounts:recovery_codes:made"
+    TOKEN_ISSUED = "accounts:token:issued"
+    TOKEN_REVOKED = "accounts:token:revoked"
+    SESSION_OPENED = "accounts:session:opened"
+    SESSION_CLOSED = "accounts:session:closed"
+    SESSION_REFUSED = "accounts:session:refused"
+    PASSWORD_CONFIRMED = "accounts:password:confirmed"  # to sign a decision; signing in is a session
+    PASSWORD_REFUSED = "accounts:password:refused"
+    PASSWORD_THROTTLED = "accounts:password:throttled"
+    SETUP_OFFERED = "accounts:setup:offered"
+    SETUP_FINISHED = "accounts:setup:finished"
+
+    # Looking, and alarms
+    PAGE_READ = "audit:page:read"
+    ACCESS_REFUSED = "audit:access:refused"
+    ALARM_TAMPERED = "console:alarm:tampered"  # any room may raise it, so it belongs to none
+
+    # The log itself
+    LOG_OPENED = "audit:log:opened"
+    LOG_HEARTBEAT = "audit:log:heartbeat"  # nothing happened, so that silence is not mistaken for that
+    LOG_RESTORED = "audit:log:restored"
+    KEY_ADDED = "audit:key:added"
+    KEY_RETIRED = "audit:key:retired"
+    CHECKPOINT_ANCHORED = "audit:checkpoint:anchored"
+    OUTLET_FAILED = "audit:outlet:failed"
+    OUTLET_RECOVERED = "audit:outlet:recovered"
+    VERIFICATION_DONE = "audit:verification:done"
+    SCHEMA_CHANGED = "audit:schema:changed"
+    EXPORT_REQUESTED = "audit:export:requested"
+    EXPORT_RUNNING = "audit:export:running"
+    EXPORT_DONE = "audit:export:done"
+    EXPORT_FAILED = "audit:export:failed"
+    EXPORT_EXPIRED = "audit:export:expired"
+    EXPORT_DOWNLOADED = "audit:export:downloaded"  # no state: it happens again and again
+    DOSSIER_MADE = "audit:dossier:made"
+    DISCLOSURE_ERASED = "audit:disclosure:erased"
+    HOLD_PLACED = "audit:hold:placed"
+    HOLD_RELEASED = "audit:hold:released"
+    RETENTION_SET = "audit:retention:set"
+    RETENTION_PRUNED = "audit:retention:pruned"
