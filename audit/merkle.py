@@ -1,4 +1,4 @@
-"""The other half of `audit.verify`: proofs of RFC 6962 and tiles of C2SP are made here. Pure: nodes are brought along."""
+"""The other half of `audit.verify`: proofs of RFC 6962 and tiles of C2SP are made here. Pure: nodes are given."""
 
 from collections.abc import Callable, Mapping, Sequence
 

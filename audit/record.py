@@ -25,13 +25,13 @@ _SEQUENCE = itertools.count(1)
 _APPEND = """
 WITH {change}written AS (
     INSERT INTO audit_record (id, log, leaf, kind, subject, state, actor_kind, actor, team, run, trace)
-    SELECT %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s {source} RETURNING id
+    SELECT %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s {source} RETURNING id, at
 ), disclosed AS (
     INSERT INTO audit_disclosure (record_id, path, salt, value)
     SELECT written.id, given.path, decode(given.salt, 'hex'), given.value
     FROM written, jsonb_to_recordset(%s::jsonb) AS given(path text, salt text, value jsonb)
 )
-INSERT INTO audit_pending (record_id) SELECT id FROM written
+INSERT INTO audit_pending (record_id, at) SELECT id, at FROM written
 """
 _ALONE = _APPEND.format(change="", source="")
 

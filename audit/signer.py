@@ -9,8 +9,8 @@ rewrites the database meets a memory that they cannot rewrite. It knows nothing 
 
 One request for each connection, ended by closing one's half; one answer. Requests are `tree ORIGIN`, `keys ORIGIN`,
 and `sign` followed by what a witness gets too (c2sp.org/tlog-witness): `old SIZE`, the lines of a consistency proof,
-an empty line, and the unsigned checkpoint. The first checkpoint of `<log>/<n+1>` carries `opens BASE64` before these: its
-leaf 0, which must name the tree that this signer knows as the last of `<log>/<n>`.
+an empty line, and the unsigned checkpoint. The first checkpoint of `<log>/<n+1>` carries `opens BASE64` before these:
+its leaf 0, which must name the tree that this signer knows as the last of `<log>/<n>`.
 """
 
 import argparse
@@ -29,6 +29,7 @@ from typing import Any, NamedTuple
 
 from audit.note import ED25519, ML_DSA_44, SigningKey, checkpoint_body, sign_note
 from audit.verify import Mismatch, check_consistency, leaf_hash
+from audit.vocabulary import Kind
 
 LARGEST_REQUEST = 512 * 1024
 PATIENCE = 10.0  # seconds for one request
@@ -175,7 +176,7 @@ class Signer:
             raise Refused(f"{origin} has to begin with one leaf, which names the end of {before}.")
         said = json.loads(leaf)
         named = said["detail"]
-        if said["action"] != "audit:log:restored" or \
+        if said["action"] != Kind.LOG_RESTORED or \
                 (named["before"], named["size"], named["root"]) != (before, last.size, last.root.hex()):  # fmt: skip
             raise Refused(f"The first leaf of {origin} does not name the last signed tree of {before}.")
 

@@ -84,7 +84,7 @@ class Bench:
     def start(self, *names: Process) -> None:
         """The product's processes, as `up` starts them; returns once each has told that it works."""
         for name in names:
-            self._run(command(name, self.port), self.environment(name), name)
+            self._run(command(name, self.port, self.state), self.environment(name), name)
         from console.home.models import Heartbeat  # noqa: PLC0415 - Django is set up by now
 
         if not wait_until(lambda: Heartbeat.objects.filter(process__in=names).count() == len(names), patience=PATIENCE):

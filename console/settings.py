@@ -24,7 +24,7 @@ def env(name: str, default: str | None = None) -> str:
 
 
 PROCESS = env("PROCESS", "command")
-SERVING = {"web", "worker", "door", "beat"}
+SERVING = {"web", "worker", "door", "beat", "publisher"}
 
 
 # PostgreSQL keeps the plan of what a connection asks often: for our joins planning takes longer than answering.
@@ -67,6 +67,13 @@ CONSOLE_KEY_FILE = os.environ.get("COUNTERSIGN_CONSOLE_KEY_FILE", "")
 CONSOLE_PUBLIC_FILE = os.environ.get("COUNTERSIGN_CONSOLE_PUBLIC_FILE", "")
 DOOR_KEY_FILE = os.environ.get("COUNTERSIGN_DOOR_KEY_FILE", "")
 DOOR_PUBLIC_FILE = os.environ.get("COUNTERSIGN_DOOR_PUBLIC_FILE", "")
+
+# Where the log goes outside, and how long it may be known to nobody there before what is risky stops (0: any time).
+PUBLISHING = env("PUBLISHING", "")
+MAX_UNANCHORED = float(env("MAX_UNANCHORED", "0"))
+
+# Where the signer listens; the sequencer alone asks it.
+SIGNER_SOCKET = env("SIGNER_SOCKET", "")
 
 DATABASES = {"default": database(env("DATABASE_URL", "postgresql://countersign_app@/countersign"))}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"

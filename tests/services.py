@@ -23,7 +23,7 @@ from console.home.processes import ROOT, environment
 from examples.standins.launcher import free_port
 
 TEMPLATE = "countersign_template"
-ROLE = "countersign_test"  # both app and door, so that one process can play all parts
+ROLE = "countersign_test"  # app, door and sequencer, so that one process can play all parts
 MEMORY = Path("/dev/shm")
 ENOUGH = 4 * 2**30  # bytes; a container's is often too small for a server
 ORIGIN = f"http://localhost:{free_port()}"  # of this process and of the web process that tests start
@@ -115,8 +115,8 @@ def _add_role(running: Services) -> None:
 
     password = role_password(running.postgres.passwords, ROLE)
     with running.superuser() as connection:
-        connection.execute(sql.SQL("CREATE ROLE {} LOGIN PASSWORD {} IN ROLE countersign_app, countersign_door").format(
-            sql.Identifier(ROLE), sql.Literal(password)))  # fmt: skip
+        made = "CREATE ROLE {} LOGIN PASSWORD {} IN ROLE countersign_app, countersign_door, countersign_sequencer"
+        connection.execute(sql.SQL(made).format(sql.Identifier(ROLE), sql.Literal(password)))
         connection.execute(sql.SQL("GRANT CONNECT ON DATABASE {} TO {}").format(
             sql.Identifier(TEMPLATE), sql.Identifier(ROLE)))  # fmt: skip
 

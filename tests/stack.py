@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 
 from console.home.embedded import start_valkey
-from console.home.processes import Process, command, environment, spawn
+from console.home.processes import Process, command, environment, signer_socket, spawn
 from tests.services import ORIGIN, services
 
 PATIENCE = 40.0
@@ -40,13 +40,16 @@ class Stack:
             running.state, running.postgres, running.valkey, origin=ORIGIN, database=self.database, process=process
         )
         trusted = {"COUNTERSIGN_ALLOWED_NETWORKS": "127.0.0.0/8", "COUNTERSIGN_ALLOW_VIRTUAL_AUTHENTICATORS": "1"}
+        if process == "sequencer":
+            # The memory of a signer belongs to one database: each stack has a signer of its own.
+            ours["COUNTERSIGN_SIGNER_SOCKET"] = str(signer_socket(self.directory))
         return {**ours, **trusted, **self.extra}
 
     def start(self, *names: Process) -> None:
         for name in names:
             with self.log(name).open("ab") as log:
                 port = int(ORIGIN.rpartition(":")[2])
-                self.processes[name] = spawn(command(name, port), self.environment(name), output=log)
+                self.processes[name] = spawn(command(name, port, self.directory), self.environment(name), output=log)
         for name in names:
             wait_until(lambda name=name: self._is_ready(name), f"{name} is ready: {self.tail(name)}")  # type: ignore[misc]
 
@@ -63,6 +66,8 @@ class Stack:
                 return httpx.get(f"{ORIGIN}/healthz", timeout=2).is_success
             except httpx.HTTPError:
                 return False
+        if name == "signer":
+            return signer_socket(self.directory).exists()
         return self._has_heart(name)
 
     def _has_heart(self, name: Process) -> bool:

@@ -17,6 +17,7 @@ logger = logging.getLogger(__name__)
 
 CLASS = 0x43534E  # "CSN": the first key of every presence lock
 LEADER = 0x43534C  # "CSL": the first key of leader locks
+BEAT, SEQUENCER, PUBLISHER = 1, 2, 3  # the second: what is led
 
 DJANGOS_OWN = {"pool", "server_side_binding"}  # options that libpq does not know
 
@@ -45,6 +46,17 @@ def alive() -> set[int]:
             [CLASS],
         )
         return {row[0] for row in cursor.fetchall()}
+
+
+def leads(session: psycopg.Connection, what: int) -> bool:
+    """Asked often, and of the session itself, so that a lost connection ends the leadership. The lock counts how often
+    it was taken; it is therefore taken only when not held."""
+    row = session.execute(
+        "SELECT EXISTS (SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND classid = %s AND objid = %s"
+        " AND pid = pg_backend_pid()) OR pg_try_advisory_lock(%s, %s)",
+        [LEADER, what, LEADER, what],
+    ).fetchone()
+    return bool(row and row[0])
 
 
 def connect() -> psycopg.Connection:

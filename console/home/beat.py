@@ -4,7 +4,6 @@ Its own loop and not a scheduler that sends messages: a sweep that needs the bro
 """
 
 import logging
-import signal
 import threading
 import time
 from collections.abc import Callable
@@ -58,20 +57,9 @@ def _lead(session: psycopg.Connection, stop: threading.Event) -> None:
         if time.monotonic() >= heart:
             beat_heart("beat")
             heart = time.monotonic() + EVERY
-        if _holds_lock(session):
+        if presence.leads(session, presence.BEAT):
             _sweep(due)
         stop.wait(PAUSE)
-
-
-def _holds_lock(session: psycopg.Connection) -> bool:
-    """Asked each second of the session itself, so that a lost connection ends the leadership. The lock counts how
-    often it was taken; it is therefore taken only when not held."""
-    row = session.execute(
-        "SELECT EXISTS (SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND classid = %s AND pid = pg_backend_pid())"
-        " OR pg_try_advisory_lock(%s, 1)",
-        [presence.LEADER, presence.LEADER],
-    ).fetchone()
-    return bool(row and row[0])
 
 
 def _sweep(due: dict[Callable[[], object], float]) -> None:
@@ -86,11 +74,3 @@ def _sweep(due: dict[Callable[[], object], float]) -> None:
         except Exception:  # one sweep's fault must not stop the others
             logger.exception("sweep %s failed", sweep.__name__)
     connection.close()
-
-
-def serve() -> None:
-    """Until SIGTERM or SIGINT."""
-    stop = threading.Event()
-    for name in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(name, lambda *_: stop.set())
-    run(stop)

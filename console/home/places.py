@@ -70,6 +70,14 @@ def server_account() -> Account:
     return Account(nobody.pw_uid, nobody.pw_gid)
 
 
+def spare_user(owned: Path) -> int:
+    """A number that no account has: whose files are in `owned`, or the first that is free."""
+    if owned.exists() and (owner := owned.stat().st_uid):
+        return owner
+    taken = {entry.pw_uid for entry in pwd.getpwall()}
+    return next(number for number in range(64_100, 65_000) if number not in taken)
+
+
 def passable(path: Path) -> bool:
     """Whether any user may pass through each directory above the path."""
     return all(parent.stat().st_mode & 0o001 for parent in path.resolve().parents)

@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import IO, Literal
 
 from console.home import provision
+from console.home.children import OURSELVES
 from console.home.children import spawn as spawn_child
 from console.home.embedded import Postgres, Valkey
-from console.home.places import open_state, private_file
+from console.home.places import open_state, private_file, socket_directory, spare_user
 from console.home.readiness import free_port
 
-Process = Literal["web", "worker", "door", "beat", "command", "migrate"]
+Process = Literal["web", "worker", "door", "beat", "sequencer", "signer", "publisher", "command", "migrate"]
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 DATABASE = "countersign"
@@ -21,9 +22,14 @@ DATABASE = "countersign"
 # A child gets these of ours and nothing else: a shell holds credentials that the product should not see.
 INHERITED = frozenset(
     {"PATH", "HOME", "LANG", "TZ", "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR", "COUNTERSIGN_LOG"}
-    | {"COUNTERSIGN_ALLOWED_NETWORKS", "COUNTERSIGN_CHROMIUM"}
+    | {"COUNTERSIGN_ALLOWED_NETWORKS", "COUNTERSIGN_CHROMIUM", "COUNTERSIGN_PUBLISHING_FILE"}
+    | {"COUNTERSIGN_MAX_UNANCHORED"}
 )
-ROLES: dict[Process, str] = {"migrate": provision.MIGRATOR, "door": provision.DOOR}
+ROLES: dict[Process, str] = {
+    "migrate": provision.MIGRATOR,
+    "door": provision.DOOR,
+    "sequencer": provision.SEQUENCER,
+}
 
 # Said by every worker at every start in a container, where there is often no other user to be.
 ROOT_WARNING = "You're running the worker with superuser privileges"
@@ -34,6 +40,8 @@ KEYS: dict[Process, tuple[str, ...]] = {
     "web": ("secret_key", "console_key", *PUBLIC),
     "worker": ("console_key", *PUBLIC),
     "beat": PUBLIC,
+    "sequencer": PUBLIC,
+    "publisher": PUBLIC,
     "command": ("console_key", *PUBLIC),
     "door": ("door_key", *PUBLIC),
     "migrate": PUBLIC,
@@ -52,6 +60,8 @@ def environment(
 ) -> dict[str, str]:
     """The whole environment of one process, as `console.settings` reads it."""
     state = open_state(state)
+    if process == "signer":  # it has keys of its own, and knows of no database
+        return {**inherited(os.environ), "PYTHONUNBUFFERED": "1"}
     return {
         **inherited(os.environ),
         **(demo_environment() if demo else {}),
@@ -62,6 +72,7 @@ def environment(
         "COUNTERSIGN_DATABASE_URL": postgres.url(ROLES.get(process, provision.APP), database),
         "COUNTERSIGN_BROKER_URL": valkey.broker_url,
         "COUNTERSIGN_CHANNEL_URL": valkey.channel_url,
+        **({"COUNTERSIGN_SIGNER_SOCKET": str(signer_socket(state))} if process == "sequencer" else {}),
         "PYTHONUNBUFFERED": "1",
     }
 
@@ -85,7 +96,7 @@ def inherited(ours: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in ours.items() if name in INHERITED or name.startswith("LC_")}
 
 
-def command(process: Process, port: int) -> list[str]:
+def command(process: Process, port: int, state: Path) -> list[str]:
     if process == "web":
         listening = ["--host", "127.0.0.1", "--port", str(port)]
         manners = ["--log-level", "warning", "--timeout-graceful-shutdown", "5"]
@@ -94,7 +105,19 @@ def command(process: Process, port: int) -> list[str]:
         return celery("steps", lanes=4, name="worker")
     if process == "door":
         return celery("actions", lanes=8, name="door")
-    return manage("beat")
+    if process == "signer":
+        place = ["--state", str(state / "signer"), "--socket", str(signer_socket(state))]
+        return python("-m", "audit.signer", "serve", "--log", f"localhost:{port}", *place, *signer_user(state))
+    return manage(process)
+
+
+def signer_socket(state: Path) -> Path:
+    return socket_directory(open_state(state) / "signing", OURSELVES) / "signer.sock"
+
+
+def signer_user(state: Path) -> list[str]:
+    """Only root can give the signer a user of its own."""
+    return ["--user", str(spare_user(state / "signer"))] if os.geteuid() == 0 else []
 
 
 def python(*arguments: str) -> list[str]:

@@ -33,9 +33,9 @@ from console.home.provision import APP
 from console.home.readiness import health, listens, port_is_busy
 from console.home.upkeep import Child, Running, ending
 
-PROGRAMS: tuple[Process, ...] = ("web", "worker", "door", "beat")
+PROGRAMS: tuple[Process, ...] = ("signer", "sequencer", "web", "worker", "door", "beat")
 # New work stops coming before those who do it are asked to finish; what they write to goes last.
-STOP_ORDER = ("web", "beat", "worker", "door", "stand-in", "valkey", "postgres")
+STOP_ORDER = ("web", "beat", "worker", "door", "stand-in", "sequencer", "signer", "valkey", "postgres")
 PATIENCE = {"web": 7.0, "door": 20.0}  # the door may be waiting for the answer to something it has sent
 READY_WITHIN = 120.0
 LAUNCHER = "examples.standins.launcher"
@@ -114,7 +114,7 @@ class Supervisor:
         if self.demo:
             self.launch_stand_in()
         for name in PROGRAMS:
-            self.launch_program(name, command(name, self.port), self.environment(name))
+            self.launch_program(name, command(name, self.port, self.state), self.environment(name))
         self.wait_until_ready()
         if self.demo:
             self.once("seed_demo", "--standin", f"http://127.0.0.1:{stand_in_port(self.state)}")

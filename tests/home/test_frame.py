@@ -110,7 +110,15 @@ def test_health_follows_heartbeats(db: None) -> None:
     health.beat_heart("door")
     health.beat_heart("door")
     Heartbeat.objects.create(process="beat", at=NOON - dt.timedelta(days=9999))
-    alive = {"web": True, "database": True, "worker": False, "door": True, "beat": False}
+    alive = {
+        "web": True,
+        "database": True,
+        "worker": False,
+        "door": True,
+        "beat": False,
+        "sequencer": False,
+        "signer": False,
+    }
     assert health.ready() == alive
 
 
@@ -122,7 +130,8 @@ def test_health_is_told_without_a_database(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(Heartbeat.objects, "bulk_create", lambda *_, **__: away())
     health.beat_heart("door")
     assert json.loads(views.healthz(ask()).content) == {
-        "web": True, "database": False, "worker": False, "door": False, "beat": False,
+        "web": True, "database": False, "worker": False, "door": False, "beat": False, "sequencer": False,
+        "signer": False,
     }  # fmt: skip
 
 

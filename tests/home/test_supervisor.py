@@ -21,7 +21,14 @@ from console.home.readiness import free_port, health
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 PATIENCE = 120.0
-PROGRAMS = {"web": "console.asgi", "worker": "worker@", "door": "door@", "beat": "manage.py beat"}
+PROGRAMS = {
+    "web": "console.asgi",
+    "worker": "worker@",
+    "door": "door@",
+    "beat": "manage.py beat",
+    "sequencer": "manage.py sequencer",
+    "signer": "audit.signer",
+}
 
 
 class Up:
@@ -161,16 +168,29 @@ def test_no_process_is_told_of_both_private_keys(up: Up) -> None:
         "worker": ["COUNTERSIGN_CONSOLE_KEY_FILE"],
         "beat": [],
         "door": ["COUNTERSIGN_DOOR_KEY_FILE"],
+        "sequencer": [],
+        "signer": [],
     }
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give another user")
+def test_the_signers_key_is_readable_by_its_own_user_only(up: Up) -> None:
+    status = Path(f"/proc/{up.child('signer')}/status").read_text()
+    user = int(re.search(r"^Uid:\t(\d+)", status, re.MULTILINE)[1])  # type: ignore[index]
+    keys = (up.state / "signer" / "keys").stat()
+    assert user != 0
+    assert (keys.st_uid, stat.S_IMODE(keys.st_mode)) == (user, 0o600)
+
+
 def test_each_process_has_its_own_database_role(up: Up) -> None:
-    urls = {name: environ(up.child(name))["COUNTERSIGN_DATABASE_URL"] for name in PROGRAMS}
+    urls = {name: environ(up.child(name)).get("COUNTERSIGN_DATABASE_URL", "//none:") for name in PROGRAMS}
     assert {name: url.split("//")[1].split(":")[0] for name, url in urls.items()} == {
         "web": "countersign_app",
         "worker": "countersign_app",
         "beat": "countersign_app",
         "door": "countersign_door",
+        "sequencer": "countersign_sequencer",
+        "signer": "none",
     }
 
 

@@ -4,11 +4,12 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from console.home.beat import serve
+from console.home.beat import run
+from console.home.stopping import until_stopped
 
 
 class Command(BaseCommand):
     help = "Run the sweeps: lost wake-ups, due timers, expired reviews, partitions."
 
     def handle(self, *_: Any, **__: Any) -> None:
-        serve()
+        run(until_stopped())

@@ -1,0 +1,286 @@
+"""From a record to its place in a signed tree, exactly once each."""
+
+import threading
+from collections.abc import Iterator
+
+import psycopg
+import pytest
+from django.db import connection, transaction
+
+from audit import merkle, sequencer, trees
+from audit.models import Checkpoint, Leaf, LogKey, Pending, Record, Tile, Tree
+from audit.record import record
+from audit.sequencer import Broken, Sequencer, compare, faults_in_tile, integrate
+from audit.signing import SignerAway, SignerRefused
+from audit.verify import EMPTY, Frontier, VKey, check_consistency, check_inclusion, leaf_hash, open_note
+from audit.vocabulary import Kind
+from console.core.actor import system
+from tests.audit.conftest import SignedLog
+from tests.services import services
+
+
+def hashes_of(tree: Tree) -> list[bytes]:
+    return [bytes(one) for one in Leaf.objects.filter(tree=tree).order_by("idx").values_list("leaf_hash", flat=True)]
+
+
+def root_of(hashes: list[bytes]) -> bytes:
+    frontier = Frontier()
+    frontier.append(hashes)
+    return frontier.root
+
+
+def test_every_record_gets_one_place_and_a_signed_tree(signed_log: SignedLog) -> None:
+    tree = signed_log.sequence_in([3, 300, 1, 513])
+    records = {bytes(one or b"") for one in Record.objects.values_list("leaf_hash", flat=True)}
+    hashes = hashes_of(tree)
+    assert len(hashes) == len(set(hashes)) == len(records) == tree.size
+    assert set(hashes) == records
+    assert [*Leaf.objects.order_by("idx").values_list("idx", flat=True)] == [*range(tree.size)]
+    newest = trees.newest_checkpoint(tree)
+    assert newest is not None
+    (vkey,) = LogKey.objects.values_list("vkey", flat=True)
+    checkpoint, _ = open_note(newest.note, [VKey.parse(vkey)])
+    assert (checkpoint.origin, checkpoint.size, checkpoint.root) == (tree.origin, tree.size, root_of(hashes))
+    assert not Pending.objects.exists()
+
+
+def test_the_first_records_tell_of_the_log_itself(signed_log: SignedLog) -> None:
+    tree = signed_log.sequence()
+    signed_log.sequence()
+    placed = Leaf.objects.order_by("idx").values_list("record_id", flat=True)
+    kinds = [Record.objects.get(pk=one).kind for one in placed]
+    assert kinds == [Kind.LOG_OPENED, Kind.KEY_ADDED]
+    assert tree.origin == f"{trees.log_name()}/1"
+
+
+def test_proofs_from_tiles_verify(signed_log: SignedLog) -> None:
+    tree = signed_log.sequence_in([250, 10, 900])
+    hashes = hashes_of(tree)
+    for size in (1, 255, 256, 257, 700, tree.size):
+        assert trees.tree_root(tree, size) == root_of(hashes[:size])
+        for index in {0, size // 2, size - 1}:
+            proof = trees.inclusion_proof(tree, index, size)
+            check_inclusion(index, size, hashes[index], proof, root_of(hashes[:size]))
+        proof = trees.consistency_proof(tree, size, tree.size)
+        check_consistency(size, tree.size, root_of(hashes[:size]), root_of(hashes), proof)
+    assert merkle.split(trees.hashes_between(tree, 200, 600)) == hashes[200:600]
+
+
+def test_a_record_that_commits_late_is_not_passed_over(signed_log: SignedLog) -> None:
+    """Two transactions: the first to write is the last to commit. A cursor over ids would never see it again."""
+    written, may_commit = threading.Event(), threading.Event()
+
+    def slow() -> None:
+        with transaction.atomic():
+            record(Kind.PAGE_READ, subject="slow", actor=system("tests"))
+            written.set()
+            may_commit.wait(20)
+        connection.close()
+
+    thread = threading.Thread(target=slow)
+    thread.start()
+    assert written.wait(20)
+    signed_log.write(5)
+    tree = signed_log.sequence()
+    slow_record = Record.objects.filter(subject="slow")
+    assert not slow_record.exists()
+    may_commit.set()
+    thread.join(20)
+    after = signed_log.sequence()
+    assert after.size > tree.size
+    assert Leaf.objects.filter(record_id=slow_record.get().pk).count() == 1
+
+
+def test_an_empty_queue_makes_no_checkpoint(signed_log: SignedLog) -> None:
+    signed_log.sequence()
+    tree = signed_log.sequence()
+    count = Checkpoint.objects.count()
+    assert signed_log.sequence().size == tree.size
+    assert Checkpoint.objects.count() == count
+
+
+def test_a_batch_that_fails_half_way_leaves_nothing(signed_log: SignedLog, monkeypatch: pytest.MonkeyPatch) -> None:
+    tree = signed_log.sequence_in([300])
+    before = (tree.size, Leaf.objects.count(), Tile.objects.count())
+    signed_log.write(300)
+
+    def fail(*_: object) -> None:
+        raise psycopg.OperationalError("gone")
+
+    monkeypatch.setattr(trees, "store_tiles", fail)
+    with pytest.raises(psycopg.OperationalError):
+        integrate(tree)
+    monkeypatch.undo()
+    assert (Tree.objects.get().size, Leaf.objects.count(), Tile.objects.count()) == before
+    assert Pending.objects.count() == 300
+    assert signed_log.sequence().size == before[0] + 300
+
+
+def test_two_sequencers_at_once_place_each_record_once(signed_log: SignedLog) -> None:
+    tree = signed_log.sequence()
+    signed_log.write(400)
+    faults: list[Exception] = []
+
+    def take() -> None:
+        try:
+            while integrate(tree):
+                pass
+        except Exception as fault:
+            faults.append(fault)
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=take) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert faults == []
+    after = signed_log.sequence()
+    assert after.size == Record.objects.count() == len(set(hashes_of(after)))
+
+
+def test_what_is_queued_and_is_no_record_is_told(signed_log: SignedLog) -> None:
+    signed_log.sequence()
+    with connection.cursor() as cursor:
+        cursor.execute("INSERT INTO audit_pending (record_id, at) VALUES (gen_random_uuid(), now())")
+    signed_log.sequence()
+    told = Record.objects.get(kind=Kind.ALARM_TAMPERED)
+    assert b"there is no such record" in bytes(told.leaf)
+    assert not Pending.objects.exists()
+
+
+def test_a_signer_that_is_away_is_said_and_nothing_is_lost(
+    signed_log: SignedLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tree = signed_log.sequence_in([10])
+    at_work = Sequencer(signed_log.signer, heart=lambda _: None)
+
+    def away(_: str) -> str:
+        raise SignerAway("The signer does not answer (Connection refused).")
+
+    monkeypatch.setattr(signed_log.signer, "_ask", away)
+    signed_log.write(5)
+    assert at_work._work() is False
+    assert Tree.objects.get().problem == "The signer does not answer (Connection refused)."
+    monkeypatch.undo()
+    assert at_work._begin()
+    assert at_work._work()
+    after = Tree.objects.get()
+    assert (after.problem, after.size) == ("", tree.size + 5)
+    newest = trees.newest_checkpoint(after)
+    assert newest is not None
+    assert newest.size == after.size
+
+
+def test_a_tree_that_was_signed_and_not_stored_is_found_again(
+    signed_log: SignedLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A crash between the signer's answer and the row: the signer remembers, the database does not."""
+    signed_log.sequence_in([10])
+    signed_log.write(5)
+
+    def crash(*_: object) -> None:
+        raise psycopg.OperationalError("killed")
+
+    monkeypatch.setattr(sequencer, "store_checkpoint", crash)
+    with pytest.raises(psycopg.OperationalError):
+        Sequencer(signed_log.signer, heart=lambda _: None)._round()
+    monkeypatch.undo()
+    size = Tree.objects.get().size
+    compare(Tree.objects.get(), signed_log.signer)
+    assert Checkpoint.objects.filter(size=size).exists()
+    signed_log.write(5)
+    assert signed_log.sequence().size == size + 5
+
+
+def test_while_nothing_happens_the_log_says_so(signed_log: SignedLog, monkeypatch: pytest.MonkeyPatch) -> None:
+    signed_log.sequence()
+    monkeypatch.setattr(sequencer, "HEARTBEAT", -1.0)
+    Sequencer(signed_log.signer, heart=lambda _: None)._round()
+    monkeypatch.undo()
+    tree = signed_log.sequence()
+    told = Record.objects.get(kind=Kind.LOG_HEARTBEAT)
+    assert (told.subject, told.actor) == (tree.origin, "sequencer")
+
+
+def test_a_new_key_becomes_a_record_under_the_old_one(signed_log: SignedLog) -> None:
+    from audit.note import ED25519
+    from audit.signer import retire, rotate
+
+    tree = signed_log.sequence_in([3])
+    old = VKey.parse(LogKey.objects.get().vkey)
+    new = VKey.parse(rotate(signed_log.signer.signer.store, tree.origin, ED25519))
+    tree = signed_log.sequence_in([1, 1])
+    (told,) = [one for one in Record.objects.filter(kind=Kind.KEY_ADDED) if str(new).encode() in bytes(one.leaf)]
+    place = Leaf.objects.get(record_id=told.pk)
+    signed = Checkpoint.objects.filter(size__gt=place.idx).order_by("size")[0]
+    assert open_note(signed.note, [old])[0].size > place.idx
+    retire(signed_log.signer.signer.store, tree.origin, old.id.hex())
+    signed_log.sequence_in([1, 1])
+    assert LogKey.objects.get(vkey=str(old)).until is not None
+    assert Record.objects.filter(kind=Kind.KEY_RETIRED).count() == 1
+
+
+class TestAnAdversaryWithTheWholeDatabase:
+    """A superuser of PostgreSQL with all its tables, but without the signer's files."""
+
+    @pytest.fixture
+    def dba(self, committed: str, signed_log: SignedLog) -> Iterator[psycopg.Connection]:
+        signed_log.sequence_in([300, 300])
+        with services().superuser(committed) as superuser:
+            superuser.execute("SET session_replication_role = replica")  # no trigger holds them
+            yield superuser
+
+    def test_an_edited_leaf_is_found_by_looking_back(self, signed_log: SignedLog, dba: psycopg.Connection) -> None:
+        dba.execute("UPDATE audit_record SET leaf = leaf || '\\x20' WHERE id ="
+                    " (SELECT record_id FROM audit_leaf WHERE idx = 20)")  # fmt: skip
+        faults = faults_in_tile(Tree.objects.get(), 0)
+        assert faults == [f"Record 20 of {Tree.objects.get().origin} is not what the tree was made of"]
+        assert faults_in_tile(Tree.objects.get(), 1) == []
+
+    def test_a_deleted_tail_is_refused(self, signed_log: SignedLog, dba: psycopg.Connection) -> None:
+        tree = Tree.objects.get()
+        self.shorten(dba, tree, 500)
+        with pytest.raises(Broken, match="an older copy was restored, or leaves were deleted"):
+            compare(Tree.objects.get(), signed_log.signer)
+        at_work = Sequencer(signed_log.signer, heart=lambda _: None)
+        assert at_work._begin() is False
+        assert "holds 500" in Tree.objects.get().problem
+
+    def test_rewritten_rows_tiles_and_checkpoints_are_not_signed(
+        self, signed_log: SignedLog, dba: psycopg.Connection
+    ) -> None:
+        tree = Tree.objects.get()
+        self.shorten(dba, tree, 100)
+        signed_log.write(2000)
+        tree = Tree.objects.get()
+        while integrate(tree):
+            pass
+        assert Tree.objects.get().size > 600  # consistent in itself, and longer than what was signed
+        with pytest.raises(Broken, match="no longer those that were signed"):
+            compare(Tree.objects.get(), signed_log.signer)
+        with pytest.raises(SignerRefused, match="does not continue the last signed one"):
+            sequencer.sign(Tree.objects.get(), signed_log.signer)
+
+    def shorten(self, dba: psycopg.Connection, tree: Tree, size: int) -> None:
+        """As if the log had never been longer: leaves, tiles and checkpoints, all consistent again."""
+        hashes = hashes_of(tree)[:size]
+        dba.execute("DELETE FROM audit_record WHERE id IN (SELECT record_id FROM audit_leaf WHERE idx >= %s)", [size])
+        dba.execute("DELETE FROM audit_leaf WHERE idx >= %s", [size])
+        dba.execute("DELETE FROM audit_checkpoint WHERE size > %s", [size])
+        dba.execute("DELETE FROM audit_tile")
+        for (level, n), tile in merkle.extend(0, {}, hashes).items():
+            dba.execute("INSERT INTO audit_tile (tree_id, level, n, hashes) VALUES (%s, %s, %s, %s)",
+                        [tree.pk, level, n, tile])  # fmt: skip
+        dba.execute("UPDATE audit_tree SET size = %s, root = %s", [size, root_of(hashes)])
+
+    def test_a_lost_memory_of_the_signer_is_told(self, signed_log: SignedLog, dba: psycopg.Connection) -> None:
+        signed_log.signer.signer.store.write("trees", "{}")
+        with pytest.raises(Broken, match="its memory was lost"):
+            compare(Tree.objects.get(), signed_log.signer)
+
+
+def test_an_empty_tree_has_the_root_of_nothing(signed_log: SignedLog) -> None:
+    assert bytes(sequencer.current().root) == EMPTY == root_of([])
+    assert leaf_hash(b"") != EMPTY
