@@ -34,7 +34,8 @@ def main(path: str) -> None:
     noted: list[str] = []
     for number in range(4):
         threading.Thread(target=write, args=(noted, number), daemon=True).start()
-    print("writing", flush=True)
+    sys.stdout.write("writing\n")
+    sys.stdout.flush()
     sys.stdin.read()  # until whoever started it closes it
     with open(path, "w") as file:  # noqa: PTH123
         file.write("\n".join(list(noted)))
