@@ -1,20 +1,23 @@
 """A log with a tree over it: sequencer and signer by hand, in this process or as the real programs."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import psycopg
 import pytest
 
-from audit import sequencer, trees
-from audit.models import Pending, Tree
+from audit import merkle, sequencer, trees
+from audit.models import Leaf, Pending, Tree
 from audit.record import record
 from audit.sequencer import Sequencer
 from audit.signer import Refused, Signer, Store
 from audit.signing import SignerClient, SignerRefused
 from audit.trees import log_name
+from audit.verify import Frontier
 from audit.vocabulary import Kind
 from console.core.actor import system
+from tests.services import services
 
 
 class SignerInProcess(SignerClient):
@@ -59,3 +62,60 @@ class SignedLog:
 @pytest.fixture
 def signed_log(committed: str, tmp_path: Path) -> SignedLog:
     return SignedLog(SignerInProcess(tmp_path / "signer"))
+
+
+def hashes_of(tree: Tree) -> list[bytes]:
+    return [bytes(one) for one in Leaf.objects.filter(tree=tree).order_by("idx").values_list("leaf_hash", flat=True)]
+
+
+def root_of(hashes: list[bytes]) -> bytes:
+    frontier = Frontier()
+    frontier.append(hashes)
+    return frontier.root
+
+
+@dataclass
+class Adversary:
+    """A superuser of PostgreSQL, whom no right and no trigger holds, and who writes what fits together again."""
+
+    sql: psycopg.Connection
+
+    def edit_leaf(self, index: int) -> None:
+        self.sql.execute(
+            "UPDATE audit_record SET leaf = convert_to(replace(convert_from(leaf, 'UTF8'), 'thing', 'THING'), 'UTF8'),"
+            " subject = replace(subject, 'thing', 'THING')"
+            " WHERE id = (SELECT record_id FROM audit_leaf WHERE idx = %s)",
+            [index],
+        )
+
+    def delete_tail(self, size: int) -> None:
+        """As if the log had never been longer: records, places, tiles and checkpoints."""
+        self.sql.execute(
+            "DELETE FROM audit_record WHERE id IN (SELECT record_id FROM audit_leaf WHERE idx >= %s)", [size]
+        )
+        self.sql.execute("DELETE FROM audit_leaf WHERE idx >= %s", [size])
+        self.sql.execute("DELETE FROM audit_checkpoint WHERE size > %s", [size])
+        self.derive()
+
+    def derive(self) -> None:
+        """Places, tiles and root from the records as they are now."""
+        self.sql.execute(
+            "UPDATE audit_leaf SET leaf_hash = record.leaf_hash FROM audit_record AS record"
+            " WHERE record.id = audit_leaf.record_id"
+        )
+        tree = Tree.objects.get()
+        hashes = hashes_of(tree)
+        self.sql.execute("DELETE FROM audit_tile")
+        for (level, n), tile in merkle.extend(0, {}, hashes).items():
+            self.sql.execute("INSERT INTO audit_tile (tree_id, level, n, hashes) VALUES (%s, %s, %s, %s)",
+                             [tree.pk, level, n, tile])  # fmt: skip
+        self.sql.execute("UPDATE audit_tree SET size = %s, root = %s", [len(hashes), root_of(hashes)])
+
+
+@pytest.fixture
+def adversary(committed: str, signed_log: SignedLog) -> Iterator[Adversary]:
+    """With 300 and 300 records in the tree, signed twice."""
+    signed_log.sequence_in([300, 300])
+    with services().superuser(committed) as superuser:
+        superuser.execute("SET session_replication_role = replica")
+        yield Adversary(superuser)

@@ -1,7 +1,6 @@
 """From a record to its place in a signed tree, exactly once each."""
 
 import threading
-from collections.abc import Iterator
 
 import psycopg
 import pytest
@@ -10,23 +9,12 @@ from django.db import connection, transaction
 from audit import merkle, sequencer, trees
 from audit.models import Checkpoint, Leaf, LogKey, Pending, Record, Tile, Tree
 from audit.record import record
-from audit.sequencer import Broken, Sequencer, compare, faults_in_tile, integrate
-from audit.signing import SignerAway, SignerRefused
-from audit.verify import EMPTY, Frontier, VKey, check_consistency, check_inclusion, leaf_hash, open_note
+from audit.sequencer import Sequencer, compare, integrate
+from audit.signing import SignerAway
+from audit.verify import EMPTY, VKey, check_consistency, check_inclusion, leaf_hash, open_note
 from audit.vocabulary import Kind
 from console.core.actor import system
-from tests.audit.conftest import SignedLog
-from tests.services import services
-
-
-def hashes_of(tree: Tree) -> list[bytes]:
-    return [bytes(one) for one in Leaf.objects.filter(tree=tree).order_by("idx").values_list("leaf_hash", flat=True)]
-
-
-def root_of(hashes: list[bytes]) -> bytes:
-    frontier = Frontier()
-    frontier.append(hashes)
-    return frontier.root
+from tests.audit.conftest import SignedLog, hashes_of, root_of
 
 
 def test_every_record_gets_one_place_and_a_signed_tree(signed_log: SignedLog) -> None:
@@ -220,65 +208,6 @@ def test_a_new_key_becomes_a_record_under_the_old_one(signed_log: SignedLog) -> 
     signed_log.sequence_in([1, 1])
     assert LogKey.objects.get(vkey=str(old)).until is not None
     assert Record.objects.filter(kind=Kind.KEY_RETIRED).count() == 1
-
-
-class TestAnAdversaryWithTheWholeDatabase:
-    """A superuser of PostgreSQL with all its tables, but without the signer's files."""
-
-    @pytest.fixture
-    def dba(self, committed: str, signed_log: SignedLog) -> Iterator[psycopg.Connection]:
-        signed_log.sequence_in([300, 300])
-        with services().superuser(committed) as superuser:
-            superuser.execute("SET session_replication_role = replica")  # no trigger holds them
-            yield superuser
-
-    def test_an_edited_leaf_is_found_by_looking_back(self, signed_log: SignedLog, dba: psycopg.Connection) -> None:
-        dba.execute("UPDATE audit_record SET leaf = leaf || '\\x20' WHERE id ="
-                    " (SELECT record_id FROM audit_leaf WHERE idx = 20)")  # fmt: skip
-        faults = faults_in_tile(Tree.objects.get(), 0)
-        assert faults == [f"Record 20 of {Tree.objects.get().origin} is not what the tree was made of"]
-        assert faults_in_tile(Tree.objects.get(), 1) == []
-
-    def test_a_deleted_tail_is_refused(self, signed_log: SignedLog, dba: psycopg.Connection) -> None:
-        tree = Tree.objects.get()
-        self.shorten(dba, tree, 500)
-        with pytest.raises(Broken, match="an older copy was restored, or leaves were deleted"):
-            compare(Tree.objects.get(), signed_log.signer)
-        at_work = Sequencer(signed_log.signer, heart=lambda _: None)
-        assert at_work._begin() is False
-        assert "holds 500" in Tree.objects.get().problem
-
-    def test_rewritten_rows_tiles_and_checkpoints_are_not_signed(
-        self, signed_log: SignedLog, dba: psycopg.Connection
-    ) -> None:
-        tree = Tree.objects.get()
-        self.shorten(dba, tree, 100)
-        signed_log.write(2000)
-        tree = Tree.objects.get()
-        while integrate(tree):
-            pass
-        assert Tree.objects.get().size > 600  # consistent in itself, and longer than what was signed
-        with pytest.raises(Broken, match="no longer those that were signed"):
-            compare(Tree.objects.get(), signed_log.signer)
-        with pytest.raises(SignerRefused, match="does not continue the last signed one"):
-            sequencer.sign(Tree.objects.get(), signed_log.signer)
-
-    def shorten(self, dba: psycopg.Connection, tree: Tree, size: int) -> None:
-        """As if the log had never been longer: leaves, tiles and checkpoints, all consistent again."""
-        hashes = hashes_of(tree)[:size]
-        dba.execute("DELETE FROM audit_record WHERE id IN (SELECT record_id FROM audit_leaf WHERE idx >= %s)", [size])
-        dba.execute("DELETE FROM audit_leaf WHERE idx >= %s", [size])
-        dba.execute("DELETE FROM audit_checkpoint WHERE size > %s", [size])
-        dba.execute("DELETE FROM audit_tile")
-        for (level, n), tile in merkle.extend(0, {}, hashes).items():
-            dba.execute("INSERT INTO audit_tile (tree_id, level, n, hashes) VALUES (%s, %s, %s, %s)",
-                        [tree.pk, level, n, tile])  # fmt: skip
-        dba.execute("UPDATE audit_tree SET size = %s, root = %s", [size, root_of(hashes)])
-
-    def test_a_lost_memory_of_the_signer_is_told(self, signed_log: SignedLog, dba: psycopg.Connection) -> None:
-        signed_log.signer.signer.store.write("trees", "{}")
-        with pytest.raises(Broken, match="its memory was lost"):
-            compare(Tree.objects.get(), signed_log.signer)
 
 
 def test_an_empty_tree_has_the_root_of_nothing(signed_log: SignedLog) -> None:

@@ -1,0 +1,195 @@
+"""Somebody holds all of PostgreSQL and what the web process can read, but not the signer's files: what they try, and
+who finds it."""
+
+from pathlib import Path
+
+import pytest
+from django.db import connection
+
+from audit import fsck, sequencer, trees
+from audit.models import Checkpoint, Disclosure, Leaf, Record, Tree
+from audit.record import record
+from audit.sequencer import Broken, Sequencer, compare, faults_in_tile, integrate
+from audit.signer import Signer, Store
+from audit.signing import SignerRefused
+from audit.vocabulary import Kind
+from console.core.actor import system
+from tests.audit.conftest import Adversary, SignedLog, SignerInProcess, hashes_of, root_of
+
+
+def name(index: int) -> str:
+    place = Leaf.objects.get(idx=index)
+    return f"Record {index} of {trees.log_name()}/1 ({place.record_id})"
+
+
+def refusals(signed_log: SignedLog) -> list[str]:
+    """Of the sequencer before it works, and of the signer when it is asked nevertheless."""
+    said = []
+    with pytest.raises(Broken) as broken:
+        compare(Tree.objects.get(), signed_log.signer)
+    said.append(str(broken.value))
+    try:
+        sequencer.sign(Tree.objects.get(), signed_log.signer)
+    except (Broken, SignerRefused) as refused:
+        said.append(str(refused))
+    return said
+
+
+def test_a_sound_log_is_called_sound(signed_log: SignedLog) -> None:
+    signed_log.sequence_in([300, 1, 700])
+    report = fsck.check()
+    assert (report.findings, report.sound) == ([], True)
+    assert report.records == Tree.objects.get().size == 1001 + 2
+    assert report.checkpoints == Checkpoint.objects.count()
+
+
+def test_an_edited_leaf(signed_log: SignedLog, adversary: Adversary) -> None:
+    adversary.edit_leaf(20)
+    assert faults_in_tile(Tree.objects.get(), 0) == [
+        f"Record 20 of {trees.log_name()}/1 is not what the tree was made of"
+    ]
+    assert faults_in_tile(Tree.objects.get(), 1) == []
+    assert fsck.check().findings == [f"{name(20)} is not what the tree was made of: its bytes were changed"]
+
+
+def test_an_edited_leaf_and_its_place(signed_log: SignedLog, adversary: Adversary) -> None:
+    adversary.edit_leaf(20)
+    adversary.sql.execute("UPDATE audit_leaf SET leaf_hash = record.leaf_hash FROM audit_record AS record"
+                          " WHERE record.id = audit_leaf.record_id")  # fmt: skip
+    assert fsck.check().findings[0] == f"{name(20)} differs from the tile that the tree is made of"
+
+
+def test_an_edited_leaf_with_everything_derived_again(signed_log: SignedLog, adversary: Adversary) -> None:
+    """Rows, tiles and root fit together; the signed checkpoints and the signer do not."""
+    adversary.edit_leaf(20)
+    adversary.derive()
+    assert fsck.check().findings[0].endswith("leaves of " + f"{trees.log_name()}/1 is not the root of these leaves")
+    assert refusals(signed_log)[0].endswith("are no longer those that were signed.")
+
+
+def test_rewritten_rows_tiles_and_checkpoints(signed_log: SignedLog, adversary: Adversary) -> None:
+    """They also delete every checkpoint, so that nothing in the database contradicts them: the signer does."""
+    adversary.edit_leaf(20)
+    adversary.derive()
+    adversary.sql.execute("DELETE FROM audit_checkpoint")
+    assert fsck.check().sound
+    signed_log.write(300)
+    while integrate(Tree.objects.get()):
+        pass
+    first, second = refusals(signed_log)
+    assert first.endswith("are no longer those that were signed.")
+    assert "does not continue the last signed one" in second
+
+
+def test_checkpoints_signed_by_a_key_of_their_own(signed_log: SignedLog, adversary: Adversary, tmp_path: Path) -> None:
+    adversary.edit_leaf(20)
+    adversary.derive()
+    adversary.sql.execute("DELETE FROM audit_checkpoint")
+    forger = SignerInProcess(tmp_path / "forger")
+    sequencer.sign(Tree.objects.get(), forger)
+    assert fsck.check().findings[0].endswith("None of the given keys has signed this checkpoint.")
+    assert refusals(signed_log)[0].endswith("are no longer those that were signed.")
+
+
+def test_a_deleted_tail(signed_log: SignedLog, adversary: Adversary) -> None:
+    adversary.delete_tail(500)
+    first, second = refusals(signed_log)
+    assert "and this database holds 500: an older copy was restored, or leaves were deleted." in first
+    assert "and this database holds 500" in second
+    assert Sequencer(signed_log.signer, heart=lambda _: None)._begin() is False
+    assert "holds 500" in Tree.objects.get().problem
+
+
+def test_a_deleted_record_in_the_middle(signed_log: SignedLog, adversary: Adversary) -> None:
+    adversary.sql.execute("DELETE FROM audit_record WHERE id = (SELECT record_id FROM audit_leaf WHERE idx = 33)")
+    assert fsck.check().findings == [f"{name(33)} is gone, and no record tells that its month was dropped"]
+
+
+def test_a_deleted_record_and_its_place(signed_log: SignedLog, adversary: Adversary) -> None:
+    adversary.sql.execute("DELETE FROM audit_record WHERE id = (SELECT record_id FROM audit_leaf WHERE idx = 33)")
+    adversary.sql.execute("DELETE FROM audit_leaf WHERE idx = 33")
+    said = fsck.check().findings
+    assert said == [f"Record 33 of {trees.log_name()}/1 has no row: a place in the tree is missing"]
+
+
+def test_an_old_backup_put_back(signed_log: SignedLog, adversary: Adversary) -> None:
+    """The copy is whole and consistent, and shorter than what was signed."""
+    adversary.delete_tail(302)
+    assert fsck.check().sound
+    assert "an older copy was restored" in refusals(signed_log)[0]
+    signed_log.write(500)
+    while integrate(Tree.objects.get()):
+        pass
+    assert Tree.objects.get().size > 602
+    first, second = refusals(signed_log)
+    assert first.endswith("are no longer those that were signed.")
+    assert "does not continue the last signed one" in second
+
+
+def test_two_views_of_one_log(signed_log: SignedLog, adversary: Adversary, tmp_path: Path) -> None:
+    """Of two trees of one size the signer signs one."""
+    signed_log.write(10)
+    while integrate(Tree.objects.get()):
+        pass
+    tree = Tree.objects.get()
+    sequencer.sign(tree, signed_log.signer)
+    other = [*hashes_of(tree)[:-1], bytes(32)]
+    proof = trees.consistency_proof(tree, tree.size, tree.size)
+    with pytest.raises(SignerRefused, match="Two different trees"):
+        signed_log.signer.sign(tree.origin, tree.size, root_of(other), old=tree.size, proof=proof)
+    again = Signer(Store(tmp_path / "signer"), trees.log_name())
+    assert f"\n{tree.size}\n" in again.answer(f"tree {tree.origin}\n")
+
+
+def test_records_kept_out_of_the_tree(signed_log: SignedLog, adversary: Adversary) -> None:
+    record(Kind.PAGE_READ, subject="never pending", actor=system("tests"))
+    adversary.sql.execute("DELETE FROM audit_pending")
+    identity = Record.objects.get(subject="never pending").pk
+    assert fsck.check().findings == [f"Record {identity} is in no tree and does not wait for one"]
+
+
+def test_search_columns_that_lie(signed_log: SignedLog, adversary: Adversary) -> None:
+    adversary.sql.execute("UPDATE audit_record SET actor = 'somebody else', subject = 'something else'"
+                          " WHERE id = (SELECT record_id FROM audit_leaf WHERE idx = 7)")  # fmt: skip
+    assert fsck.check().findings == [f"{name(7)} is shown with another actor, subject than its bytes say"]
+
+
+def test_a_disclosure_that_was_swapped(signed_log: SignedLog, adversary: Adversary) -> None:
+    record(Kind.PAGE_READ, subject="somebody", actor=system("tests"), personal={"name": "Ana", "why": "rest"})
+    signed_log.sequence()
+    adversary.sql.execute("UPDATE audit_disclosure SET value = '\"Eve\"' WHERE path = 'name'")
+    adversary.sql.execute("INSERT INTO audit_disclosure (record_id, path, salt, value)"
+                          " SELECT record_id, 'age', salt, '7' FROM audit_disclosure WHERE path = 'name'")  # fmt: skip
+    index = Leaf.objects.get(record_id=Record.objects.get(subject="somebody").pk).idx
+    assert fsck.check().findings == [
+        f"{name(index)}: the disclosed name is not the one that was committed to",
+        f"{name(index)}: age is disclosed and was never committed to",
+    ]
+    assert Disclosure.objects.count() == 3
+
+
+def test_a_trigger_that_was_dropped(signed_log: SignedLog, adversary: Adversary) -> None:
+    """It lets them change a record; that it was changed is found nevertheless."""
+    adversary.sql.execute("SET session_replication_role = origin")
+    adversary.sql.execute("DROP TRIGGER append_only ON audit_record")
+    adversary.edit_leaf(20)
+    assert fsck.check().findings == [f"{name(20)} is not what the tree was made of: its bytes were changed"]
+
+
+def test_a_checkpoint_of_more_leaves_than_there_are(signed_log: SignedLog, adversary: Adversary) -> None:
+    last = Checkpoint.objects.order_by("-size")[0]
+    adversary.sql.execute("DELETE FROM audit_record WHERE id IN (SELECT record_id FROM audit_leaf WHERE idx >= 400)")
+    adversary.sql.execute("DELETE FROM audit_leaf WHERE idx >= 400")
+    adversary.derive()
+    assert f"A checkpoint of {last.tree} has {last.size} leaves, and there are 400" in fsck.check().findings
+
+
+def test_the_look_back_tells_what_it_finds_once(signed_log: SignedLog, adversary: Adversary) -> None:
+    for index in range(256):
+        adversary.edit_leaf(index)
+    at_work = Sequencer(signed_log.signer, heart=lambda _: None)
+    for _ in range(20):
+        at_work._look_back()
+    told = Record.objects.filter(kind=Kind.ALARM_TAMPERED)
+    assert [b"is not what the tree was made of" in bytes(one.leaf) for one in told] == [True]
+    connection.close()
