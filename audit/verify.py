@@ -919,7 +919,7 @@ def what_is_wrong(leaf: object, line: bytes, log: str, cause: Exception) -> str:
     if len(line) > LONGEST_LEAF:
         return f"is longer than {LONGEST_LEAF:,} bytes"
     if not isinstance(leaf, dict):
-        return f"is not JSON ({cause})" if str(cause) else "is not JSON"
+        return "is not JSON" if isinstance(cause, StopIteration) or not str(cause) else f"is not JSON ({cause})"
     if isinstance(cause, KeyError | TypeError | AttributeError):
         return "does not have the fields of a record"
     if leaf.get("log") != log:
@@ -1226,7 +1226,9 @@ def check_enrolment(entry: Mapping[str, Any], leaf: Mapping[str, Any], checkpoin
 
 # The verdicts
 
-BUNDLED = "the earlier checkpoint in the bundle"
+KEPT, REMEMBERED, BUNDLED = (
+    "the checkpoint you kept", "the checkpoint remembered", "the earlier checkpoint in the bundle",
+)  # fmt: skip
 MOST_REDACTIONS = 100_000
 MOST_COMPARED = 5_000_000
 MOST_TOLD = 20  # problems of one verdict
@@ -1246,7 +1248,7 @@ class Verdict:
         self.count += 1
         self.first_bad = self.first_bad or bad
         if len(self.problems) < MOST_TOLD:
-            self.problems.append(problem[:1].upper() + problem[1:])
+            self.problems.append(problem)
 
     def leave(self, text: str) -> None:
         self.left.append(text)
@@ -1407,7 +1409,7 @@ class Verification:
 
     def read_earlier(self, checkpoint: Checkpoint) -> list[tuple[str, Checkpoint]]:
         """The checkpoints that this one has to continue; each must be signed by the same log."""
-        texts = {"the checkpoint you kept": self.options.since, "the checkpoint remembered": self.options.state}
+        texts = {KEPT: self.options.since, REMEMBERED: self.options.state}
         if "previous-checkpoint" in self.source.names:
             with self.verdicts["history"].fails():
                 texts[BUNDLED] = self.source.text("previous-checkpoint")
@@ -1417,7 +1419,7 @@ class Verification:
                 try:
                     earlier.append((what, self.same_log(parse_note(text), checkpoint)))
                 except Mismatch as fault:
-                    self.verdicts["history"].fail(f"{what}: {fault}")
+                    self.verdicts["history"].fail(f"Of {what}: {fault}")
         return earlier
 
     def same_log(self, note: Note, checkpoint: Checkpoint) -> Checkpoint:
@@ -1592,7 +1594,7 @@ class Verification:
                 how = self.check_continues(what, old, checkpoint)
                 verdict.say(f"Nothing was rewritten since {what} ({old.size:,} records): {how}.")
             except Mismatch as fault:
-                verdict.fail(f"{what} ({old.size:,} records): {fault}")
+                verdict.fail(f"Of {what} ({old.size:,} records): {fault}")
         if not self.options.since and not self.options.state and not verdict.problems:
             verdict.leave("No earlier checkpoint of your own was given (--since, --state).")
 

@@ -1,187 +1,18 @@
-"""Bundles made by hand, without a database: a small log with people, decisions and personal values, as files."""
+"""Bundles made of such a log: the files by name, to be tampered with, and written as a directory or a ZIP."""
 
-import datetime as dt
 import hashlib
 import json
-import struct
 import zipfile
-from base64 import b64decode, b64encode, urlsafe_b64decode
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from base64 import b64decode, b64encode
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from audit.merkle import inclusion_proof
+from audit.verify import Options, Source, Verification, leaf_hash, range_nodes
+from tests.audit.written import ORIGIN, Grown, Json, Written
 
-from audit.leaf import Commitment, Entry, build
-from audit.merkle import Tile, consistency_proof, extend, inclusion_proof, reader, rightmost, tree_root
-from audit.note import SigningKey, checkpoint_body, sign_note
-from audit.verify import COSIGNATURE, Node, VKey, key_id, leaf_hash, range_nodes
-from audit.vocabulary import Kind
-from console.core.actor import Actor, system
-from console.core.canonical import jcs
-from console.core.ids import new_id, uuid7
-from tests.accounts.authenticator import SoftAuthenticator
-
-LOG, CONSOLE, RP_ID = "localhost:8000", "http://localhost:8000", "localhost"
-ORIGIN = f"{LOG}/1"
-REVIEWER = Actor(kind="human", id="user_ada", team="team_one", auth="session", name="Ada")
-AT = dt.datetime(2026, 11, 20, 12, tzinfo=dt.UTC)
-WITNESSED = 1_795_000_000  # a moment, in seconds since 1970
 Files = dict[str, bytes]
-Json = dict[str, Any]
-
-
-@dataclass
-class Witness:
-    name: str
-    key: Ed25519PrivateKey = field(default_factory=Ed25519PrivateKey.generate)
-
-    @property
-    def vkey(self) -> VKey:
-        public = self.key.public_key().public_bytes_raw()
-        return VKey(self.name, key_id(self.name, bytes([COSIGNATURE]) + public), COSIGNATURE, public)
-
-    def cosign(self, body: str, moment: int = WITNESSED) -> str:
-        signed = struct.pack(">Q", moment) + self.key.sign(f"cosignature/v1\ntime {moment}\n{body}".encode())
-        return f"— {self.name} {b64encode(self.vkey.id + signed).decode()}\n"
-
-
-class Written:
-    """A log as it is written: leaves, the values they commit to, and what passkeys signed."""
-
-    def __init__(self) -> None:
-        self.leaves: list[bytes] = []
-        self.disclosures: list[Json] = []
-        self.decisions: list[Json] = []
-        self.enrolments: dict[str, int] = {}
-        self.keys = [SigningKey.generate(ORIGIN)]
-        self.witnesses = [Witness("witness.example/w1"), Witness("witness.example/w2")]
-
-    def write(self, kind: str, subject: str = "thing", *, actor: Actor = REVIEWER, **entry: Any) -> int:
-        index = len(self.leaves)
-        commitments = [Commitment(path, value) for path, value in entry.pop("personal", {}).items()]
-        said = Entry(kind=kind, subject=subject, actor=actor, team="team_one", **entry)
-        self.leaves.append(build(said, log=LOG, identity=uuid7(), at=AT + dt.timedelta(seconds=index),
-                                 writer=("web-1", index), commitments=commitments))  # fmt: skip
-        self.disclosures += [{"index": index, "path": one.path, "salt": one.salt.hex(), "value": one.value}
-                             for one in commitments]  # fmt: skip
-        return index
-
-    def id_of(self, index: int) -> str:
-        return str(json.loads(self.leaves[index])["id"])
-
-    def enrol(self, key: SoftAuthenticator, *, user: str = REVIEWER.id) -> str:
-        passkey = new_id("pk")
-        detail = {"user": user, "credential_id": hashlib.sha256(key.credential_id).hexdigest(),
-                  "public_key": hashlib.sha256(key.public_key).hexdigest()}  # fmt: skip
-        self.enrolments[passkey] = self.write(Kind.PASSKEY_ENROLLED, passkey, detail=detail)
-        return passkey
-
-    def decide(self, key: SoftAuthenticator | None = None, passkey: str = "", **changed: Any) -> int:
-        """With a passkey, or without with a password. `changed` is passed on to the authenticator."""
-        payload = jcs({"v": 1, "review": "review_1", "action": "action_1", "decision": "approve", "reviewer": REVIEWER.id,
-                       "meaning": "I approve that exactly this is done.", "action_digest": "ab" * 32,
-                       "policy_digest": "cd" * 32, "nonce": f"{len(self.leaves):064x}"})  # fmt: skip
-        said, challenge = json.loads(payload), hashlib.sha256(b"countersign/decision/v1\0" + payload).digest()
-        level = "passkey" if key else "password"
-        detail = {"review": "review_1", "of": "action_1", "action_digest": said["action_digest"],
-                  "payload_digest": challenge.hex(), "meaning": said["meaning"], "passkey": passkey}  # fmt: skip
-        decision = {"effect": "approve", "policy_digest": said["policy_digest"], "level": level}
-        index = self.write(Kind.DECISION_MADE, new_id("decision"), detail=detail, decision=decision,
-                           personal={"name": "Ada"})  # fmt: skip
-        entry: Json = {"index": index, "payload": b64encode(payload).decode()}
-        if key is None:
-            self.decisions.append(entry | {"level": level})
-            return index
-        answer: Any = key.sign(challenge, **{"origin": CONSOLE, "rp_id": RP_ID} | changed)
-        parts = {name: standard(answer["response"][theirs]) for name, theirs in
-                 [("client_data_json", "clientDataJSON"), ("authenticator_data", "authenticatorData"),
-                  ("signature", "signature")]}  # fmt: skip
-        self.decisions.append(entry | parts | {"public_key": b64encode(key.public_key).decode(), "passkey": passkey,
-                                               "origin": CONSOLE, "rp_id": RP_ID})  # fmt: skip
-        return index
-
-    def tree(self) -> "Grown":
-        return Grown().grow(map(leaf_hash, self.leaves))
-
-    def note(self, size: int | None = None) -> str:
-        size = len(self.leaves) if size is None else size
-        body = checkpoint_body(ORIGIN, size, self.tree().root(size))
-        return sign_note(body, self.keys) + "".join(one.cosign(body) for one in self.witnesses)
-
-    @property
-    def policy(self) -> str:
-        witnesses = [f"witness w{number} {one.vkey}" for number, one in enumerate(self.witnesses, 1)]
-        group = f"group both all {' '.join(f'w{number}' for number in range(1, len(self.witnesses) + 1))}"
-        logs = [f"log {key.vkey}" for key in self.keys]
-        end = [group, "quorum both"] if witnesses else ["quorum none"]
-        return "\n".join([*logs, *witnesses, *end]) + "\n"
-
-    def bundle(self, begin: int = 0, end: int | None = None, *, chosen: Iterable[int] | None = None,
-               filtered_by: Mapping[str, object] | None = None, previous: int | None = None,
-               hashes: bool = False) -> "Bundle":  # fmt: skip
-        """`chosen`: the indexes that are included, when not all are."""
-        size, tree = len(self.leaves), self.tree()
-        end = size if end is None else end
-        included = list(range(begin, end) if chosen is None else chosen)
-        left, right = range_nodes(begin, end, size)
-        files: Files = {
-            "leaves.jsonl": b"".join(self.leaves[index] + b"\n" for index in included),
-            "range-proof.txt": "\n".join(
-                ["countersign-range@v1", f"{begin} {end} {size}", *lines(map(tree.read, left)), "",
-                 *lines(map(tree.read, right)), ""]).encode(),
-            "checkpoint": self.note().encode(),
-            "policy": self.policy.encode(),
-            "disclosures.jsonl": jsonl(one for one in self.disclosures if one["index"] in included),
-            "decisions.jsonl": jsonl(self.with_enrolment(one, tree) for one in self.decisions if one["index"] in included),
-            "README.txt": b"Run verify.py.\n",
-        }  # fmt: skip
-        if chosen is not None or hashes:
-            files["hashes.bin"] = b"".join(map(leaf_hash, self.leaves[begin:end]))
-        if chosen is not None:
-            files["indexes.txt"] = "".join(f"{index}\n" for index in included).encode()
-        if previous is not None:
-            files["previous-checkpoint"] = self.note(previous).encode()
-            files["consistency.txt"] = "".join(f"{one}\n" for one in lines(tree.consistency(previous))).encode()
-        bundle = Bundle(files, begin, end, size, included, dict(filtered_by or {}))
-        bundle.seal()
-        return bundle
-
-    def with_enrolment(self, entry: Json, tree: "Grown") -> Json:
-        if "passkey" not in entry:
-            return entry
-        index = self.enrolments[entry["passkey"]]
-        proof = lines(inclusion_proof(index, len(self.leaves), tree.read))
-        return entry | {"enrolled": {"index": index, "leaf": self.leaves[index].decode(), "proof": proof}}
-
-
-class Grown:
-    """A tree in tiles, as the sequencer grows it."""
-
-    def __init__(self) -> None:
-        self.size, self.tiles = 0, dict[Tile, bytes]()
-        self.read = reader(self.tiles)
-
-    def grow(self, hashes: Iterable[bytes]) -> "Grown":
-        new = list(hashes)
-        partial = {tile: self.tiles[tile] for tile in rightmost(self.size)}
-        self.tiles |= extend(self.size, partial, new)
-        self.read = reader(self.tiles)
-        self.size += len(new)
-        return self
-
-    def root(self, size: int | None = None) -> bytes:
-        return tree_root(self.size if size is None else size, self.read)
-
-    def consistency(self, old: int, new: int | None = None) -> list[bytes]:
-        return consistency_proof(old, self.size if new is None else new, self.read)
-
-    def inclusion(self, index: int, size: int) -> list[bytes]:
-        return inclusion_proof(index, size, self.read)
-
-    def nodes(self, nodes: Iterable[Node]) -> list[bytes]:
-        return list(map(self.read, nodes))
 
 
 @dataclass
@@ -204,7 +35,8 @@ class Bundle:
                  for name, data in self.files.items() if name != "manifest.json"}  # fmt: skip
         manifest = {"format": "countersign-bundle/1", "origin": ORIGIN, "begin": self.begin, "end": self.end,
                     "size": self.size, "records": len(leaves), "filter": self.filter, "made_at": "2026-11-20T13:00:00Z",
-                    "made_by": "user_auditor", "export": "export_1", "files": files, "chunks": self.chunks(leaves)}  # fmt: skip
+                    "made_by": "user_auditor", "export": "export_1", "files": files,
+                    "chunks": self.chunks(leaves)}  # fmt: skip
         self.files["manifest.json"] = json.dumps(manifest | changed, indent=1).encode()
 
     def chunks(self, leaves: list[bytes]) -> list[Json]:
@@ -227,6 +59,9 @@ class Bundle:
     def documents(self, name: str) -> list[Json]:
         return [json.loads(line) for line in self.files[name].splitlines()]
 
+    def rewrite(self, name: str, documents: Iterable[Json]) -> None:
+        self.files[name] = jsonl(documents)
+
     def folder(self, place: Path) -> Path:
         for name, data in self.files.items():
             (place / name).parent.mkdir(parents=True, exist_ok=True)
@@ -238,6 +73,45 @@ class Bundle:
             for name, data in self.files.items():
                 archive.writestr(name, data)
         return place
+
+
+def bundle_of(log: Written, begin: int = 0, end: int | None = None, *, chosen: Iterable[int] | None = None,
+              filtered_by: Mapping[str, object] | None = None, previous: int | None = None,
+              hashes: bool = False) -> Bundle:  # fmt: skip
+    """`chosen`: the indexes that are included, when not all are."""
+    size, tree = len(log.leaves), log.tree()
+    end = size if end is None else end
+    included = list(range(begin, end) if chosen is None else chosen)
+    left, right = range_nodes(begin, end, size)
+    files: Files = {
+        "leaves.jsonl": b"".join(log.leaves[index] + b"\n" for index in included),
+        "range-proof.txt": "\n".join(
+            ["countersign-range@v1", f"{begin} {end} {size}", *lines(map(tree.read, left)), "",
+             *lines(map(tree.read, right)), ""]).encode(),
+        "checkpoint": log.note().encode(),
+        "policy": log.policy.encode(),
+        "disclosures.jsonl": jsonl(one for one in log.disclosures if one["index"] in included),
+        "decisions.jsonl": jsonl(with_enrolment(log, one, tree) for one in log.decisions if one["index"] in included),
+        "README.txt": b"Run verify.py.\n",
+    }  # fmt: skip
+    if chosen is not None or hashes:
+        files["hashes.bin"] = b"".join(map(leaf_hash, log.leaves[begin:end]))
+    if chosen is not None:
+        files["indexes.txt"] = "".join(f"{index}\n" for index in included).encode()
+    if previous is not None:
+        files["previous-checkpoint"] = log.note(previous).encode()
+        files["consistency.txt"] = "".join(f"{one}\n" for one in lines(tree.consistency(previous))).encode()
+    bundle = Bundle(files, begin, end, size, included, dict(filtered_by or {}))
+    bundle.seal()
+    return bundle
+
+
+def with_enrolment(log: Written, entry: Json, tree: Grown) -> Json:
+    if "passkey" not in entry:
+        return entry
+    index = log.enrolments[entry["passkey"]]
+    proof = lines(inclusion_proof(index, len(log.leaves), tree.read))
+    return entry | {"enrolled": {"index": index, "leaf": log.leaves[index].decode(), "proof": proof}}
 
 
 def digest(data: bytes) -> str:
@@ -252,11 +126,6 @@ def jsonl(documents: Iterable[Json]) -> bytes:
     return b"".join(json.dumps(one).encode() + b"\n" for one in documents)
 
 
-def standard(text: str) -> str:
-    """Of base64url without padding."""
-    return b64encode(urlsafe_b64decode(text + "=" * (-len(text) % 4))).decode()
-
-
 def changed_base64(text: str) -> str:
     """One bit of it."""
     data = bytearray(b64decode(text))
@@ -264,22 +133,25 @@ def changed_base64(text: str) -> str:
     return b64encode(data).decode()
 
 
-def a_log(alg: str = "ES256") -> Written:
-    """About forty records, with two enrolled passkeys, three decisions, personal values, and one erasure."""
-    log, key, other = Written(), SoftAuthenticator(alg), SoftAuthenticator(alg)
-    log.write(Kind.LOG_OPENED, actor=system("sequencer"))
-    passkey = log.enrol(key)
-    log.enrol(other, user="user_grace")
-    for number in range(12):
-        log.write(Kind.PAGE_READ, f"page {number}", personal={"address": f"192.0.2.{number}"} if number % 3 == 0 else {})
-    log.decide(key, passkey)
-    for number in range(12, 24):
-        log.write(Kind.PAGE_READ, f"page {number}", detail={"word": "Überraschung ✓"})
-    log.decide(key, passkey)
-    log.decide()
-    erased = log.write(Kind.USER_CREATED, "user_grace", personal={"name": "Grace", "username": "grace"})
-    log.write(Kind.DISCLOSURE_ERASED, log.id_of(erased), detail={"paths": ["name", "username"]})
-    log.disclosures = [one for one in log.disclosures if one["index"] != erased]
-    for number in range(24, 30):
-        log.write(Kind.PAGE_READ, f"page {number}")
-    return log
+Verify = Callable[..., Verification]
+
+
+def verifier(place: Path) -> Verify:
+    """Writes a bundle down and verifies it."""
+
+    def verify(bundle: Bundle, *, archived: bool = False, **options: object) -> Verification:
+        path = place / f"bundle {len(list(place.iterdir()))}"
+        written = bundle.archive(path) if archived else bundle.folder(path)
+        verification = Verification(Source(written), Options(**options))  # type: ignore[arg-type]
+        verification.run()
+        return verification
+
+    return verify
+
+
+def failed(verification: Verification) -> set[str]:
+    return {aspect for aspect, verdict in verification.verdicts.items() if verdict.state == "failed"}
+
+
+def told(verification: Verification, aspect: str) -> str:
+    return "\n".join(verification.verdicts[aspect].texts)
