@@ -17,6 +17,10 @@ class ExchangeFailed(Exception):
     """Says why there is no answer. It is not known whether the other side has acted."""
 
 
+class TookTooLong(ExchangeFailed):
+    pass
+
+
 class Answer(NamedTuple):
     status: int
     headers: httpx.Headers
@@ -37,7 +41,7 @@ def exchange(
         verify = ssl.create_default_context(cafile=ca_file) if ca_file else True
         return asyncio.run(asyncio.wait_for(_exchange(request, verify, seconds), seconds))
     except (TimeoutError, httpx.TimeoutException):
-        raise ExchangeFailed(f"There was no answer within {seconds:g} seconds.") from None
+        raise TookTooLong(f"There was no answer within {seconds:g} seconds.") from None
     except httpx.ConnectError as fault:
         raise ExchangeFailed(f"No connection could be made: {fault}") from fault
     # Texts of the others may repeat a header, and in it a secret.

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple, Protocol
 from urllib.parse import urlsplit
 
+from audit.exchange import Answer, ExchangeFailed, TookTooLong, exchange
 from audit.verify import Checkpoint, Mismatch, parse_checkpoint, parse_note
 
 SECONDS = 30.0
@@ -134,6 +135,17 @@ class Deadline:
 
     def over(self) -> AnchorFailed:
         return AnchorFailed(f"It was not done within {self.seconds:g} seconds.")
+
+
+def ask(
+    whom: str, method: str, url: str, content: bytes, headers: Mapping[str, str], deadline: Deadline, ca_file: str
+) -> Answer:
+    try:
+        return exchange(method, url, content=content, headers=headers, seconds=deadline.left, ca_file=ca_file)
+    except TookTooLong:
+        raise deadline.over() from None
+    except ExchangeFailed as fault:
+        raise AnchorFailed(f"{whom}: {fault}") from fault
 
 
 @contextmanager

@@ -61,6 +61,8 @@ class GitAnchor:
             options.file("key_file"), options.file("known_hosts_file"),
             options.file("ca_file"),
         )  # fmt: skip
+        if anchor.username and parts.scheme != "https":
+            raise options.wrong("remote", "is not https: the password could be read on the way")
         if anchor.key_file and not anchor.known_hosts_file:
             raise options.wrong("known_hosts_file", "is missing: it names the host that `key_file` signs in to")
         return anchor
@@ -92,7 +94,7 @@ class GitAnchor:
                 with alone(place, deadline), TemporaryDirectory() as home:
                     ours = {"HOME": home, "GIT_INDEX_FILE": f"{home}/index"}
                     clone = Clone(self, deadline, {**self._environment(), **ours})
-                    clone.git("init", "--quiet", "--bare", "--template=")
+                    clone.open()
                     yield clone
             finally:
                 os.close(place)
@@ -147,8 +149,15 @@ class Clone:
         """Of a command that answers with its code. Raises AnchorFailed when it cannot answer."""
         code, _, complaint = run(["git", *arguments], self.deadline, environment=self.environment)
         if code > 1:
-            raise AnchorFailed(f"git: {complaint[:300]}")
+            raise AnchorFailed(f"git: {complaint}")
         return code == 0
+
+    def open(self) -> None:
+        """Whoever is alone here and finds a lock, finds what a git that was killed has left."""
+        place = self.anchor.state / "repository.git"
+        for lock in (*place.glob("*.lock"), *place.glob("refs/**/*.lock")):
+            lock.unlink()
+        self.git("init", "--quiet", "--bare", "--template=")
 
     def fetch(self) -> str:
         """The last commit of the branch, "" when there is none. Raises AnchorFailed when what was pushed is gone."""

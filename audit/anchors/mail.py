@@ -70,14 +70,15 @@ class MailAnchor:
 
     @contextmanager
     def _connected(self) -> Iterator[smtplib.SMTP]:
-        smtp = self._client()
+        context = self._context()
+        smtp = self._client(context)
         over = Timer(self.seconds, cut, [smtp])
         over.daemon = True
         over.start()
         try:
             smtp.connect(self.host, self.port)
             if self.tls == "starttls":
-                smtp.starttls(context=self._context())
+                smtp.starttls(context=context)
             self._sign_in(smtp)
             yield smtp
         except smtplib.SMTPAuthenticationError as fault:
@@ -91,14 +92,15 @@ class MailAnchor:
             smtp.close()
 
     def _why(self, fault: Exception, over: Timer) -> str:
-        if isinstance(fault, TimeoutError) or not over.is_alive():
-            return f"The mail server did not take it within {self.seconds:g} seconds."
+        # smtplib wraps what the socket said.
+        if isinstance(fault, TimeoutError) or str(fault).endswith("timed out") or not over.is_alive():
+            return f"The mail server did not take the letter within {self.seconds:g} seconds."
         return f"The mail server could not be used: {fault}"
 
-    def _client(self) -> smtplib.SMTP:
+    def _client(self, context: ssl.SSLContext) -> smtplib.SMTP:
         """Not connected yet. The name of this machine is nobody's business, and looking it up may take long."""
         if self.tls == "implicit":
-            smtp: Any = smtplib.SMTP_SSL(local_hostname=self.domain, timeout=self.seconds, context=self._context())
+            smtp: Any = smtplib.SMTP_SSL(local_hostname=self.domain, timeout=self.seconds, context=context)
         else:
             smtp = smtplib.SMTP(local_hostname=self.domain, timeout=self.seconds)
         smtp._host = self.host  # the name that has to stand in its certificate; connecting at once would set it

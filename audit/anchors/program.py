@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 
 from audit.anchors.base import AnchorFailed, Deadline
 
+LONGEST = 400
+
 
 def run(
     command: Sequence[str], deadline: Deadline, *, given: bytes = b"", environment: Mapping[str, str] | None = None,
@@ -25,14 +27,23 @@ def run(
         except (subprocess.TimeoutExpired, AnchorFailed):
             os.killpg(process.pid, signal.SIGKILL)
             raise deadline.over() from None
-    return process.returncode, written, complaint.decode(errors="replace").strip()
+    return process.returncode, written, said(complaint, environment or {})
+
+
+def said(complaint: bytes, environment: Mapping[str, str]) -> str:
+    """In one line. Who is spoken with may repeat a password."""
+    text = "; ".join(line.strip() for line in complaint.decode(errors="replace").splitlines() if line.strip())
+    for name, value in environment.items():
+        if name.endswith("PASSWORD"):
+            text = text.replace(value, "…")
+    return text[:LONGEST]
 
 
 def output(
     command: Sequence[str], deadline: Deadline, *, given: bytes = b"", environment: Mapping[str, str] | None = None,
 ) -> bytes:  # fmt: skip
-    """What it wrote. Raises AnchorFailed with its last words, also when it fails."""
+    """What it wrote. Raises AnchorFailed with its complaints, also when it fails."""
     code, written, complaint = run(command, deadline, given=given, environment=environment)
     if code:
-        raise AnchorFailed(f"{command[0]}: {complaint.splitlines()[-1][:300] if complaint else f'ended with {code}'}")
+        raise AnchorFailed(f"{command[0]}: {complaint or f'ended with {code}'}")
     return written

@@ -6,9 +6,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import ClassVar, Self
 
-from audit.anchors.base import AnchorFailed, Deadline, Options, Receipt, read_checkpoint, read_secret, telling_why
+from audit.anchors.base import AnchorFailed, Deadline, Options, Receipt, ask, read_checkpoint, read_secret, telling_why
 from audit.anchors.program import output, run
-from audit.exchange import ExchangeFailed, exchange
 
 
 @dataclass(frozen=True)
@@ -51,12 +50,7 @@ class TimestampAnchor:
         if self.username:
             secret = f"{self.username}:{read_secret('password_file', self.password_file)}"
             headers["Authorization"] = f"Basic {b64encode(secret.encode()).decode()}"
-        try:
-            answer = exchange(
-                "POST", self.url, content=query, headers=headers, seconds=deadline.left, ca_file=self.ca_file
-            )
-        except ExchangeFailed as fault:
-            raise AnchorFailed(f"The time-stamp authority: {fault}") from fault
+        answer = ask("The time-stamp authority", "POST", self.url, query, headers, deadline, self.ca_file)
         if answer.status != 200:
             raise AnchorFailed(f"The time-stamp authority answered {answer.status}.")
         return answer.body
@@ -69,5 +63,4 @@ class TimestampAnchor:
             command += ["-untrusted", self.tsa_chain_file]
         code, _, complaint = run(command, deadline)
         if code:
-            why = next((line for line in complaint.splitlines() if "error" in line), complaint)
-            raise AnchorFailed(f"The time stamp does not hold: {why[-200:]}")
+            raise AnchorFailed(f"The time stamp does not hold: {complaint}")

@@ -18,11 +18,12 @@ from audit.anchors.base import (
     Deadline,
     Options,
     Receipt,
+    ask,
     check_continues,
     read_checkpoint,
     read_secret,
 )
-from audit.exchange import Answer, ExchangeFailed, exchange
+from audit.exchange import Answer
 
 LOCK = "x-amz-object-lock-"
 NONE: Mapping[str, str] = {}
@@ -59,7 +60,7 @@ class S3Anchor:
         checkpoint = read_checkpoint(note, origin, size)
         store = Store(self, Deadline(self.seconds))
         store.check_lock()
-        key = f"{self.prefix}{quote(origin, safe='')}/{size:020d}"
+        key = f"{self.prefix}{origin}/{size:020d}"
         kept = store.put(key, note.encode())
         if kept is not None:
             check_continues(kept, checkpoint)
@@ -118,12 +119,7 @@ class Store:
         path = f"/{anchor.bucket}/{quote(key, safe='/-_.~')}" if key else f"/{anchor.bucket}"
         url = f"{anchor.endpoint}{path}" + (f"?{canonical_query(query)}" if query else "")
         signed = sign(method, url, given, body, anchor.region, anchor.access_key_id, secret, datetime.now(UTC))
-        try:
-            return exchange(
-                method, url, content=body, headers=signed, seconds=self.deadline.left, ca_file=anchor.ca_file
-            )
-        except ExchangeFailed as fault:
-            raise AnchorFailed(f"The store: {fault}") from fault
+        return ask("The store", method, url, body, signed, self.deadline, anchor.ca_file)
 
 
 def sign(
@@ -148,7 +144,7 @@ def sign(
 
 
 def canonical_query(query: Mapping[str, str]) -> str:
-    return "&".join(f"{quote(key, safe='')}={quote(value, safe='')}" for key, value in sorted(query.items()))
+    return "&".join(sorted(f"{quote(key, safe='')}={quote(value, safe='')}" for key, value in query.items()))
 
 
 def expect(answer: Answer, status: int) -> None:
