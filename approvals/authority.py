@@ -7,7 +7,7 @@ from django.conf import settings
 
 from approvals.digests import comment_digest, evidence_digest, read_payload, render_digest
 from approvals.models import Action, Decision, PolicyVersion, Slot
-from approvals.policy import Answer, Question, decide, policy_digest
+from approvals.policy import GATED, Answer, Question, decide, policy_digest
 from console.accounts.passkeys import UNCHECKED, Assertion, challenge_for, check_genuine, leaves_of, reverify
 from console.core.attest import verify
 from console.core.clock import iso, now
@@ -62,6 +62,11 @@ class Loaded:
     @property
     def operation(self) -> Description:
         return Description(self.action.operation.slug, self.action.operation.description)
+
+    @property
+    def is_gated(self) -> bool:
+        operation = self.operation
+        return operation.effect != "read" and not GATED.isdisjoint(operation.document.get("categories", []))
 
     @property
     def credential(self) -> Credential:

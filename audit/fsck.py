@@ -199,7 +199,7 @@ def disclosures(records: dict[uuid.UUID, Record]) -> dict[uuid.UUID, list[Disclo
 
 def lines(report: Report) -> Iterator[str]:
     """For people."""
-    yield f"records        {report.records:,} hashed, {report.pruned:,} dropped with their months, {report.waiting:,} waiting"
+    yield f"records        {report.records:,} hashed, {report.pruned:,} in dropped months, {report.waiting:,} waiting"
     yield f"checkpoints    {report.checkpoints:,} derived again, {report.cosignatures:,} cosignatures"
     yield f"disclosures    {report.disclosed:,} match, {report.erased:,} erased"
     for finding in report.findings:

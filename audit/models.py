@@ -93,6 +93,7 @@ class Tree(models.Model):
 
     class Meta:
         constraints: ClassVar = [
+            # The numbers of a log's trees follow one another.
             models.UniqueConstraint(fields=["log", "number"], name="audit_tree_number"),
             # Two open trees would each take a part of what is pending.
             models.UniqueConstraint(fields=["log"], condition=models.Q(closed_at=None), name="audit_tree_open"),
@@ -122,6 +123,7 @@ class Leaf(OfTree):
 
     class Meta:
         constraints: ClassVar = [
+            # A record has one place in a tree, and is looked up by its id.
             models.UniqueConstraint(fields=["record_id", "tree"], name="audit_leaf_record"),
         ]
 
@@ -179,7 +181,10 @@ class Receipt(OfTree):
     place = models.TextField()
 
     class Meta:
-        indexes: ClassVar = [models.Index(fields=["tree", "-size"], name="audit_receipt_newest")]
+        indexes: ClassVar = [
+            # The largest tree that an anchor holds: asked before each risky send.
+            models.Index(fields=["tree", "-size"], name="audit_receipt_newest"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.anchor} of {self.size} of {self.tree_id}"
@@ -281,7 +286,10 @@ class Hold(models.Model):
     placed_at = models.DateTimeField(db_default=Now())
 
     class Meta:
-        indexes: ClassVar = [models.Index(fields=["team", "-placed_at", "-id"], name="audit_hold_of_team")]
+        indexes: ClassVar = [
+            # The list of a team's holds, newest first, by keyset.
+            models.Index(fields=["team", "-placed_at", "-id"], name="audit_hold_of_team"),
+        ]
 
     def __str__(self) -> str:
         return self.id

@@ -17,7 +17,7 @@ import redis
 from psycopg import sql
 
 from console.home.cluster import SUPERUSER
-from console.home.embedded import Postgres, Valkey, provision, start_postgres, start_valkey
+from console.home.embedded import Postgres, Valkey, provision, start_postgres, start_valkey, watch_schema
 from console.home.keys import make_keys
 from console.home.processes import ROOT, environment
 from examples.standins.launcher import free_port
@@ -100,6 +100,7 @@ def start() -> None:
     provision(postgres, TEMPLATE)
     _add_role(running)
     _migrate(running)
+    watch_schema(postgres, TEMPLATE)
     database = running.clone()
     os.environ.update(_environment(running, database))
 

@@ -152,6 +152,10 @@ def provision(postgres: Postgres, database: str) -> None:
     provisioning.provision(postgres.url(SUPERUSER, "postgres"), database, passwords)
 
 
+def watch_schema(postgres: Postgres, database: str) -> None:
+    provisioning.watch_schema(postgres.url(SUPERUSER, "postgres"), database)
+
+
 def start_valkey(state: Path) -> Valkey:
     """A server on a unix socket only. It keeps wake-ups over a restart, though nothing depends on that."""
     state = open_state(state)

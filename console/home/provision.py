@@ -31,6 +31,56 @@ ALTER DEFAULT PRIVILEGES FOR ROLE {owner} IN SCHEMA public
     GRANT SELECT ON TABLES TO {sequencer};
 """
 
+# Dropping a trigger of the log, or giving rights on it away, is itself in the log. The function belongs to the
+# superuser who makes it: an owner of it could otherwise have the superuser run what they like.
+SCHEMA_WATCH = """
+CREATE OR REPLACE FUNCTION public.audit_note_schema() RETURNS event_trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+DECLARE
+    change record;
+    instance text := coalesce((SELECT log FROM public.audit_tree ORDER BY id DESC LIMIT 1),
+                              (SELECT log FROM public.audit_record LIMIT 1));
+    identity uuid;
+    leaf text;
+BEGIN
+    IF instance IS NULL THEN RETURN; END IF;  -- nothing has been recorded yet
+    FOR change IN EXECUTE CASE TG_EVENT
+        WHEN 'sql_drop' THEN 'SELECT object_identity AS object FROM pg_event_trigger_dropped_objects()'
+        ELSE 'SELECT coalesce(object_identity, object_type) AS object FROM pg_event_trigger_ddl_commands()' END
+    LOOP
+        CONTINUE WHEN change.object !~ 'audit_' AND TG_TAG NOT IN ('GRANT', 'REVOKE');
+        identity := gen_random_uuid();
+        leaf := format('{"action":"audit:schema:changed","actor":{"auth":"none","id":%s,"on_behalf_of":"",'
+            '"type":"system"},"blobs":[],"c":{},"decision":{},"detail":{"command":%s,"object":%s},"id":"%s","log":%s,'
+            '"object":"schema","outcome":"","run":"","state":"","team":"","trace":{"span_id":"","trace_id":""},'
+            '"ts":"%s","v":1,"writer":{"id":"database-%s","seq":%s}}',
+            to_json(session_user::text), to_json(TG_TAG), to_json(left(change.object, 1000)), identity,
+            to_json(instance), to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
+            pg_current_xact_id(), (extract(epoch FROM clock_timestamp()) * 1000000)::bigint);
+        WITH written AS (
+            INSERT INTO public.audit_record (id, log, leaf, kind, subject, actor_kind, actor)
+            VALUES (identity, instance, convert_to(leaf, 'UTF8'), 'audit:schema:changed', 'schema', 'system',
+                    session_user)
+            RETURNING id, at
+        )
+        INSERT INTO public.audit_pending (record_id, at) SELECT id, at FROM written;
+    END LOOP;
+END $$;
+REVOKE ALL ON FUNCTION public.audit_note_schema() FROM PUBLIC;
+DROP EVENT TRIGGER IF EXISTS audit_schema_changed;
+DROP EVENT TRIGGER IF EXISTS audit_schema_dropped;
+CREATE EVENT TRIGGER audit_schema_changed ON ddl_command_end EXECUTE FUNCTION public.audit_note_schema();
+CREATE EVENT TRIGGER audit_schema_dropped ON sql_drop EXECUTE FUNCTION public.audit_note_schema();
+"""
+
+
+def watch_schema(superuser_url: str, database: str) -> None:
+    """After the tables are there. Only a superuser may; where nobody is one (many hosted servers), this is not in
+    force, and the page of protections says so. Raises psycopg.errors.InsufficientPrivilege there."""
+    with psycopg.connect(superuser_url, dbname=database) as connection:
+        connection.execute("SET LOCAL client_min_messages = warning")
+        connection.execute(SCHEMA_WATCH)
+
 
 def provision(superuser_url: str, database: str, passwords: Mapping[str, str]) -> None:
     """`passwords` are set for the roles they name; the others keep what they have, if they have any."""
@@ -39,6 +89,9 @@ def provision(superuser_url: str, database: str, passwords: Mapping[str, str]) -
         make_database(connection, database)
     with psycopg.connect(superuser_url, dbname=database) as connection:
         grant(connection, database)
+        migrated = connection.execute("SELECT to_regclass('public.audit_tree') IS NOT NULL").fetchone()
+    if migrated and migrated[0]:
+        watch_schema(superuser_url, database)
 
 
 def make_roles(connection: Connection, passwords: Mapping[str, str]) -> None:

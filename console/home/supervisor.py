@@ -15,7 +15,7 @@ import psycopg
 
 from console.home.children import Program, Roster
 from console.home.cluster import DidNotStart
-from console.home.embedded import Postgres, Valkey, provision, start_postgres, start_valkey
+from console.home.embedded import Postgres, Valkey, provision, start_postgres, start_valkey, watch_schema
 from console.home.keys import make_keys
 from console.home.logstream import LogStream
 from console.home.places import Occupied, occupy, open_state
@@ -110,6 +110,7 @@ class Supervisor:
         self.launch("valkey", lambda: start_valkey(self.state))
         provision(self.postgres, DATABASE)
         self.once("migrate", "--verbosity", "0", process="migrate")
+        watch_schema(self.postgres, DATABASE)
         forget_hearts(self.postgres)
         if self.demo:
             self.launch_stand_in()

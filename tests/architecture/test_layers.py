@@ -81,7 +81,7 @@ def test_relations_between_tables_point_down() -> None:
 
 
 def test_the_ground_floor_points_nowhere() -> None:
-    assert [one for one in relations() if one[0] == "audit"] == []
+    assert {one[2] for one in relations() if one[0] == "audit"} == {"audit"}
 
 
 def test_migrations_depend_downwards() -> None:
@@ -96,6 +96,7 @@ def test_migrations_depend_downwards() -> None:
 def test_nothing_is_reached_by_a_name_that_the_linter_cannot_see(call: str) -> None:
     # Folders of overlays; each room's addresses; the stand-ins that a trial and the tests start if they are there.
     known = {"console/settings.py", "console/urls.py", "console/home/supervisor.py", "console/home/testing.py"}
+    known |= {"audit/verify.py"}  # an accelerator, if it is there
     rooms = [ROOT / room for room in ("approvals", "audit", "console", "integrations")]
     found = {
         file.relative_to(ROOT).as_posix() for room in rooms for file in room.rglob("*.py") if call in file.read_text()

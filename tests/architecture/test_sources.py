@@ -27,6 +27,10 @@ def name_of(file: Path) -> str:
     return file.relative_to(ROOT).as_posix()
 
 
+# Auditors copy these to a machine of their own and read them there: one file each.
+ALONE = {"audit/verify.py", "audit/witness.py"}
+
+
 def test_files_stay_short() -> None:
     lengths = {
         name_of(file): len(file.read_text().splitlines())
@@ -34,7 +38,7 @@ def test_files_stay_short() -> None:
         if file.suffix in {".py", ".js", ".css", ".html"} and "migrations" not in file.parts
     }
     assert len(lengths) > 200
-    assert {name: length for name, length in lengths.items() if length > 400} == {}
+    assert {name: length for name, length in lengths.items() if length > 400}.keys() == ALONE
     assert quantiles(lengths.values(), n=10)[-1] <= 250
 
 

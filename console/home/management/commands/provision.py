@@ -10,7 +10,7 @@ from console.home.provision import LOGIN_ROLES, provision, role_url
 
 
 class Command(BaseCommand):
-    help = "Makes Countersign's database and its roles. Safe to repeat."
+    help = "Makes Countersign's database and its roles; repeated after `migrate`, also the watch over the log's schema."
     requires_system_checks: tuple[str, ...] = ()
 
     def add_arguments(self, parser: CommandParser) -> None:

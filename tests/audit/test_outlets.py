@@ -1,0 +1,208 @@
+"""What leaves the house, and what is told when it cannot."""
+
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from django.conf import LazySettings
+from django.core.exceptions import ImproperlyConfigured
+
+from audit import anchors, outlets, publishing, sequencer, standing
+from audit.models import Checkpoint, Cosignature, LogKey, Outlet, Receipt, Record, Tree
+from audit.outlets import Anchoring, OutletFailed, Way, covered, step, uncovered_since
+from audit.verify import VKey, open_note
+from audit.vocabulary import Kind
+from tests.audit.conftest import Adversary, SignedLog
+from tests.audit.witnesses import Running
+from tests.audit.witnesses import Witness as Program
+
+
+@pytest.fixture
+def program(tmp_path: Path) -> Program:
+    return Program(tmp_path / "witness")
+
+
+@pytest.fixture
+def witness(program: Program, signed_log: SignedLog) -> Iterator[Running]:
+    signed_log.sequence_in([300])
+    program.watch(LogKey.objects.get().vkey)
+    with program.start() as running:
+        yield running
+
+
+def way_to(program: Program, running: Running) -> outlets.Witness:
+    return outlets.Witness(vkey=program.vkeys[0], url=running.url)
+
+
+def test_a_witness_signs_each_tree_that_continues_the_last(
+    signed_log: SignedLog, program: Program, witness: Running
+) -> None:
+    way = way_to(program, witness)
+    assert step(way)
+    signed_log.sequence_in([400])
+    assert step(way)
+    assert step(way)  # nothing new
+    tree = Tree.objects.get()
+    vkeys = [VKey.parse(LogKey.objects.get().vkey), VKey.parse(program.vkeys[0])]
+    for row in Cosignature.objects.all():
+        note = Checkpoint.objects.get(size=row.size).note
+        checkpoint, names = open_note(note + row.line, vkeys)
+        assert (checkpoint.size, set(names)) == (row.size, {tree.origin, way.name})
+    assert Cosignature.objects.count() == 2
+    outlet = Outlet.objects.get()
+    assert (outlet.name, outlet.kind, outlet.reached, outlet.error) == (way.name, "witness", tree.size, "")
+    assert covered(tree) == tree.size
+    assert uncovered_since(tree) is None
+
+
+def test_the_database_forgets_how_far_the_witness_came(
+    signed_log: SignedLog, program: Program, witness: Running
+) -> None:
+    assert step(way_to(program, witness))
+    Outlet.objects.update(reached=7)
+    signed_log.sequence_in([5])
+    assert step(way_to(program, witness))
+    assert Outlet.objects.get().reached == Tree.objects.get().size
+
+
+def test_a_rewritten_log_is_not_cosigned(
+    signed_log: SignedLog, program: Program, witness: Running, adversary: Adversary
+) -> None:
+    """Whoever also had the signer's key would still meet the witness."""
+    assert step(way_to(program, witness))
+    adversary.edit_leaf(3)
+    adversary.derive()
+    adversary.sql.execute("DELETE FROM audit_checkpoint")
+    store = signed_log.signer.signer.store
+    store.write("trees", "{}")  # the thief of the key also makes it forget
+    signed_log.write(10)
+    while sequencer.integrate(Tree.objects.get()):
+        pass
+    sequencer.sign(Tree.objects.get(), signed_log.signer)
+    assert not step(way_to(program, witness))
+    assert "422" in Outlet.objects.get().error
+    assert Record.objects.filter(kind=Kind.OUTLET_FAILED).count() == 1
+
+
+@dataclass
+class Doubtful:
+    """A way that fails as long as it is told to."""
+
+    faults: list[str] = field(default_factory=list)
+    name: str = "doubtful"
+    kind: str = "file"
+    every: float = 0.0
+
+    def advance(self, tree: Tree, reached: int) -> int:
+        if self.faults:
+            raise OutletFailed(self.faults.pop())
+        return tree.size
+
+
+def test_failing_and_recovering_are_told_once_each(signed_log: SignedLog) -> None:
+    signed_log.sequence()
+    way = Doubtful(["second fault", "first fault"])
+    assert [step(way), step(way)] == [False, False]
+    outlet = Outlet.objects.get()
+    assert outlet.failing_since
+    assert outlet.error == "second fault"
+    assert [step(way), step(way)] == [True, True]
+    assert Outlet.objects.filter(failing_since=None, error="", reached=Tree.objects.get().size).exists()
+    told = Record.objects.filter(subject="doubtful").order_by("at").values_list("kind", flat=True)
+    assert list(told) == [Kind.OUTLET_FAILED, Kind.OUTLET_RECOVERED]
+
+
+def test_one_that_hangs_holds_up_no_other(signed_log: SignedLog, monkeypatch: pytest.MonkeyPatch) -> None:
+    signed_log.sequence()
+    release, done = threading.Event(), threading.Event()
+
+    def advance(self: Doubtful, tree: Tree, reached: int) -> int:
+        if self.name == "hangs":
+            release.wait(20)
+        else:
+            done.set()
+        return tree.size
+
+    monkeypatch.setattr(Doubtful, "advance", advance)
+    stop = threading.Event()
+    ways: list[Way] = [Doubtful(name="hangs"), Doubtful(name="works", every=60.0)]
+    threads = outlets.start(ways, stop)
+    assert done.wait(20)
+    stop.set()
+    release.set()
+    for thread in threads:
+        thread.join(20)
+    assert not any(thread.is_alive() for thread in threads)
+
+
+def test_an_anchor_leaves_a_receipt_and_a_record(signed_log: SignedLog, tmp_path: Path) -> None:
+    tree = signed_log.sequence_in([20])
+    way = Anchoring("notary", anchors.build({"kind": "file", "path": str(tmp_path / "anchored")}))
+    assert step(way)
+    receipt = Receipt.objects.get()
+    told = Record.objects.get(kind=Kind.CHECKPOINT_ANCHORED)
+    assert (receipt.size, receipt.anchor, receipt.kind) == (tree.size, "notary", "file")
+    assert bytes(receipt.data)
+    assert f'"size":{tree.size}'.encode() in bytes(told.leaf)
+    assert Checkpoint.objects.get(size=tree.size).note in (tmp_path / "anchored").read_text()
+    assert covered(tree) == tree.size
+
+
+FILE = """
+witnesses:
+  - key: {vkey}
+    url: https://witness.example
+anchors:
+  - name: notary
+    kind: file
+    path: {path}
+    every: 60
+"""
+
+
+def test_the_publishing_file_names_the_ways(program: Program, tmp_path: Path) -> None:
+    ways = publishing.read(FILE.format(vkey=program.vkeys[0], path=tmp_path / "anchored"))
+    assert [(way.name, way.kind, way.every) for way in ways] == [
+        (VKey.parse(program.vkeys[0]).name, "witness", 10.0), ("notary", "file", 60.0),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("witnesses: [{key: rubbish, url: https://w}]", "witnesses, rubbish: .* is not a verifier key"),
+        ("witnesses: [{url: https://w}]", "witnesses, an entry: 'key' is missing"),
+        ("anchors: [{kind: file, path: /x}]", "anchors, an entry: 'name' is missing"),
+        ("anchors: [{name: a, kind: telepathy}]", "anchors, a: "),
+        ("anchors: [text]", "anchors: each entry is a set of keys and values"),
+        ("others: []", "holds anchors, streams, witnesses, and nothing else"),
+        ("- a", "holds anchors, streams, witnesses, and nothing else"),
+        ("a: [", "is not YAML"),
+        ("anchors: [{name: a, kind: file, path: /x}, {name: a, kind: file, path: /y}]", "Two entries .* named a"),
+    ],
+)
+def test_a_wrong_publishing_file_says_where(text: str, says: str) -> None:
+    with pytest.raises(ImproperlyConfigured, match=says):
+        publishing.read(text)
+
+
+def test_risky_actions_wait_while_nobody_outside_knows(
+    signed_log: SignedLog, settings: LazySettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(standing, "REMEMBERED", 0.0)
+    settings.MAX_UNANCHORED = 0.0
+    assert standing.why_risky_actions_wait() == ""
+    settings.MAX_UNANCHORED = 1e-6
+    assert standing.why_risky_actions_wait() == "The log has no tree yet."
+    signed_log.sequence()
+    assert "no witness and no anchor has taken the log" in standing.why_risky_actions_wait()
+    settings.MAX_UNANCHORED = 3600.0
+    assert standing.why_risky_actions_wait() == ""
+    settings.MAX_UNANCHORED = 1e-6
+    step(Anchoring("notary", anchors.build({"kind": "file", "path": str(tmp_path / "anchored")})))
+    assert standing.why_risky_actions_wait() == ""
+    signed_log.write()
+    signed_log.sequence()
+    assert "risky actions wait" in standing.why_risky_actions_wait()
