@@ -1,6 +1,7 @@
 """One HTTP exchange with somebody outside, over after so many seconds, however slowly the other side answers.
 
-httpx alone counts seconds from one byte to the next. Not to be called inside an event loop.
+httpx alone counts seconds from one byte to the next. Only the system's search for a name cannot be cut short; it has
+limits of its own. Not to be called inside an event loop.
 """
 
 import asyncio

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple, Protocol
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from audit.exchange import Answer, ExchangeFailed, TookTooLong, exchange
 from audit.verify import Checkpoint, Mismatch, parse_checkpoint, parse_note
@@ -82,11 +82,17 @@ class Options:
 
     def url(self, key: str) -> str:
         """http or https. What signs in belongs into files, not in here."""
-        value = self.text(key)
-        parts = urlsplit(value)
+        value, parts = self.split(key)
         if parts.scheme not in {"http", "https"} or not parts.hostname or parts.username or parts.password:
             raise self.wrong(key, "has to be an address with http or https, and without user and password")
         return value
+
+    def split(self, key: str) -> tuple[str, SplitResult]:
+        value = self.text(key)
+        try:
+            return value, urlsplit(value)
+        except ValueError:
+            raise self.wrong(key, "is not an address") from None
 
     def path(self, key: str) -> Path:
         value = Path(self.text(key))

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import ClassVar, Self
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 from audit.anchors.base import (
     AnchorFailed,
@@ -49,8 +49,7 @@ class GitAnchor:
 
     @classmethod
     def read(cls, options: Options) -> Self:
-        remote, branch = options.text("remote"), options.text("branch", "main")
-        parts = urlsplit(remote)
+        branch, (remote, parts) = options.text("branch", "main"), options.split("remote")
         if remote.startswith("-") or "::" in remote or parts.password or (parts.scheme != "ssh" and parts.username):
             raise options.wrong("remote", "has to be an address or a path, and without user and password")
         if branch.startswith("-") or ".." in branch or not all(c.isalnum() or c in "._/-" for c in branch):

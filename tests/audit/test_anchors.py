@@ -271,6 +271,7 @@ WRONG: list[tuple[str, str, object]] = [
     ("mail", "to", "A <b@audit.example>"), ("mail", "to", "ü@audit.example"), ("mail", "port", 0),
     ("mail", "port", True),
     ("mail", "tls", "maybe"), ("mail", "username", "u"),
+    ("git", "remote", "https://[hush-hush/x.git"), ("s3", "endpoint", "https://[hush-hush"),
     ("rfc3161", "url", "ftp://tsa.example"), ("rfc3161", "url", "https://user:hush-hush@tsa.example"),
     ("rfc3161", "url", "https://"), ("rfc3161", "tsa_ca_file", "relative"),
     ("s3", "endpoint", "s3.example"), ("s3", "bucket", "a/b"), ("s3", "retain_days", 0), ("s3", "retain_days", "400"),
