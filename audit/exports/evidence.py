@@ -1,0 +1,65 @@
+"""What stands beside leaves and proves more than they do: disclosed values, and the signatures of decisions.
+
+The rooms that own decisions are above this one; they register what gives their signatures.
+"""
+
+import json
+from base64 import b64encode
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+from audit import trees
+from audit.exports.leaves import Leaves
+from audit.models import Export, Leaf, Record, Tree
+from audit.vocabulary import Kind
+
+# For a team and ids of its decisions: the id, and the fields of its line in decisions.jsonl.
+Evidence = Callable[[str, Sequence[str]], Iterable[tuple[str, Mapping[str, object]]]]
+_sources: list[Evidence] = []
+
+
+def register_evidence(source: Evidence) -> None:
+    if source not in _sources:
+        _sources.append(source)
+
+
+def disclosures(leaves: Leaves, begin: int, end: int) -> Iterator[str]:
+    """Lines of disclosures.jsonl. The value stays as the database spells it: sealed is its canonical form."""
+    for one in leaves.disclosed(begin, end):
+        path = json.dumps(one.path)
+        yield f'{{"index": {one.idx}, "path": {path}, "salt": "{one.salt.hex()}", "value": {one.value}}}\n'
+
+
+def decisions(export: Export, made: Mapping[int, str]) -> Iterator[str]:
+    """Lines of decisions.jsonl, without what depends on the checkpoint."""
+    places = {identity: index for index, identity in made.items()}
+    for source in _sources:
+        found = {places[identity]: fields for identity, fields in source(export.team, list(places))}
+        for index in sorted(found):
+            yield json.dumps({"index": index, **found[index]}) + "\n"
+
+
+class Enrolments:
+    """Of passkeys, with their proofs in a tree of this size. Another team's record is not told, not even here."""
+
+    def __init__(self, export: Export, tree: Tree, size: int) -> None:
+        self.teams, self.tree, self.size = [export.team, ""], tree, size
+        self.known: dict[str, Mapping[str, object] | None] = {}
+
+    def complete(self, line: str) -> str:
+        decision = json.loads(line)
+        passkey = decision.get("passkey", "")
+        if passkey and passkey not in self.known:
+            self.known[passkey] = self._find(passkey)
+        if passkey and self.known[passkey]:
+            decision["enrolled"] = self.known[passkey]
+        return json.dumps(decision) + "\n"
+
+    def _find(self, passkey: str) -> Mapping[str, object] | None:
+        enrolled = Record.objects.of(passkey).filter(kind=Kind.PASSKEY_ENROLLED, team__in=self.teams)
+        record = enrolled.order_by("at").first()
+        place = record and Leaf.objects.filter(tree=self.tree, record_id=record.pk, idx__lt=self.size).first()
+        if not record or not place:
+            return None
+        proof = trees.inclusion_proof(self.tree, place.idx, self.size)
+        lines = [b64encode(digest).decode() for digest in proof]
+        return {"index": place.idx, "leaf": bytes(record.leaf).decode(), "proof": lines}

@@ -1,0 +1,68 @@
+"""What tests of exports have in common: asking, writing to the end, opening, and the real program that checks."""
+
+import io
+import json
+import subprocess
+import sys
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from zipfile import ZipFile
+
+from audit.exports import work_off
+from audit.exports.files import archive_of
+from audit.exports.request import request_export
+from audit.models import Export
+from console.core.actor import Actor, Role
+
+TEAM, OTHERS = "team_ours", "team_theirs"
+AUDITOR = Actor("human", "usr_auditor", TEAM, "session", "Theo", frozenset({Role.AUDITOR}))
+
+
+def ask(form: str = "bundle", *, by: Actor = AUDITOR, previous: str = "", **filter: object) -> Export:
+    return request_export(by, form=form, filter=filter, previous=previous)
+
+
+def write(export: Export) -> Export:
+    """To its end, in this process."""
+    assert work_off(threading.Event())
+    export.refresh_from_db()
+    assert (export.state, export.error) == ("done", "")
+    return export
+
+
+def made(form: str = "bundle", **asked: Any) -> Export:
+    return write(ask(form, **asked))
+
+
+def opened(export: Export) -> ZipFile:
+    return ZipFile(archive_of(export))
+
+
+def lines(export: Export, name: str = "leaves.jsonl") -> list[dict[str, Any]]:
+    with opened(export) as archive:
+        return [json.loads(line) for line in archive.read(name).splitlines()]
+
+
+def manifest(export: Export) -> dict[str, Any]:
+    with opened(export) as archive:
+        told: dict[str, Any] = json.loads(archive.read("manifest.json"))
+    return told
+
+
+def contents(export: Export) -> dict[str, bytes]:
+    with opened(export) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
+def verified(export: Export, directory: Path, *options: str) -> Mapping[str, str]:
+    """The state of each verdict, by the program in the bundle, which knows nothing of this project."""
+    program = directory / "verify.py"
+    with opened(export) as archive:
+        program.write_bytes(archive.read("verify.py"))
+    asked = [sys.executable, "-I", str(program), "--json", *options, str(archive_of(export))]
+    done = subprocess.run(asked, capture_output=True, text=True, cwd=directory, check=False)
+    told = json.load(io.StringIO(done.stdout))
+    assert done.returncode == (1 if any(one["state"] == "failed" for one in told["verdicts"].values()) else 0), told
+    return {aspect: one["state"] for aspect, one in told["verdicts"].items()}
