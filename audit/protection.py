@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from django.db import connection
 
-COUNTED = 100_000
+from audit.standing import Standing
 
 _FACTS = """
 WITH log AS (
@@ -36,7 +36,8 @@ SELECT
     (SELECT count(*) FROM moving WHERE tgrelid NOT IN (SELECT tgrelid FROM recording)) AS unguarded,
     (SELECT count(*) FROM log JOIN pg_class USING (oid) WHERE relname ~ '^audit_record_[0-9]{6}$'
         AND relname > 'audit_record_' || to_char(now(), 'YYYYMM')) AS months_ahead,
-    (SELECT count(*) FROM (SELECT 1 FROM audit_pending LIMIT %s) AS counted) AS waiting
+    (SELECT count(*) FROM pg_event_trigger WHERE evtname IN ('audit_schema_changed', 'audit_schema_dropped')
+        AND evtenabled IN ('O', 'A')) = 2 AS schema_watched
 """
 
 
@@ -53,28 +54,32 @@ class Facts:
     guarded: int
     unguarded: int
     months_ahead: int
-    waiting: int
+    schema_watched: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """`holds` as found now; `says` explains the state that was found."""
+    """`holds` as found now; `says` explains the state that was found. What is `optional` may be left away knowingly."""
 
     title: str
     holds: bool
     says: str
+    optional: bool = False
 
 
 def read_facts() -> Facts:
     """Of the role that serves this page, which is the one that writes the log."""
     with connection.cursor() as cursor:
-        cursor.execute(_FACTS, [COUNTED + 1])
+        cursor.execute(_FACTS)
         return Facts(*cursor.fetchone())
 
 
-def judge(facts: Facts) -> list[Check]:
-    """Pure. The order is that of an attack: who one is, what one may do, what stops one, what a crash could lose."""
-    return [_identity(facts), _rights(facts), _triggers(facts), _fail_closed(facts), _durable(facts), _months(facts)]
+def judge(facts: Facts, standing: Standing | None) -> list[Check]:
+    """Pure. The order is that of an attack: who one is, what one may do, what stops one, what a crash could lose, what
+    contradicts one afterwards."""
+    inside = [_identity(facts), _rights(facts), _triggers(facts), _schema(facts), _fail_closed(facts), _durable(facts),
+              _months(facts)]  # fmt: skip
+    return [*inside, _signed(standing), _outside(standing)]
 
 
 def _identity(facts: Facts) -> Check:
@@ -102,6 +107,14 @@ def _triggers(facts: Facts) -> Check:
                               "console's role cannot switch them off.")  # fmt: skip
 
 
+def _schema(facts: Facts) -> Check:
+    title = "Changes of these tables are records"
+    if facts.schema_watched:
+        return Check(title, True, "Also those that a superuser makes: dropping a trigger of the log is in the log.")
+    return Check(title, False, "This server has no event triggers for it: only a superuser can make them, and "
+                               "`manage.py provision` does so where it may.", optional=True)  # fmt: skip
+
+
 def _fail_closed(facts: Facts) -> Check:
     title = "No change of state without its record"
     if facts.unguarded or not facts.guarded:
@@ -122,3 +135,22 @@ def _months(facts: Facts) -> Check:
     if not facts.months_ahead:
         return Check(title, False, "Next month has no partition yet: its records would go to the default one.")
     return Check(title, True, f"Partitions ready after this month: {facts.months_ahead}.")
+
+
+def _signed(standing: Standing | None) -> Check:
+    title = "Another process signs what the tree holds"
+    if standing is None or not standing.signed:
+        return Check(title, False, "Nothing has been signed yet.")
+    if standing.tree.problem:
+        return Check(title, False, standing.tree.problem)
+    return Check(title, True, "The signer keeps its key and the last tree in files of its own, and refuses a tree that "
+                              "does not continue it.")  # fmt: skip
+
+
+def _outside(standing: Standing | None) -> Check:
+    title = "Somebody outside knows the tree"
+    if standing is None or not standing.known_outside:
+        return Check(title, False, "No witness and no anchor has taken a checkpoint. Whoever holds the database and "
+                                   "the signer's key could rewrite everything.", optional=True)  # fmt: skip
+    return Check(title, True, f"Of {standing.signed:,} signed records, {standing.known_outside:,} are known to a "
+                              "witness or an anchor.")  # fmt: skip

@@ -8,9 +8,10 @@ from django.views.decorators.http import require_safe
 
 from audit.access import READERS, access_record, visible_records
 from audit.proof import prove
-from audit.protection import COUNTED, judge, read_facts
+from audit.protection import judge, read_facts
 from audit.queries import Filter, line, listing, matching, names_of, say
 from audit.read import record_read, require_role
+from audit.standing import standing, why_risky_actions_wait
 from audit.vocabulary import Kind
 from console.core.web import Request, signed_in
 
@@ -41,10 +42,11 @@ def _filters(request: Request) -> str:
 
 
 def _protection() -> dict[str, object]:
-    facts = read_facts()
-    checks = judge(facts)
-    return {"checks": checks, "broken": sum(not check.holds for check in checks), "waiting": facts.waiting,
-            "counted": COUNTED}  # fmt: skip
+    now = standing()
+    checks = judge(read_facts(), now)
+    broken = sum(not check.holds and not check.optional for check in checks)
+    return {"checks": checks, "broken": broken, "held": sum(check.holds for check in checks), "standing": now,
+            "waits": why_risky_actions_wait()}  # fmt: skip
 
 
 @require_safe

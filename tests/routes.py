@@ -71,6 +71,7 @@ ROUTES: dict[str, Route] = {
     "integration": Route(READ, roles=ANYONE, needs="integration"),
     "audit": Route(READ, roles=AUDITOR | ADMIN),
     "record": Route(READ, roles=AUDITOR | ADMIN, needs="record"),
+    "tree": Route(READ, roles=AUDITOR | ADMIN),
     # Programs.
     "api-1:openapi-json": Route(READ, "public"),
     "api-1:list_runs": Route(ASK, roles=ANYONE),

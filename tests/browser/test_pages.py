@@ -146,6 +146,7 @@ def see_log(tour: Tour, office: Office, runs: Runs, cancelling: Review) -> None:
     tour.window.become("theo")
     tour.see("audit", "/audit/")
     tour.see("audit-none", "/audit/?kind=nothing")
+    tour.see("tree", "/audit/tree/")
     record = Record.objects.filter(run=runs["refused"].id, kind="approvals:decision:made")[0]
     tour.see("record", f"/audit/{record.pk}/")
     tour.window.page.get_by_role("button", name="Recompute in this browser").click()

@@ -14,15 +14,21 @@ from django.test.utils import CaptureQueriesContext
 
 from audit import protection, queries
 from audit.leaf import Commitment, Entry, build
-from audit.models import Record
+from audit.models import Record, Tree
 from audit.proof import open_commitment
 from audit.record import record
+from audit.standing import Standing
 from audit.vocabulary import Kind
 from console.accounts.models import Team
 from console.core.clock import now
 from console.core.ids import uuid7
 from examples.demo.people import acting
 from tests.pages.conftest import Enter, everything_but_the_log, outsider
+
+STANDING = Standing(
+    tree=Tree(log="log", number=1, origin="log/1", size=9), waiting=0, signed=9, signed_at=now(), witnessed=9,
+    witnessed_at=now(), anchored=0, anchored_at=None, uncovered_since=None,
+)  # fmt: skip
 
 
 @pytest.fixture
@@ -204,14 +210,17 @@ def test_columns_that_differ_from_the_leaf_are_called_out(theo: Client) -> None:
 
 
 def test_protection_is_asked_of_the_database(office: Team) -> None:
-    checks = {check.title: check.holds for check in protection.judge(protection.read_facts())}
+    checks = {check.title: check.holds for check in protection.judge(protection.read_facts(), None)}
     assert checks == {
         "The console is not the owner": True,
         "Records can only be added": True,
         "Triggers refuse every change": True,
+        "Changes of these tables are records": True,
         "No change of state without its record": True,
         "A commit survives a power cut": False,  # the tests' server runs without fsync
         "Room for the months ahead": True,
+        "Another process signs what the tree holds": False,
+        "Somebody outside knows the tree": False,
     }
 
 
@@ -228,20 +237,38 @@ def test_protection_is_asked_of_the_database(office: Team) -> None:
         ({"synchronous_commit": "off"}, "A commit survives a power cut"),
         ({"fsync": False}, "A commit survives a power cut"),
         ({"months_ahead": 0}, "Room for the months ahead"),
+        ({"schema_watched": False}, "Changes of these tables are records"),
     ],
 )
 def test_each_missing_protection_is_named(change: dict[str, Any], title: str) -> None:
-    good = protection.Facts("app", False, False, False, 0, False, "on", True, 5, 0, 2, 75)
-    assert [check.title for check in protection.judge(good) if not check.holds] == []
-    found = protection.judge(dataclasses.replace(good, **change))
+    good = protection.Facts("app", False, False, False, 0, False, "on", True, 5, 0, 2, True)
+    assert [check.title for check in protection.judge(good, STANDING) if not check.holds] == []
+    found = protection.judge(dataclasses.replace(good, **change), STANDING)
     assert [check.title for check in found if not check.holds] == [title]
 
 
-def test_page_says_what_is_not_in_force_and_how_many_wait(theo: Client) -> None:
-    waiting = protection.read_facts().waiting
+@pytest.mark.parametrize(
+    ("change", "title"),
+    [
+        ({"signed": 0}, "Another process signs what the tree holds"),
+        (
+            {"tree": Tree(origin="log/1", problem="The signer does not answer.")},
+            "Another process signs what the tree holds",
+        ),
+        ({"witnessed": 0}, "Somebody outside knows the tree"),
+    ],
+)
+def test_a_tree_that_is_not_signed_or_not_known_is_named(change: dict[str, Any], title: str) -> None:
+    good = protection.Facts("app", False, False, False, 0, False, "on", True, 5, 0, 2, True)
+    found = protection.judge(good, dataclasses.replace(STANDING, **change))
+    assert [check.title for check in found if not check.holds] == [title]
+
+
+def test_page_says_what_is_not_in_force(theo: Client) -> None:
     page = text(theo.get("/audit/"))
-    assert "1 of 6 not in force" in page
-    assert f"queued for the tree: {waiting + 1} waiting" in page or f"queued for the tree: {waiting} waiting" in page
+    assert "2 of 9 not in force" in page
+    assert "Nothing has been signed yet." in page
+    assert "no tree yet" in page
 
 
 def test_subjects_lead_to_their_pages_where_there_are_any() -> None:

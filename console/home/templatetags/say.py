@@ -46,6 +46,17 @@ def money(minor: int | None, currency: str) -> str:
 
 
 @register.filter
+def grouped(number: int | None) -> str:
+    """1234567 → 1,234,567"""
+    return DASH if number is None else f"{number:,}"
+
+
+@register.filter
+def hexed(raw: bytes | memoryview | None) -> str:
+    return bytes(raw).hex() if raw else DASH
+
+
+@register.filter
 def short(identifier: str | None) -> str:
     return ids.short(identifier) if identifier else DASH
 
