@@ -13,7 +13,7 @@ from console.home.models import Heartbeat
 
 EVERY = 10.0  # seconds
 ALIVE = dt.timedelta(seconds=3.5 * EVERY)
-PROCESSES = ("worker", "door", "beat", "sequencer", "signer")
+PROCESSES = ("worker", "door", "beat", "sequencer", "signer", "publisher")
 
 _log = logging.getLogger(__name__)
 _stop = threading.Event()

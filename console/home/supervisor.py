@@ -33,9 +33,9 @@ from console.home.provision import APP
 from console.home.readiness import health, listens, port_is_busy
 from console.home.upkeep import Child, Running, ending
 
-PROGRAMS: tuple[Process, ...] = ("signer", "sequencer", "web", "worker", "door", "beat")
+PROGRAMS: tuple[Process, ...] = ("signer", "sequencer", "web", "worker", "door", "beat", "publisher")
 # New work stops coming before those who do it are asked to finish; what they write to goes last.
-STOP_ORDER = ("web", "beat", "worker", "door", "stand-in", "sequencer", "signer", "valkey", "postgres")
+STOP_ORDER = ("web", "beat", "worker", "door", "publisher", "stand-in", "sequencer", "signer", "valkey", "postgres")
 PATIENCE = {"web": 7.0, "door": 20.0}  # the door may be waiting for the answer to something it has sent
 READY_WITHIN = 120.0
 LAUNCHER = "examples.standins.launcher"

@@ -118,6 +118,7 @@ def test_health_follows_heartbeats(db: None) -> None:
         "beat": False,
         "sequencer": False,
         "signer": False,
+        "publisher": False,
     }
     assert health.ready() == alive
 
@@ -131,7 +132,7 @@ def test_health_is_told_without_a_database(monkeypatch: pytest.MonkeyPatch) -> N
     health.beat_heart("door")
     assert json.loads(views.healthz(ask()).content) == {
         "web": True, "database": False, "worker": False, "door": False, "beat": False, "sequencer": False,
-        "signer": False,
+        "signer": False, "publisher": False,
     }  # fmt: skip
 
 

@@ -28,6 +28,7 @@ PROGRAMS = {
     "beat": "manage.py beat",
     "sequencer": "manage.py sequencer",
     "signer": "audit.signer",
+    "publisher": "manage.py publisher",
 }
 
 
@@ -170,6 +171,7 @@ def test_no_process_is_told_of_both_private_keys(up: Up) -> None:
         "door": ["COUNTERSIGN_DOOR_KEY_FILE"],
         "sequencer": [],
         "signer": [],
+        "publisher": [],
     }
 
 
@@ -191,6 +193,7 @@ def test_each_process_has_its_own_database_role(up: Up) -> None:
         "door": "countersign_door",
         "sequencer": "countersign_sequencer",
         "signer": "none",
+        "publisher": "countersign_app",
     }
 
 
