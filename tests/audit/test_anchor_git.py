@@ -112,8 +112,9 @@ def test_a_push_that_is_refused_leaves_nothing_and_another_try_succeeds(remote: 
 
 
 def test_a_push_that_comes_too_late_is_not_forced(remote: Path, state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Somebody else has pushed between our look and our push."""
+    """Somebody else has pushed between our look and our push, and the remote would let itself be forced."""
     log = Log().grow(9)
+    git(remote, "config", "receive.denyNonFastForwards", "false")
     anchor(remote, log, 3)
 
     def push(clone: Clone, commit: str) -> None:

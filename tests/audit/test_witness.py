@@ -130,6 +130,7 @@ def test_a_fork_is_refused_and_kept_as_proof_against_the_log(witness: Witness, u
     assert submit(url, 5, [], fork.note()).status_code == 422
     assert submit(url, 5, fork.grow(4).proof(5), fork.note()).status_code == 422
     accepted(url, log.grow(3), 5, 8)
+    assert submit(url, 8, [], log.fork(7).grow(1, "other").note()).status_code == 422
     assert program.Memory(witness.state).row(log.origin).fork == fork.note(5)
 
 
