@@ -1,0 +1,29 @@
+// node answer.mjs QUESTIONS: calls functions of the browser's verifier, each with arguments in hexadecimal digits or as they
+// are, and tells what they return. A mismatch is told as its text.
+import { readFileSync } from "node:fs";
+import { Mismatch, canonical, unhex, hex } from "../../static/js/audit/bytes.js";
+import { hmac, sha256 } from "../../static/js/audit/sha256.js";
+import { checkByHand, checkCose, checkEd25519, checkP256, checkRsa } from "../../static/js/audit/signatures.js";
+import { checkConsistency, checkInclusion, leafHash } from "../../static/js/audit/tree.js";
+import { crc32 } from "../../static/js/audit/zip.js";
+
+const FUNCTIONS = {
+  canonical, checkByHand, checkConsistency, checkCose, checkEd25519, checkInclusion, checkP256, checkRsa, crc32, hmac, leafHash, sha256,
+};
+
+const given = (value) =>
+  Array.isArray(value) ? value.map(given) : typeof value === "string" && value.startsWith("0x") ? unhex(value.slice(2)) : value?.json ?? value;
+
+async function answer([name, ...given]) {
+  try {
+    const told = await FUNCTIONS[name](...given);
+    return told instanceof Uint8Array ? hex(told) : told ?? null;
+  } catch (fault) {
+    if (!(fault instanceof Mismatch)) throw fault;
+    return `Mismatch: ${fault.message}`;
+  }
+}
+
+const told = [];
+for (const question of JSON.parse(readFileSync(process.argv[2]))) told.push(await answer(given(question)));
+console.log(JSON.stringify(told));
