@@ -898,7 +898,7 @@ def examine(block: bytes, log: str, lint: bool = False) -> Examined:
         try:
             text = line.decode()
             leaf, end = scan(text, 0)
-            if end != len(text) or leaf["log"] != log or end > LONGEST_LEAF:
+            if end != len(text) or leaf["log"] != log or len(line) > LONGEST_LEAF:
                 raise ValueError
             if leaf["c"] or leaf["action"] in WANTED:
                 wanted = line if leaf["action"] in WANTED else b""

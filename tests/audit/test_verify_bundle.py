@@ -157,6 +157,24 @@ def test_a_record_that_the_log_itself_wrote_wrongly_is_named(verify: Verify) -> 
     assert told(done, "completeness") == COMPLETE
 
 
+def padded(leaf: bytes, length: int, letter: str) -> bytes:
+    """As long as this in bytes."""
+    room = length - len(leaf.replace(b"page 20", b""))
+    return leaf.replace(b"page 20", (letter * (room // len(letter.encode()))).encode().ljust(room, b"-"))
+
+
+@pytest.mark.parametrize("letter", ["a", "Ü", "✓"])
+def test_a_record_is_at_most_as_long_as_a_record_may_be(verify: Verify, letter: str) -> None:
+    for length, fails in [(65_535, set()), (65_536, {"integrity"})]:
+        log = a_log()
+        place = next(at for at, leaf in enumerate(log.leaves) if b"page 20" in leaf)
+        log.leaves[place] = padded(log.leaves[place], length, letter)
+        assert len(log.leaves[place]) == length
+        done = verify(bundle_of(log))
+        assert failed(done) == fails
+        assert ("is longer than 65,535 bytes" in told(done, "integrity")) == bool(fails)
+
+
 def test_lint_finds_records_that_are_not_canonical(verify: Verify) -> None:
     log = a_log()
     assert failed(verify(bundle_of(log), lint=True)) == set()

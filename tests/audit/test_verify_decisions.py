@@ -141,6 +141,16 @@ def test_a_passkey_that_signed_in_another_way_does_not_count(verify: Verify, how
     assert text in told(done, "decisions")
 
 
+@pytest.mark.parametrize(("elsewhere", "text"), [
+    ({"origin": "http://elsewhere:8000"}, "not the console of this log"), ({"rp_id": "elsewhere"}, "for another site"),
+])  # fmt: skip
+def test_what_was_signed_at_another_console_does_not_count_here(verify: Verify, elsewhere: Json, text: str) -> None:
+    log, key = Written(), SoftAuthenticator()
+    log.decide(key, log.enrol(key), **elsewhere)
+    log.decisions[-1] |= elsewhere
+    assert text in told(verify(bundle_of(log)), "decisions")
+
+
 def test_a_passkey_counts_from_its_enrolment_to_its_removal_and_for_its_owner(verify: Verify) -> None:
     log, key, other = Written(), SoftAuthenticator(), SoftAuthenticator()
     passkey, theirs = log.enrol(key), log.enrol(other, user="user_grace")
