@@ -4,7 +4,7 @@ import uuid
 
 from django.db.models import QuerySet
 
-from audit.models import Record
+from audit.models import Hold, Record
 from audit.read import record_refusal
 from console.core.actor import Actor, Role
 from console.core.errors import NotFound
@@ -25,3 +25,17 @@ def access_record(actor: Actor, record_id: uuid.UUID) -> Record:
     if found is not None:
         record_refusal(actor=actor, page="record")
     raise NotFound("The log of your team has no such record.")
+
+
+def visible_holds(actor: Actor) -> QuerySet[Hold]:
+    return Hold.objects.filter(team=actor.team) if actor.has(*READERS) else Hold.objects.none()
+
+
+def access_hold(actor: Actor, hold_id: str) -> Hold:
+    """Reaching for a hold of another team is recorded, and answered as if there were none."""
+    found = Hold.objects.filter(pk=hold_id).first()
+    if found is not None and actor.has(*READERS) and found.team == actor.team:
+        return found
+    if found is not None:
+        record_refusal(actor=actor, page="hold")
+    raise NotFound("Your team has no such hold.")

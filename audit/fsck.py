@@ -3,7 +3,8 @@
 import datetime as dt
 import json
 import uuid
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from django.db import connection, transaction
@@ -39,7 +40,7 @@ class Report:
     cosignatures: int = 0
     disclosed: int = 0
     erased: int = 0
-    pruned: int = 0
+    pruned: Counter[str] = field(default_factory=Counter)  # by month
     waiting: int = 0
     count: int = 0
     findings: list[str] = field(default_factory=list)
@@ -60,8 +61,12 @@ def check() -> Report:
     report = Report()
     with connection.cursor() as cursor:
         cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+    pruned = pruned_months()
     for tree in Tree.objects.filter(log=trees.log_name()).order_by("number"):
-        _TreeCheck(tree, report).run()
+        _TreeCheck(tree, report, pruned).run()
+    for month, count in pruned.items():
+        if report.pruned[month] != count:
+            report.find(f"{report.pruned[month]:,} records of {month} are gone, and {count:,} were told to be dropped")
     with connection.cursor() as cursor:
         cursor.execute(_STRAYS, [MOST])
         for (identity,) in cursor.fetchall():
@@ -72,10 +77,10 @@ def check() -> Report:
 
 
 class _TreeCheck:
-    def __init__(self, tree: Tree, report: Report) -> None:
+    def __init__(self, tree: Tree, report: Report, pruned: Mapping[str, int]) -> None:
         self.tree, self.report = tree, report
         self.frontier = Frontier()
-        self.pruned = pruned_months()
+        self.pruned = pruned
         self.vkeys = [VKey.parse(text) for text in LogKey.objects.filter(tree=tree).values_list("vkey", flat=True)]
         self.checkpoints = list(
             Checkpoint.objects.filter(tree=tree).order_by("size").values_list("size", "root", "note")
@@ -123,7 +128,7 @@ class _TreeCheck:
             self.report.find(f"{name} differs from the tile that the tree is made of")
         if record is None:
             if f"{at:%Y-%m}" in self.pruned:
-                self.report.pruned += 1
+                self.report.pruned[f"{at:%Y-%m}"] += 1
             else:
                 self.report.find(f"{name} is gone, and no record tells that its month was dropped")
             return
@@ -186,8 +191,10 @@ class _TreeCheck:
         return f"Record {index} of {self.tree}"
 
 
-def pruned_months() -> set[str]:
-    return set(Record.objects.filter(kind=Kind.RETENTION_PRUNED).values_list("subject", flat=True))
+def pruned_months() -> dict[str, int]:
+    """How many records went with each month, as the log tells."""
+    told = Record.objects.filter(kind=Kind.RETENTION_PRUNED).values_list("subject", "leaf")
+    return {month: json.loads(bytes(leaf))["detail"].get("records", 0) for month, leaf in told}
 
 
 def disclosures(records: dict[uuid.UUID, Record]) -> dict[uuid.UUID, list[Disclosure]]:
@@ -199,7 +206,8 @@ def disclosures(records: dict[uuid.UUID, Record]) -> dict[uuid.UUID, list[Disclo
 
 def lines(report: Report) -> Iterator[str]:
     """For people."""
-    yield f"records        {report.records:,} hashed, {report.pruned:,} in dropped months, {report.waiting:,} waiting"
+    pruned = report.pruned.total()
+    yield f"records        {report.records:,} hashed, {pruned:,} in dropped months, {report.waiting:,} waiting"
     yield f"checkpoints    {report.checkpoints:,} derived again, {report.cosignatures:,} cosignatures"
     yield f"disclosures    {report.disclosed:,} match, {report.erased:,} erased"
     for finding in report.findings:

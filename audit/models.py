@@ -271,7 +271,8 @@ class Export(models.Model):
 
 
 class Hold(models.Model):
-    """While it is placed, no month that it touches is dropped, whatever the retention says."""
+    """While it is placed, no month that it touches is dropped, whatever the retention says, and no personal value of a
+    record in it is erased. Why it was placed and released are personal values of these records."""
 
     KIND: ClassVar = "audit:hold"
     TRANSITIONS: ClassVar = transitions(initial="placed", placed="released", released="")
@@ -281,14 +282,27 @@ class Hold(models.Model):
     state = models.TextField(default="placed")
     since = models.DateField()
     until = models.DateField(null=True)
-    reason = models.TextField()
     placed_by = models.TextField()
     placed_at = models.DateTimeField(db_default=Now())
+    released_by = models.TextField(default="")
+    released_at = models.DateTimeField(null=True)
 
     class Meta:
         indexes: ClassVar = [
             # The list of a team's holds, newest first, by keyset.
             models.Index(fields=["team", "-placed_at", "-id"], name="audit_hold_of_team"),
+        ]
+        constraints: ClassVar = [
+            # State, moment and person agree.
+            models.CheckConstraint(
+                condition=models.Q(state="placed", released_by="", released_at=None)
+                | (models.Q(state="released", released_at__isnull=False) & ~models.Q(released_by="")),
+                name="audit_hold_released_iff_by_somebody",
+            ),
+            # A hold that ends before it begins would hold nothing.
+            models.CheckConstraint(
+                condition=models.Q(until=None) | models.Q(until__gte=models.F("since")), name="audit_hold_days"
+            ),
         ]
 
     def __str__(self) -> str:

@@ -72,6 +72,13 @@ DOOR_PUBLIC_FILE = os.environ.get("COUNTERSIGN_DOOR_PUBLIC_FILE", "")
 PUBLISHING = env("PUBLISHING", "")
 MAX_UNANCHORED = float(env("MAX_UNANCHORED", "0"))
 
+# The EU AI Act, Art. 26(6), has deployers keep the logs of high-risk systems for at least six months.
+RETENTION_MONTHS = int(env("RETENTION_MONTHS", "12"))
+if RETENTION_MONTHS < 6:
+    raise ImproperlyConfigured(
+        f"COUNTERSIGN_RETENTION_MONTHS is {RETENTION_MONTHS}. Records are kept for at least 6 months: EU AI Act, Art. 26(6)."
+    )
+
 # Where the signer listens; the sequencer alone asks it.
 SIGNER_SOCKET = env("SIGNER_SOCKET", "")
 
