@@ -1,6 +1,7 @@
 """The signer: a process of its own that signs checkpoints, and only such as continue the last one it has signed.
 
     python3 -m audit.signer serve --log HOST:PORT --state DIRECTORY --socket PATH [--user UID]
+    python3 -m audit.signer init --state DIRECTORY --origin ORIGIN
     python3 -m audit.signer rotate --state DIRECTORY --origin ORIGIN [--ml-dsa]
     python3 -m audit.signer retire --state DIRECTORY --origin ORIGIN KEY-ID
 
@@ -103,6 +104,14 @@ class Store:
     def keys_of(self, origin: str) -> list[SigningKey]:
         return [key for key in self.all_keys() if key.name == origin]
 
+    def keys_for(self, origin: str) -> list[SigningKey]:
+        """The first time, one is made."""
+        keys = self.keys_of(origin)
+        if not keys:
+            keys = [SigningKey.generate(origin)]
+            self.save_keys([*self.all_keys(), *keys])
+        return keys
+
     def save_keys(self, keys: list[SigningKey]) -> None:
         self.write(KEYS, "".join(key.text for key in keys))
 
@@ -159,7 +168,7 @@ class Signer:
             raise Refused(f"The last tree of {origin} that was signed has {before.size} leaves, not {old}.")
         if known:
             self._check_continues(origin, known, size, root, proof)
-        note = sign_note(body, self._signing_keys(origin))
+        note = sign_note(body, self.store.keys_for(origin))
         self.store.save_tree(origin, Tree(size, root, note))
         return note
 
@@ -190,13 +199,6 @@ class Signer:
             check_consistency(known.size, size, known.root, root, proof)
         except Mismatch as fault:
             raise Refused(f"This tree of {origin} does not continue the last signed one: {fault}") from fault
-
-    def _signing_keys(self, origin: str) -> list[SigningKey]:
-        keys = self.store.keys_of(origin)
-        if not keys:
-            keys = [SigningKey.generate(origin)]
-            self.store.save_keys([*self.store.all_keys(), *keys])
-        return keys
 
 
 def read_old(line: str) -> int:
@@ -273,6 +275,12 @@ def become(user: int) -> None:
         ctypes.CDLL(None).prctl(1, signal.SIGKILL, 0, 0, 0)
 
 
+def init(store: Store, origin: str) -> list[str]:
+    """Verifier keys before the first checkpoint, for auditors and witnesses."""
+    with store.alone():
+        return [key.vkey for key in store.keys_for(origin)]
+
+
 def rotate(store: Store, origin: str, kind: int) -> str:
     """From now on checkpoints carry one line more. The verifier key is told to auditors before the old one retires."""
     with store.alone():
@@ -296,6 +304,8 @@ def main(arguments: list[str]) -> None:
     try:
         if asked.command == "serve":
             serve(store, asked.log, asked.socket, asked.user)
+        elif asked.command == "init":
+            print(*init(store, asked.origin), sep="\n")  # noqa: T201
         elif asked.command == "rotate":
             print(rotate(store, asked.origin, ML_DSA_44 if asked.ml_dsa else ED25519))  # noqa: T201
         else:
@@ -311,13 +321,14 @@ def read(arguments: list[str]) -> argparse.Namespace:
     serving.add_argument("--log", required=True)
     serving.add_argument("--socket", type=Path, required=True)
     serving.add_argument("--user", type=int)
+    beginning = commands.add_parser("init")
     rotating = commands.add_parser("rotate")
     rotating.add_argument("--ml-dsa", action="store_true")
     retiring = commands.add_parser("retire")
     retiring.add_argument("key")
-    for one in (serving, rotating, retiring):
+    for one in (serving, beginning, rotating, retiring):
         one.add_argument("--state", type=Path, required=True)
-    for one in (rotating, retiring):
+    for one in (beginning, rotating, retiring):
         one.add_argument("--origin", required=True)
     return parser.parse_args(arguments)
 

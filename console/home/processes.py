@@ -23,7 +23,7 @@ DATABASE = "countersign"
 INHERITED = frozenset(
     {"PATH", "HOME", "LANG", "TZ", "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR", "COUNTERSIGN_LOG"}
     | {"COUNTERSIGN_ALLOWED_NETWORKS", "COUNTERSIGN_CHROMIUM", "COUNTERSIGN_PUBLISHING_FILE"}
-    | {"COUNTERSIGN_MAX_UNANCHORED"}
+    | {"COUNTERSIGN_MAX_UNANCHORED", "COUNTERSIGN_RETENTION_MONTHS"}
 )
 ROLES: dict[Process, str] = {
     "migrate": provision.MIGRATOR,
@@ -64,7 +64,7 @@ def environment(
         return {**inherited(os.environ), "PYTHONUNBUFFERED": "1"}
     return {
         **inherited(os.environ),
-        **(demo_environment() if demo else {}),
+        **(demo_environment(state) if demo else {}),
         **{f"COUNTERSIGN_{name.upper()}_FILE": str(state / "keys" / name) for name in KEYS[process]},
         "COUNTERSIGN_STATE": str(state),
         "COUNTERSIGN_ORIGIN": origin,
@@ -77,19 +77,26 @@ def environment(
     }
 
 
-def demo_environment() -> dict[str, str]:
+def demo_environment(state: Path) -> dict[str, str]:
     trusted = os.environ.get("COUNTERSIGN_ALLOWED_NETWORKS")
+    publishing = Path(os.environ.get("COUNTERSIGN_PUBLISHING_FILE", state / "publishing.yaml"))
     return {
         "COUNTERSIGN_EXTRA_APPS": "examples.demo",
         "COUNTERSIGN_ALLOW_VIRTUAL_AUTHENTICATORS": "1",  # a newcomer may drive it by a program
         # The door speaks to public addresses only, and the stand-in is on this machine.
         "COUNTERSIGN_ALLOWED_NETWORKS": ",".join(filter(None, (trusted, "127.0.0.1/32"))),
+        **({"COUNTERSIGN_PUBLISHING_FILE": str(publishing)} if publishing.exists() else {}),
     }
 
 
 def stand_in_port(state: Path) -> int:
     """The same at each start: what was seeded in the first one names it."""
     return int(private_file(state / "stand-in.port", lambda: str(free_port())))
+
+
+def witness_port(state: Path) -> int:
+    """The same at each start, as the publishing file names it."""
+    return int(private_file(state / "witness.port", lambda: str(free_port())))
 
 
 def inherited(ours: Mapping[str, str]) -> dict[str, str]:

@@ -28,6 +28,7 @@ from console.home.processes import (
     manage,
     spawn,
     stand_in_port,
+    witness_port,
 )
 from console.home.provision import APP
 from console.home.readiness import health, listens, port_is_busy
@@ -35,10 +36,23 @@ from console.home.upkeep import Child, Running, ending
 
 PROGRAMS: tuple[Process, ...] = ("signer", "sequencer", "web", "worker", "door", "beat", "publisher")
 # New work stops coming before those who do it are asked to finish; what they write to goes last.
-STOP_ORDER = ("web", "beat", "worker", "door", "publisher", "stand-in", "sequencer", "signer", "valkey", "postgres")
+STOP_ORDER = (
+    "web",
+    "beat",
+    "worker",
+    "door",
+    "publisher",
+    "witness",
+    "stand-in",
+    "sequencer",
+    "signer",
+    "valkey",
+    "postgres",
+)
 PATIENCE = {"web": 7.0, "door": 20.0}  # the door may be waiting for the answer to something it has sent
 READY_WITHIN = 120.0
 LAUNCHER = "examples.standins.launcher"
+WITNESS = "examples.demo.witness_program"
 
 
 class Refusal(Exception):
@@ -114,6 +128,7 @@ class Supervisor:
         forget_hearts(self.postgres)
         if self.demo:
             self.launch_stand_in()
+            self.launch_witness()
         for name in PROGRAMS:
             self.launch_program(name, command(name, self.port, self.state), self.environment(name))
         self.wait_until_ready()
@@ -162,6 +177,14 @@ class Supervisor:
         if importlib.util.find_spec(LAUNCHER) is not None:
             arguments = importlib.import_module(LAUNCHER).command(self.state, stand_in_port(self.state))
             self.launch_program("stand-in", arguments, inherited(os.environ))
+
+    def launch_witness(self) -> None:
+        """The demo's auditor, who would run it elsewhere. It is told nothing either."""
+        if importlib.util.find_spec(WITNESS) is not None:
+            arguments = importlib.import_module(WITNESS).command(
+                self.state, witness_port(self.state), f"localhost:{self.port}/1"
+            )
+            self.launch_program("witness", arguments, inherited(os.environ))
 
     def once(self, *arguments: str, process: Process = "command", label: str | None = None) -> None:
         """Runs a management command to its end; what it prints is shown."""

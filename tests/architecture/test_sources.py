@@ -46,7 +46,7 @@ VENDORS = re.compile(r"stripe|refund|billing|examples?\.(?!com\b|org\b|net\b)\w"
 # Where the one-command start offers the demo, it has to name it.
 OVERLAYS = {
     "console/home/processes.py": {"examples.demo"},
-    "console/home/supervisor.py": {"examples.standins.launcher"},
+    "console/home/supervisor.py": {"examples.standins.launcher", "examples.demo.witness_program"},
     "console/home/testing.py": {"examples.standins"},
 }
 
