@@ -1,7 +1,6 @@
 """Decisions and personal values: who agreed to what is proven with the passkey, and nothing else passes for it."""
 
 from collections.abc import Callable
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -163,14 +162,6 @@ def test_a_passkey_counts_from_its_enrolment_to_its_removal_and_for_its_owner(ve
         "the passkey was enrolled by another person.",
         "the passkey had been revoked before.",
     ]
-
-
-def test_an_enrolment_after_the_decision_does_not_count(verify: Verify) -> None:
-    log, key = Written(), SoftAuthenticator()
-    log.decide(key, "pk_early")
-    log.enrolments["pk_early"] = log.write(Kind.PASSKEY_ENROLLED, "pk_early", detail={
-        "user": REVIEWER.id, "public_key": sha256(key.public_key).hexdigest()})  # fmt: skip
-    assert "later than the decision" in told(verify(bundle_of(log)), "decisions")
 
 
 def change_value(entries: list[Json]) -> None:

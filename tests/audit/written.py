@@ -5,7 +5,7 @@ import hashlib
 import json
 import struct
 from base64 import b64encode, urlsafe_b64decode
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from copy import copy
 from dataclasses import dataclass, field
 from typing import Any
@@ -65,6 +65,12 @@ class Written:
         self.disclosures += [{"index": index, "path": one.path, "salt": one.salt.hex(), "value": one.value}
                              for one in commitments]  # fmt: skip
         return index
+
+    def rewrite(self, index: int, change: Callable[[Json], object]) -> None:
+        """What a record tells, before the tree is made."""
+        leaf = json.loads(self.leaves[index])
+        change(leaf)
+        self.leaves[index] = jcs(leaf)
 
     def id_of(self, index: int) -> str:
         return str(json.loads(self.leaves[index])["id"])
