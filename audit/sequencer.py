@@ -73,6 +73,7 @@ class Sequencer:
         self.signer, self.heart = signer, heart
         self.compared = float("-inf")
         self.told: set[int] = set()
+        self.problem: str | None = None  # what the row says is not known yet
 
     def lead(self, session: psycopg.Connection, stop: threading.Event) -> None:
         """For as long as the session lives that holds the lock."""
@@ -127,13 +128,21 @@ class Sequencer:
         try:
             work()
         except (Broken, SignerRefused, SignerAway) as problem:
-            tell_problem(str(problem))
+            self._tell(str(problem))
             return False
         except Error as error:
             logger.warning("the sequencer lost the database (%s); trying again", type(error).__name__)
             return False
-        clear_problem()
+        self._tell("")
         return True
+
+    def _tell(self, problem: str) -> None:
+        if problem == self.problem:
+            return
+        if problem:
+            logger.error("%s", problem)
+        tell_problem(problem)
+        self.problem = problem
 
     def _look_back(self) -> None:
         """One tile, somewhere in the past, hashed again: what was altered is found without being asked for."""
@@ -274,15 +283,8 @@ def _altered(leaf: bytes | memoryview | None, digest: bytes) -> bool:
 
 
 def tell_problem(text: str) -> None:
-    logger.error("%s", text)
-    try:
-        Tree.objects.filter(log=trees.log_name(), closed_at=None).exclude(problem=text).update(problem=text)
-    except Error:
-        logger.warning("and the database is away")
-
-
-def clear_problem() -> None:
-    Tree.objects.filter(log=trees.log_name(), closed_at=None).exclude(problem="").update(problem="")
+    """Why no tree is signed; empty when it is."""
+    Tree.objects.filter(log=trees.log_name(), closed_at=None).exclude(problem=text).update(problem=text)
 
 
 def run(stop: threading.Event, heart: Callable[[str], None]) -> None:

@@ -46,8 +46,10 @@ class SignerClient:
                 connection.shutdown(socket.SHUT_WR)
                 with connection.makefile("rb") as file:
                     answer = file.read().decode()
+        except TimeoutError as fault:
+            raise SignerAway(f"The signer does not answer within {PATIENCE:.0f} seconds.") from fault
         except OSError as fault:
-            raise SignerAway(f"The signer does not answer ({fault.strerror or type(fault).__name__}).") from fault
+            raise SignerAway(f"The signer does not answer ({fault.strerror}).") from fault
         status, _, text = answer.partition("\n")
         if status == "ok":
             return text
