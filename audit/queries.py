@@ -56,7 +56,7 @@ _TONES = {
     ),
 }
 # What a subject's prefix names, and the page that shows it. Rooms that are not built in have no such page.
-PAGES = {"run": "run", "rev": "review"}
+PAGES = {"run": "run", "rev": "review", "hld": "hold"}
 _ID = re.compile(r"[a-z]{2,8}_[0-9a-z]{26}")
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 

@@ -1,9 +1,12 @@
 from django.urls import path
 
-from audit import tree_views, views
+from audit import hold_views, tree_views, views
 
 urlpatterns = [
     path("", views.log, name="audit"),
     path("tree/", tree_views.show_tree, name="tree"),
+    path("holds/", hold_views.holds, name="holds"),
+    path("holds/<str:hold_id>/", hold_views.hold, name="hold"),
+    path("holds/<str:hold_id>/release/", hold_views.release, name="hold_release"),
     path("<uuid:record_id>/", views.show_record, name="record"),
 ]

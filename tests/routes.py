@@ -16,7 +16,7 @@ REVIEWER, OPERATOR, ADMIN, AUDITOR = (frozenset({role}) for role in ("reviewer",
 ANYONE = REVIEWER | OPERATOR | ADMIN | AUDITOR
 
 Kind = Literal["public", "person", "guarded"]
-Needs = Literal["", "review", "run", "workflow", "integration", "record", "passkey", "setup"]
+Needs = Literal["", "review", "run", "workflow", "integration", "record", "hold", "passkey", "setup"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +72,9 @@ ROUTES: dict[str, Route] = {
     "audit": Route(READ, roles=AUDITOR | ADMIN),
     "record": Route(READ, roles=AUDITOR | ADMIN, needs="record"),
     "tree": Route(READ, roles=AUDITOR | ADMIN),
+    "holds": Route(FORM, roles=AUDITOR | ADMIN),
+    "hold": Route(READ, roles=AUDITOR | ADMIN, needs="hold"),
+    "hold_release": Route(WRITE, roles=AUDITOR | ADMIN, needs="hold"),
     # Programs.
     "api-1:openapi-json": Route(READ, "public"),
     "api-1:list_runs": Route(ASK, roles=ANYONE),

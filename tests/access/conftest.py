@@ -13,7 +13,8 @@ from django.urls import reverse
 from pytest_django.plugin import DjangoDbBlocker
 
 from approvals.models import Review
-from audit.models import Record
+from audit.holds import place_hold
+from audit.models import Hold, Record
 from console.accounts.models import Passkey, Team, User
 from console.accounts.tokens import issue_token
 from console.core import presence
@@ -43,6 +44,7 @@ class Scene:
     own: Review  # its maker is also a reviewer of the group that it asks
     run: Run
     record: Record
+    hold: Hold
     passkey: Passkey
     tokens: dict[str, str] = field(default_factory=dict)
 
@@ -53,7 +55,8 @@ class Scene:
 
     def row(self, needs: Needs) -> str:
         rows = {"review": self.review.id, "run": self.run.id, "workflow": "billing-care", "integration": "stripe",
-                "record": str(self.record.pk), "passkey": self.passkey.id, "setup": "x" * 43}  # fmt: skip
+                "record": str(self.record.pk), "hold": self.hold.pk, "passkey": self.passkey.id,
+                "setup": "x" * 43}  # fmt: skip
         return rows[needs]
 
 
@@ -129,6 +132,7 @@ def arrange(standin: str) -> Scene:
         own=Review.objects.get(action__run=own.id, action__amount_minor=48_000),
         run=run,
         record=Record.objects.filter(run=run.id).order_by("at")[0],
+        hold=place_hold(acting("mira"), dt.date(2026, 1, 1), None, "The hold of Zoë"),
         passkey=Passkey.objects.get(),
         tokens={name: token(name, team) for name in BY_ROLE.values()},
     )

@@ -30,6 +30,7 @@ QUESTIONS = {
     "workflow": ("version",),
     "workflow_publish": ("from",),
     "audit": ("kind", "subject", "actor", "run", "since", "until", "after"),
+    "holds": ("after",),
     "api-1:list_runs": ("state", "workflow", "after", "limit"),
     "api-1:list_reviews": ("state", "after", "limit"),
     "api-1:get_workflow": ("version",),
