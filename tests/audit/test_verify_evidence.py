@@ -256,3 +256,19 @@ def test_a_manifest_that_tells_of_another_range_fails(
 ) -> None:
     bundle.seal(**changed)
     assert failed(verify(bundle)) & {"integrity", "completeness"}
+
+
+@pytest.mark.parametrize(("line", "text", "said"), [
+    (0, "countersign-range@v2", "is not a range proof"), (1, "0 38 39", "about another range"),
+    (1, "0 38", "another range"), (2, "rubbish", "is not a range proof"),
+])  # fmt: skip
+def test_a_range_proof_with_another_head_is_refused(
+    verify: Verify, bundle: Bundle, line: int, text: str, said: str
+) -> None:
+    lines = bundle.files["range-proof.txt"].decode().split("\n")
+    lines[line] = text
+    bundle.files["range-proof.txt"] = "\n".join(lines).encode()
+    bundle.seal()
+    done = verify(bundle)
+    assert {"integrity", "completeness"} <= failed(done)
+    assert said in told(done, "integrity")
