@@ -21,8 +21,8 @@ from audit.verify import (
     parse_note,
     unbase64,
 )
-from tests.audit.written import Witness
 from tests.audit.test_verify_crypto import pure
+from tests.audit.written import Witness
 
 # The example of c2sp.org/signed-note
 EXAMPLE_KEY = "example.com/foo+530d903a+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2k"
