@@ -11,7 +11,7 @@ from django.db import connection, transaction
 
 from audit import merkle, trees
 from audit.models import Checkpoint, Cosignature, Disclosure, LogKey, Record, Tree
-from audit.proof import differing, open_commitment
+from audit.proof import differing, erasures, open_commitment
 from audit.verify import Frontier, Mismatch, VKey, leaf_hash, open_note
 from audit.vocabulary import Kind
 from console.core.canonical import profile
@@ -61,9 +61,9 @@ def check() -> Report:
     report = Report()
     with connection.cursor() as cursor:
         cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-    pruned = pruned_months()
+    pruned, erased = pruned_months(), erasures()
     for tree in Tree.objects.filter(log=trees.log_name()).order_by("number"):
-        _TreeCheck(tree, report, pruned).run()
+        _TreeCheck(tree, report, pruned, erased).run()
     for month, count in pruned.items():
         if report.pruned[month] != count:
             report.find(f"{report.pruned[month]:,} records of {month} are gone, and {count:,} were told to be dropped")
@@ -77,8 +77,10 @@ def check() -> Report:
 
 
 class _TreeCheck:
-    def __init__(self, tree: Tree, report: Report, pruned: Mapping[str, int]) -> None:
-        self.tree, self.report = tree, report
+    def __init__(
+        self, tree: Tree, report: Report, pruned: Mapping[str, int], erased: Mapping[tuple[str, str], str]
+    ) -> None:
+        self.tree, self.report, self.erased = tree, report, erased
         self.frontier = Frontier()
         self.pruned = pruned
         self.vkeys = [VKey.parse(text) for text in LogKey.objects.filter(tree=tree).values_list("vkey", flat=True)]
@@ -142,15 +144,17 @@ class _TreeCheck:
             self.report.find(f"{name} is not in its canonical form")
         if columns := differing(record, leaf):
             self.report.find(f"{name} is shown with another {', '.join(columns)} than its bytes say")
-        self._commitments(name, leaf["c"], {row.path: row for row in disclosed.get(identity, [])})
+        self._commitments(identity, name, leaf["c"], {row.path: row for row in disclosed.get(identity, [])})
 
-    def _commitments(self, name: str, sealed: dict[str, str], rows: dict[str, Disclosure]) -> None:
+    def _commitments(self, identity: uuid.UUID, name: str, sealed: dict[str, str], rows: dict[str, Disclosure]) -> None:
         for path, seal in sealed.items():
             status = open_commitment(path, seal, rows.pop(path, None)).status
             if status == "mismatch":
                 self.report.find(f"{name}: the disclosed {path} is not the one that was committed to")
             elif status == "erased":
                 self.report.erased += 1
+                if (str(identity), path) not in self.erased:
+                    self.report.find(f"{name}: {path} is gone, and no record tells that it was erased")
             else:
                 self.report.disclosed += 1
         for path in rows:

@@ -23,8 +23,9 @@ from console.core.errors import Conflict
 
 # What outlives its month, because the present rests on it. The database function `audit_kept_kinds` has the same list.
 KEPT = (
-    Kind.PASSKEY_ENROLLED, Kind.PASSKEY_REVOKED, Kind.USER_CREATED, Kind.HOLD_PLACED, Kind.HOLD_RELEASED,
-    Kind.KEY_ADDED, Kind.KEY_RETIRED, Kind.LOG_OPENED, Kind.LOG_RESTORED, Kind.RETENTION_PRUNED, Kind.RETENTION_SET,
+    Kind.PASSKEY_ENROLLED, Kind.PASSKEY_REVOKED, Kind.USER_CREATED, Kind.DISCLOSURE_ERASED, Kind.HOLD_PLACED,
+    Kind.HOLD_RELEASED, Kind.KEY_ADDED, Kind.KEY_RETIRED, Kind.LOG_OPENED, Kind.LOG_RESTORED, Kind.RETENTION_PRUNED,
+    Kind.RETENTION_SET,
 )  # fmt: skip
 
 PATIENCE = "5s"  # for which the log stands still at most while a month waits for whoever reads or writes

@@ -1,6 +1,6 @@
 from django.urls import path
 
-from audit import hold_views, tree_views, views
+from audit import erasure_views, hold_views, tree_views, views
 
 urlpatterns = [
     path("", views.log, name="audit"),
@@ -9,4 +9,5 @@ urlpatterns = [
     path("holds/<str:hold_id>/", hold_views.hold, name="hold"),
     path("holds/<str:hold_id>/release/", hold_views.release, name="hold_release"),
     path("<uuid:record_id>/", views.show_record, name="record"),
+    path("<uuid:record_id>/erasure/", erasure_views.erasure, name="record_erasure"),
 ]

@@ -13,6 +13,7 @@ from audit.queries import Filter, line, listing, matching, names_of, say
 from audit.read import record_read, require_role
 from audit.standing import standing, why_risky_actions_wait
 from audit.vocabulary import Kind
+from console.core.actor import Role
 from console.core.web import Request, signed_in
 
 
@@ -57,6 +58,7 @@ def show_record(request: Request, record_id: uuid.UUID) -> HttpResponse:
     proof = prove(record)
     names = names_of([record.actor, proof.leaf["actor"]["on_behalf_of"]])
     context = {"record": record, "line": line(record, names), "proof": proof, "leaf": proof.leaf,
-               "behalf": names.get(proof.leaf["actor"]["on_behalf_of"], "")}  # fmt: skip
+               "behalf": names.get(proof.leaf["actor"]["on_behalf_of"], ""),
+               "erasable": request.actor.has(Role.ADMIN) and proof.discloses}  # fmt: skip
     record_read(actor=request.actor, page="record", subject=str(record.pk))
     return render(request, "audit/record.html", context)

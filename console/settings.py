@@ -76,7 +76,7 @@ MAX_UNANCHORED = float(env("MAX_UNANCHORED", "0"))
 RETENTION_MONTHS = int(env("RETENTION_MONTHS", "12"))
 if RETENTION_MONTHS < 6:
     raise ImproperlyConfigured(
-        f"COUNTERSIGN_RETENTION_MONTHS is {RETENTION_MONTHS}. Records are kept for at least 6 months: EU AI Act, Art. 26(6)."
+        f"COUNTERSIGN_RETENTION_MONTHS is {RETENTION_MONTHS}. Records are kept for at least 6 months: EU AI Act, 26(6)."
     )
 
 # Where the signer listens; the sequencer alone asks it.

@@ -71,6 +71,7 @@ ROUTES: dict[str, Route] = {
     "integration": Route(READ, roles=ANYONE, needs="integration"),
     "audit": Route(READ, roles=AUDITOR | ADMIN),
     "record": Route(READ, roles=AUDITOR | ADMIN, needs="record"),
+    "record_erasure": Route(FORM, roles=ADMIN, needs="record"),
     "tree": Route(READ, roles=AUDITOR | ADMIN),
     "holds": Route(FORM, roles=AUDITOR | ADMIN),
     "hold": Route(READ, roles=AUDITOR | ADMIN, needs="hold"),

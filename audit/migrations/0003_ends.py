@@ -3,13 +3,13 @@
 from django.db import migrations, models
 
 KEPT = """
--- What is in force now rests on these, however old they are: whose passkey, whose name, which tree and key, which months
--- were dropped and why others were not. `audit/retention.py` has the same list.
+-- What is in force now rests on these, however old they are: whose passkey, whose name, which tree and key, what was
+-- dropped or erased, and why something was not. `audit/retention.py` has the same list.
 CREATE FUNCTION audit_kept_kinds() RETURNS text[] LANGUAGE sql IMMUTABLE AS $$
 SELECT ARRAY[
     'accounts:passkey:enrolled', 'accounts:passkey:revoked', 'accounts:user:created',
-    'audit:hold:placed', 'audit:hold:released', 'audit:key:added', 'audit:key:retired', 'audit:log:opened',
-    'audit:log:restored', 'audit:retention:pruned', 'audit:retention:set'
+    'audit:disclosure:erased', 'audit:hold:placed', 'audit:hold:released', 'audit:key:added', 'audit:key:retired',
+    'audit:log:opened', 'audit:log:restored', 'audit:retention:pruned', 'audit:retention:set'
 ]
 $$;
 """
