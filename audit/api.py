@@ -6,7 +6,9 @@ from typing import Annotated, Literal
 
 from ninja import Field, Query, Router, Schema
 
+from audit import proofs
 from audit.access import READERS, access_record, visible_records
+from audit.log_api import router as log
 from audit.models import Record
 from audit.proof import Opened, prove
 from audit.queries import matching
@@ -16,6 +18,7 @@ from console.core.web import Request
 from console.core.wire import Listed, Moment, Wanted, answers
 
 router = Router(tags=["records"])
+router.add_router("", log)
 
 
 class RecordFilter(Wanted):
@@ -57,10 +60,16 @@ class Commitment(Schema):
 
 
 class RecordProof(RecordOut):
-    """`leaf` is UTF-8 text whose bytes are what is hashed: hash it as it is, never parsed and written again."""
+    """`leaf` is UTF-8 text whose bytes are what is hashed: hash it as it is, never parsed and written again.
+
+    `index`, `tree_size` and `proof` (c2sp.org/tlog-proof) are null until a signed tree holds the record.
+    """
 
     leaf: str
     waiting_for_tree: bool
+    index: int | None
+    tree_size: int | None
+    proof: str | None
     commitments: list[Commitment]
 
 
@@ -88,8 +97,12 @@ def get_record(request: Request, record_id: uuid.UUID) -> dict[str, object]:
     record = access_record(request.actor, record_id)
     proof = prove(record)
     record_read(actor=request.actor, page="api.record", subject=str(record.pk))
-    commitments = [_commitment(one) for one in proof.commitments]
-    return {**_brief(record), "leaf": proof.text, "waiting_for_tree": proof.waiting, "commitments": commitments}
+    place = proofs.prove_place(record.pk)
+    return {
+        **_brief(record), "leaf": proof.text, "waiting_for_tree": place is None, "index": place and place.index,
+        "tree_size": place and place.size, "proof": place and place.text,
+        "commitments": [_commitment(one) for one in proof.commitments],
+    }  # fmt: skip
 
 
 def _brief(record: Record) -> dict[str, object]:

@@ -16,7 +16,7 @@ REVIEWER, OPERATOR, ADMIN, AUDITOR = (frozenset({role}) for role in ("reviewer",
 ANYONE = REVIEWER | OPERATOR | ADMIN | AUDITOR
 
 Kind = Literal["public", "person", "guarded"]
-Needs = Literal["", "review", "run", "workflow", "integration", "record", "hold", "passkey", "setup"]
+Needs = Literal["", "review", "run", "workflow", "integration", "record", "tile", "hold", "passkey", "setup"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,9 @@ ROUTES: dict[str, Route] = {
     "audit": Route(READ, roles=AUDITOR | ADMIN),
     "record": Route(READ, roles=AUDITOR | ADMIN, needs="record"),
     "record_erasure": Route(FORM, roles=ADMIN, needs="record"),
+    "record_proof": Route(READ, roles=AUDITOR | ADMIN, needs="record"),
     "tree": Route(READ, roles=AUDITOR | ADMIN),
+    "tree_consistency": Route(READ, roles=AUDITOR | ADMIN),
     "holds": Route(FORM, roles=AUDITOR | ADMIN),
     "hold": Route(READ, roles=AUDITOR | ADMIN, needs="hold"),
     "hold_release": Route(WRITE, roles=AUDITOR | ADMIN, needs="hold"),
@@ -86,6 +88,9 @@ ROUTES: dict[str, Route] = {
     "api-1:get_workflow": Route(ASK, roles=ANYONE, needs="workflow"),
     "api-1:list_records": Route(ASK, roles=AUDITOR | ADMIN),
     "api-1:get_record": Route(ASK, roles=AUDITOR | ADMIN, needs="record"),
+    "api-1:get_checkpoint": Route(ASK, roles=AUDITOR | ADMIN),
+    "api-1:get_tile": Route(ASK, roles=AUDITOR | ADMIN, needs="tile"),
+    "api-1:get_consistency": Route(ASK, roles=AUDITOR | ADMIN),
 }
 
 # The API's root exists as a name for `reverse` only and answers nobody.

@@ -16,6 +16,7 @@ from console.home.processes import ROOT
 from examples.demo.charges import seed_charges
 from examples.demo.people import seed_people, write_logins
 from examples.demo.seed import connect
+from tests.audit.conftest import SignedLog, SignerInProcess
 from tests.browser.office import Office
 from tests.browser.window import Window
 from tests.conftest import a_clone
@@ -74,6 +75,12 @@ def office(premises: Office) -> Iterator[Office]:
     premises.open()
     yield premises
     premises.close()
+
+
+@pytest.fixture(scope="package")
+def signed(premises: Office, tmp_path_factory: pytest.TempPathFactory) -> SignedLog:
+    """Sequencer and signer of this log, which work when a test asks them to."""
+    return SignedLog(SignerInProcess(tmp_path_factory.mktemp("signer")))
 
 
 @pytest.fixture
