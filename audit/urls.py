@@ -1,4 +1,4 @@
-from django.urls import path
+from django.urls import include, path
 
 from audit import erasure_views, hold_views, proof_views, tree_views, views
 
@@ -9,6 +9,7 @@ urlpatterns = [
     path("holds/", hold_views.holds, name="holds"),
     path("holds/<str:hold_id>/", hold_views.hold, name="hold"),
     path("holds/<str:hold_id>/release/", hold_views.release, name="hold_release"),
+    path("exports/", include("audit.exports.urls")),
     path("<uuid:record_id>/", views.show_record, name="record"),
     path("<uuid:record_id>/proof/", proof_views.record_proof, name="record_proof"),
     path("<uuid:record_id>/erasure/", erasure_views.erasure, name="record_erasure"),

@@ -13,6 +13,7 @@ from ninja.security.base import AuthBase
 
 from approvals.api import router as reviews
 from audit.api import router as records
+from audit.exports.api import router as exports
 from console.core.actor import ANONYMOUS, Actor
 from console.core.web import actor_of, ask_to_sign_in
 from console.runs.api import router as runs
@@ -70,7 +71,7 @@ api = Api(
     docs_decorator=require_safe,
     auth=SignedIn(),
 )
-for router in (runs, reviews, workflows, records):
+for router in (runs, reviews, workflows, records, exports):
     api.add_router("", router)
 
 

@@ -16,7 +16,7 @@ REVIEWER, OPERATOR, ADMIN, AUDITOR = (frozenset({role}) for role in ("reviewer",
 ANYONE = REVIEWER | OPERATOR | ADMIN | AUDITOR
 
 Kind = Literal["public", "person", "guarded"]
-Needs = Literal["", "review", "run", "workflow", "integration", "record", "tile", "hold", "passkey", "setup"]
+Needs = Literal["", "review", "run", "workflow", "integration", "record", "export", "tile", "hold", "passkey", "setup"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +78,10 @@ ROUTES: dict[str, Route] = {
     "holds": Route(FORM, roles=AUDITOR | ADMIN),
     "hold": Route(READ, roles=AUDITOR | ADMIN, needs="hold"),
     "hold_release": Route(WRITE, roles=AUDITOR | ADMIN, needs="hold"),
+    "exports": Route(READ, roles=AUDITOR | ADMIN),
+    "export_request": Route(FORM, roles=AUDITOR | ADMIN),
+    "export": Route(READ, roles=AUDITOR | ADMIN, needs="export"),
+    "export_download": Route(ASK, roles=AUDITOR | ADMIN, needs="export"),
     # Programs.
     "api-1:openapi-json": Route(READ, "public"),
     "api-1:list_runs": Route(ASK, roles=ANYONE),
@@ -88,6 +92,9 @@ ROUTES: dict[str, Route] = {
     "api-1:get_workflow": Route(ASK, roles=ANYONE, needs="workflow"),
     "api-1:list_records": Route(ASK, roles=AUDITOR | ADMIN),
     "api-1:get_record": Route(ASK, roles=AUDITOR | ADMIN, needs="record"),
+    "api-1:list_exports": Route(ASK, roles=AUDITOR | ADMIN),
+    "api-1:get_export": Route(ASK, roles=AUDITOR | ADMIN, needs="export"),
+    "api-1:download_export": Route(ASK, roles=AUDITOR | ADMIN, needs="export"),
     "api-1:get_checkpoint": Route(ASK, roles=AUDITOR | ADMIN),
     "api-1:get_tile": Route(ASK, roles=AUDITOR | ADMIN, needs="tile"),
     "api-1:get_consistency": Route(ASK, roles=AUDITOR | ADMIN),

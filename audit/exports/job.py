@@ -84,7 +84,11 @@ def _work(export: Export, stop: threading.Event) -> bool:
         _fail(export, "impossible", str(fault))
     except Exception as fault:
         logger.exception("export %s", export.pk)
-        _fail(export, "fault", f"Something went wrong ({type(fault).__name__}); the publisher's log says more.")
+        _fail(
+            export,
+            "fault",
+            f"It could not be written ({type(fault).__name__}). The publisher's log says more; no record is lost.",
+        )
     return True
 
 

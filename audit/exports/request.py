@@ -1,6 +1,7 @@
 """Asking for an export. It is written later, by the publisher; that it was asked for is itself a record."""
 
 import datetime as dt
+import re
 from collections.abc import Mapping
 
 from django.db import transaction
@@ -21,6 +22,7 @@ from console.core.errors import Conflict, Invalid
 MOST = 5  # exports of a team that are not finished
 LONGEST = 200
 LONGEST_NOTE = 20_000
+UNFIT = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
 
 
 def request_export(actor: Actor, *, form: str, filter: Mapping[str, object], previous: str = "") -> Export:
@@ -55,7 +57,7 @@ def _read(filter: Mapping[str, object]) -> dict[str, str]:
         raise Invalid("A day is written like 2026-11-20.") from None
     if len(days) == 2 and days["since"] > days["until"]:
         raise Invalid("The last day lies before the first.")
-    if any(len(value) > LONGEST or not value.isprintable() for value in chosen.values()):
+    if any(len(value) > LONGEST or UNFIT.search(value) for value in chosen.values()):
         raise Invalid("Records are chosen by a few words, without line breaks.")
     return chosen
 

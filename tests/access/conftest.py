@@ -1,8 +1,10 @@
 """A team at work, made once: two refunds and a cancellation wait. Tests here are refused or only look and share it."""
 
 import datetime as dt
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,8 +15,10 @@ from django.urls import reverse
 from pytest_django.plugin import DjangoDbBlocker
 
 from approvals.models import Review
+from audit.exports import work_off
+from audit.exports.request import request_export
 from audit.holds import place_hold
-from audit.models import Hold, Record
+from audit.models import Export, Hold, Record
 from console.accounts.models import Passkey, Team, User
 from console.accounts.tokens import issue_token
 from console.core import presence
@@ -26,6 +30,7 @@ from examples.demo.charges import seed_charges
 from examples.demo.people import acting, seed_people
 from examples.demo.seed import connect
 from examples.standins.launcher import serving
+from tests.audit.conftest import SignedLog, SignerInProcess
 from tests.conftest import a_clone
 from tests.factories import PASSWORD, PersonFactory
 from tests.pages.conftest import everything_but_the_log, outsider
@@ -45,6 +50,7 @@ class Scene:
     run: Run
     record: Record
     hold: Hold
+    export: Export
     passkey: Passkey
     tokens: dict[str, str] = field(default_factory=dict)
 
@@ -55,13 +61,22 @@ class Scene:
 
     def row(self, needs: Needs) -> str:
         rows = {"review": self.review.id, "run": self.run.id, "workflow": "billing-care", "integration": "stripe",
-                "record": str(self.record.pk), "hold": self.hold.pk, "passkey": self.passkey.id,
-                "setup": "x" * 43}  # fmt: skip
+                "record": str(self.record.pk), "export": self.export.pk, "hold": self.hold.pk,
+                "passkey": self.passkey.id, "setup": "x" * 43}  # fmt: skip
         return rows[needs]
 
 
+class Visitor(Client):
+    def generic(self, *given: Any, **named: Any) -> Any:
+        """Reads to the end what is streamed, as a browser would."""
+        answer: Any = super().generic(*given, **named)
+        for _ in answer.streaming_content if answer.streaming else ():
+            pass
+        return answer
+
+
 def browser(username: str = "", *, csrf: bool = False) -> Client:
-    client = Client(enforce_csrf_checks=csrf, headers={"host": "localhost"})
+    client = Visitor(enforce_csrf_checks=csrf, headers={"host": "localhost"})
     if username:
         client.force_login(User.objects.get(username=username))
     return client
@@ -92,7 +107,7 @@ def looks(scene: Scene) -> Looks:
 
 
 def bearer(secret: str) -> Client:
-    return Client(headers={"host": "localhost", "authorization": f"Bearer {secret}"})
+    return Visitor(headers={"host": "localhost", "authorization": f"Bearer {secret}"})
 
 
 @pytest.fixture(scope="package")
@@ -106,10 +121,10 @@ def scene(tmp_path_factory: pytest.TempPathFactory, django_db_blocker: DjangoDbB
         patch.setattr(presence, "number", lambda: 1)
         patch.setattr(presence, "alive", lambda: {1})
         patch.setattr(project, "PASSWORD_HASHERS", [f"{MD5PasswordHasher.__module__}.MD5PasswordHasher"])
-        yield arrange(standin)
+        yield arrange(standin, tmp_path_factory.mktemp("signer"))
 
 
-def arrange(standin: str) -> Scene:
+def arrange(standin: str, state: Path) -> Scene:
     world = World(standin, seed_charges(standin))
     team = seed_people()
     connect(standin)
@@ -133,6 +148,7 @@ def arrange(standin: str) -> Scene:
         run=run,
         record=Record.objects.filter(run=run.id).order_by("at")[0],
         hold=place_hold(acting("mira"), dt.date(2026, 1, 1), None, "The hold of Zoë"),
+        export=export(state),
         passkey=Passkey.objects.get(),
         tokens={name: token(name, team) for name in BY_ROLE.values()},
     )
@@ -140,6 +156,14 @@ def arrange(standin: str) -> Scene:
 
 def start(workflow: str, who: str, **inputs: str) -> Run:
     return start_run(access_version(acting(who), workflow), inputs=inputs, actor=acting(who))
+
+
+def export(state: Path) -> Export:
+    """One that is ready: of a log that is signed, as the publisher wrote it."""
+    SignedLog(SignerInProcess(state)).sequence()
+    asked = request_export(acting("theo"), form="jsonl", filter={})
+    assert work_off(threading.Event())
+    return Export.objects.get(pk=asked.pk)
 
 
 def token(username: str, team: Team) -> str:

@@ -10,11 +10,16 @@ from pathlib import Path
 from typing import Any
 from zipfile import ZipFile
 
+import pytest
+
 from audit.exports import work_off
 from audit.exports.files import archive_of
 from audit.exports.request import request_export
-from audit.models import Export
-from console.core.actor import Actor, Role
+from audit.models import Export, Record
+from audit.record import record
+from audit.vocabulary import Kind
+from console.core.actor import Actor, Role, system
+from tests.audit.conftest import SignedLog
 
 TEAM, OTHERS = "team_ours", "team_theirs"
 AUDITOR = Actor("human", "usr_auditor", TEAM, "session", "Theo", frozenset({Role.AUDITOR}))
@@ -66,3 +71,29 @@ def verified(export: Export, directory: Path, *options: str) -> Mapping[str, str
     told = json.load(io.StringIO(done.stdout))
     assert done.returncode == (1 if any(one["state"] == "failed" for one in told["verdicts"].values()) else 0), told
     return {aspect: one["state"] for aspect, one in told["verdicts"].items()}
+
+
+def records(kind: Kind) -> list[Record]:
+    return list(Record.objects.filter(kind=kind).order_by("at"))
+
+
+def told(kind: Kind) -> list[dict[str, Any]]:
+    return [json.loads(bytes(one.leaf))["detail"] for one in records(kind)]
+
+
+@pytest.fixture(autouse=True)
+def state(tmp_path: Path, settings: Any) -> Path:
+    settings.STATE_DIR = tmp_path
+    return tmp_path
+
+
+@pytest.fixture
+def log(signed_log: SignedLog) -> SignedLog:
+    """Three hundred records of one team, with a personal value in some of them."""
+    signed_log.write(280, team=TEAM)
+    for number in range(20):
+        record(
+            Kind.USER_CREATED, subject=f"usr_{number}", actor=system("tests", TEAM), personal={"name": f"Ada {number}"}
+        )
+    signed_log.sequence()
+    return signed_log

@@ -1,24 +1,16 @@
 """Exports: whole or chosen, proven by the program that goes with them, the same after any crash, and never too much."""
 
 import datetime as dt
-import errno
 import hashlib
-import json
-import os
-import signal
 import stat
-import subprocess
-import sys
-import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
-from django.conf import settings as project
 
-from audit.exports import expire_exports, job, sweep, work_off, writers
+from audit.exports import expire_exports, sweep
 from audit.exports.access import access_export, visible_exports
-from audit.exports.files import Archive, archive_of, exports_folder, folder_of
+from audit.exports.files import archive_of, exports_folder, folder_of
 from audit.exports.request import MOST
 from audit.models import Checkpoint, Export, Record
 from audit.record import record
@@ -27,31 +19,26 @@ from console.core.actor import Actor, Role, system
 from console.core.clock import now
 from console.core.errors import Conflict, Forbidden, Invalid, NotFound
 from tests.audit.conftest import Adversary, SignedLog
-from tests.audit.exports import AUDITOR, OTHERS, TEAM, ask, contents, lines, made, manifest, verified, write
-from tests.services import ROLE, services
+from tests.audit.exports import (
+    AUDITOR,
+    OTHERS,
+    TEAM,
+    ask,
+    contents,
+    lines,
+    log,
+    made,
+    manifest,
+    records,
+    state,
+    told,
+    verified,
+)
 from tests.spine.conftest import World, held, proxy, running_standin, standin, world
 
-__all__ = ["held", "proxy", "running_standin", "standin", "world"]
+__all__ = ["held", "log", "proxy", "running_standin", "standin", "state", "world"]
 
 OUTSIDER = Actor("human", "usr_olga", OTHERS, "session", "Olga", frozenset(Role))
-
-
-@pytest.fixture(autouse=True)
-def state(tmp_path: Path, settings: Any) -> Path:
-    settings.STATE_DIR = tmp_path
-    return tmp_path
-
-
-@pytest.fixture
-def log(signed_log: SignedLog) -> SignedLog:
-    """Three hundred records of one team, with a personal value in some of them."""
-    signed_log.write(280, team=TEAM)
-    for number in range(20):
-        record(
-            Kind.USER_CREATED, subject=f"usr_{number}", actor=system("tests", TEAM), personal={"name": f"Ada {number}"}
-        )
-    signed_log.sequence()
-    return signed_log
 
 
 @pytest.fixture
@@ -63,14 +50,6 @@ def shared(log: SignedLog) -> SignedLog:
     log.write(50, team=TEAM)
     log.sequence()
     return log
-
-
-def records(kind: Kind) -> list[Record]:
-    return list(Record.objects.filter(kind=kind).order_by("at"))
-
-
-def told(kind: Kind) -> list[dict[str, Any]]:
-    return [json.loads(bytes(one.leaf))["detail"] for one in records(kind)]
 
 
 # What is in it
@@ -226,201 +205,6 @@ def test_checkpoint_that_is_larger_than_the_log_is_an_alarm(log: SignedLog, adve
     with pytest.raises(Conflict, match="was handed in, and the log has"):
         ask(previous=kept)
     assert len(told(Kind.ALARM_TAMPERED)) == 1
-
-
-# Crashes
-
-INTERRUPTED = """
-import os, signal, sys, threading
-import django
-django.setup()
-from audit.exports import files, job
-job.CHUNK = 40
-place, times = sys.argv[1], int(sys.argv[2])
-def die(module, name, before):
-    real, left = getattr(module, name), [times]
-    def stand_in(*given, **named):
-        left[0] -= 1
-        if not left[0] and before:
-            os.kill(os.getpid(), signal.SIGKILL)
-        result = real(*given, **named)
-        if not left[0]:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return result
-    setattr(module, name, stand_in)
-where = {"written": (files.Output, "sync", True), "synced": (files.Output, "sync", False),
-         "committed": (job, "_write_chunk", False), "finishing": (files.ZipFile, "close", False),
-         "finished": (files.Archive, "finish", False)}
-die(*where[place])
-job.work_off(threading.Event())
-"""
-
-
-@pytest.mark.parametrize(
-    ("place", "times"),
-    [
-        ("written", 1),
-        ("written", 4),
-        ("synced", 4),
-        ("committed", 4),
-        ("committed", 6),
-        ("finishing", 1),
-        ("finished", 1),
-    ],
-)
-@pytest.mark.parametrize("form", ["bundle", "csv", "parquet"])
-def test_export_goes_on_after_a_kill_and_is_the_same_to_the_last_byte(
-    log: SignedLog, committed: str, state: Path, monkeypatch: pytest.MonkeyPatch, form: str, place: str, times: int
-) -> None:
-    monkeypatch.setattr(job, "CHUNK", 40)
-    export = ask(form)
-    killed = subprocess.run([sys.executable, "-c", INTERRUPTED, place, str(times)], env=environment(committed, state),
-                            cwd=project.BASE_DIR, check=False)  # fmt: skip
-    assert killed.returncode == -signal.SIGKILL
-    export.refresh_from_db()
-    assert export.state == "running"
-    write(export)
-    if form == "bundle":
-        assert "failed" not in verified(export, state).values()
-    once = made(form)
-    assert (once.begin, once.end) == (export.begin, export.end)
-    mine, other = contents(export), contents(once)
-    assert mine.keys() == other.keys()
-    assert [name for name in mine if mine[name] != other[name]] == ["README.txt", "manifest.json"]
-
-
-def environment(database: str, state: Path) -> dict[str, str]:
-    return {**os.environ, "COUNTERSIGN_DATABASE_URL": services().postgres.url(ROLE, database),
-            "COUNTERSIGN_STATE": str(state), "DJANGO_SETTINGS_MODULE": "console.settings"}  # fmt: skip
-
-
-def test_export_whose_files_are_gone_begins_anew(log: SignedLog, state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    export = begun(monkeypatch)
-    archive_of(export).unlink()
-    assert "failed" not in verified(write(export), state).values()
-
-
-def begun(monkeypatch: pytest.MonkeyPatch) -> Export:
-    """One that was interrupted after its first chunk."""
-    monkeypatch.setattr(job, "CHUNK", 40)
-    export, stop = ask(), threading.Event()
-    write_chunk = job._write_chunk
-
-    def one_chunk(*given: Any) -> None:
-        write_chunk(*given)
-        stop.set()
-
-    with monkeypatch.context() as patch:
-        patch.setattr(job, "_write_chunk", one_chunk)
-        assert not work_off(stop)
-    export.refresh_from_db()
-    assert (export.state, export.done) == ("running", 40)
-    return export
-
-
-def test_export_that_was_stopped_goes_on_where_it_was(
-    log: SignedLog, state: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    export = begun(monkeypatch)
-    assert export.length > 0
-    assert write(export).records == export.end
-    assert "failed" not in verified(export, state).values()
-    assert [chunk["begin"] for chunk in manifest(export)["chunks"]] == list(range(0, export.end, 40))
-
-
-def test_exports_are_written_one_at_a_time_and_the_oldest_first(log: SignedLog) -> None:
-    first, second = ask(), ask("jsonl")
-    write(first)
-    second.refresh_from_db()
-    assert second.state == "requested"
-    write(second)
-    assert not work_off(threading.Event())
-
-
-def test_a_second_publisher_keeps_its_hands_off(log: SignedLog) -> None:
-    export = ask()
-    with job._alone() as alone:
-        assert alone
-        assert not work_off(threading.Event())
-    write(export)
-
-
-def test_export_that_somebody_else_moved_is_left_alone(log: SignedLog, monkeypatch: pytest.MonkeyPatch) -> None:
-    export = begun(monkeypatch)
-    write_chunk = writers.write_chunk
-
-    def overtaken(*given: Any) -> int:
-        Export.objects.filter(pk=export.pk).update(done=80)
-        return write_chunk(*given)
-
-    monkeypatch.setattr(job, "write_chunk", overtaken)
-    assert not work_off(threading.Event())
-    export.refresh_from_db()
-    assert (export.state, export.error) == ("running", "")
-
-
-# What goes wrong
-
-
-def test_full_disk_makes_it_wait_and_loses_nothing(
-    log: SignedLog, state: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    export = begun(monkeypatch)
-    with monkeypatch.context() as patch:
-        patch.setattr(job, "ROOM", 1 << 60)
-        assert not work_off(threading.Event())
-        assert not work_off(threading.Event())
-    export.refresh_from_db()
-    assert (export.state, export.done, export.error) == ("running", 40, job.NO_ROOM)
-    write(export)
-    assert "failed" not in verified(export, state).values()
-
-
-def test_disk_that_fills_up_in_the_middle_of_a_chunk_makes_it_wait(
-    log: SignedLog, state: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    export = begun(monkeypatch)
-    write_data, left = Archive._write, [1]
-
-    def full(archive: Archive, data: bytes) -> None:
-        write_data(archive, data)
-        left[0] -= 1
-        if left[0] < 0:
-            raise OSError(errno.ENOSPC, "No space left on device")
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Archive, "_write", full)
-        assert not work_off(threading.Event())
-    export.refresh_from_db()
-    assert (export.state, export.error) == ("running", job.NO_ROOM)
-    write(export)
-    assert "failed" not in verified(export, state).values()
-
-
-def test_export_that_cannot_be_written_says_so_and_leaves_no_files(
-    log: SignedLog, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    export = begun(monkeypatch)
-
-    def fail(*_: Any) -> int:
-        raise ValueError("for the test")
-
-    monkeypatch.setattr(job, "write_chunk", fail)
-    assert work_off(threading.Event())
-    export.refresh_from_db()
-    assert (export.state, export.error) == (
-        "failed", "Something went wrong (ValueError); the publisher's log says more.")  # fmt: skip
-    assert told(Kind.EXPORT_FAILED) == [{"code": "fault"}]
-    assert not folder_of(export).exists()
-    assert "for the test" in caplog.text
-
-
-def test_export_waits_for_the_first_checkpoint(committed: str) -> None:
-    export = ask()
-    assert not work_off(threading.Event())
-    export.refresh_from_db()
-    assert (export.state, export.error) == (
-        "requested", "The log has no signed checkpoint yet. It begins when there is one.")  # fmt: skip
 
 
 # Records, and the end
