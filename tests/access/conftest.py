@@ -49,8 +49,8 @@ class Scene:
     own: Review  # its maker is also a reviewer of the group that it asks
     run: Run
     record: Record
-    hold: Hold
     export: Export
+    hold: Hold
     passkey: Passkey
     tokens: dict[str, str] = field(default_factory=dict)
 
@@ -61,8 +61,8 @@ class Scene:
 
     def row(self, needs: Needs) -> str:
         rows = {"review": self.review.id, "run": self.run.id, "workflow": "billing-care", "integration": "stripe",
-                "record": str(self.record.pk), "export": self.export.pk, "hold": self.hold.pk,
-                "passkey": self.passkey.id, "setup": "x" * 43}  # fmt: skip
+                "record": str(self.record.pk), "export": self.export.pk, "passkey": self.passkey.id,
+                "hold": self.hold.pk, "tile": "0/000.p/1", "setup": "x" * 43}  # fmt: skip
         return rows[needs]
 
 
@@ -147,8 +147,8 @@ def arrange(standin: str, state: Path) -> Scene:
         own=Review.objects.get(action__run=own.id, action__amount_minor=48_000),
         run=run,
         record=Record.objects.filter(run=run.id).order_by("at")[0],
-        hold=place_hold(acting("mira"), dt.date(2026, 1, 1), None, "The hold of Zoë"),
         export=export(state),
+        hold=place_hold(acting("mira"), dt.date(2026, 1, 1), None, "The hold of Zoë"),
         passkey=Passkey.objects.get(),
         tokens={name: token(name, team) for name in BY_ROLE.values()},
     )

@@ -30,6 +30,7 @@ def test_every_route_reads_and_tells_its_refusals() -> None:
         for address in (
             "runs", "runs/{run_id}", "reviews", "reviews/{review_id}", "workflows", "workflows/{slug}", "records",
             "records/{record_id}", "exports", "exports/{export_id}", "exports/{export_id}/download",
+            "log/checkpoint", "log/consistency", "log/tile/{tile}",
         )
     }  # fmt: skip
     told = {code for routes in paths.values() for code in routes["get"]["responses"]}
