@@ -12,10 +12,10 @@ from audit.exports.readme import readme
 from audit.exports.scope import choice
 from audit.exports.witnesses import witness_keys
 from audit.models import Checkpoint, Cosignature, Export, LogKey, Receipt, Tree
+from audit.offline import verify_page
 from audit.verify import VKey, parse_checkpoint, parse_note
 
 INDEXES, HASHES, DISCLOSURES, DECISIONS = "indexes.txt", "hashes.bin", "disclosures.jsonl", "decisions.jsonl"
-CHECKERS = ("verify.py", "verify.html")
 
 
 def signed_tree(tree: Tree, end: int) -> Checkpoint:
@@ -43,8 +43,7 @@ def contents(export: Export, tree: Tree, checkpoint: Checkpoint, leaves: Leaves,
     found["policy"] = _policy(tree, checkpoint, oldest).encode()
     found |= _anchors(tree, checkpoint)
     found["README.txt"] = readme(export, tree.origin).encode()
-    here = Path(verify.__file__).parent
-    return found | {name: here / name for name in CHECKERS if (here / name).exists()}
+    return found | {"verify.py": Path(verify.__file__), "verify.html": verify_page()}
 
 
 def _complete(output: Output, enrolments: Enrolments) -> Path:

@@ -18,6 +18,8 @@ verifier key that you were told when the log began:
 
     python3 verify.py --key 'KEY' {archive}
 
+Without Python: open verify.html in a browser, also without a network, and choose the ZIP or the directory.
+
 Keep the file `checkpoint`. Hand it in with the next export, and that one will prove that nothing was rewritten since.
 
 leaves.jsonl          the exact bytes of each record, one in each line
