@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar, Protocol
 
-from django.db import connection, models
+from django.db import DEFAULT_DB_ALIAS, connection, connections, models
 from django.db.models import Field
 from django.db.models.expressions import DatabaseDefault
 
@@ -84,12 +84,12 @@ def _updating(row: Any, values: Mapping[str, object]) -> Change:
 def _columns(given: "Mapping[Field[Any, Any], Any]") -> tuple[list[str], list[str], list[Any]]:
     """Names, placeholders and values as the database takes them. Written out, because Django's compilers take longer
     to make the statement than PostgreSQL to execute it, and somebody who has just signed waits."""
-    quote = connection.ops.quote_name
+    database = connections[DEFAULT_DB_ALIAS]  # `connection` looks this up anew at each use
     return (
-        [quote(str(field.column)) for field in given],
-        [field.get_placeholder(value, None, connection) if hasattr(field, "get_placeholder") else "%s"
+        [database.ops.quote_name(str(field.column)) for field in given],
+        [field.get_placeholder(value, None, database) if hasattr(field, "get_placeholder") else "%s"
          for field, value in given.items()],
-        [field.get_db_prep_save(value, connection) for field, value in given.items()],
+        [field.get_db_prep_save(value, database) for field, value in given.items()],
     )  # fmt: skip
 
 

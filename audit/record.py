@@ -26,14 +26,14 @@ _APPEND = """
 WITH {change}written AS (
     INSERT INTO audit_record (id, log, leaf, kind, subject, state, actor_kind, actor, team, run, trace)
     SELECT %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s {source} RETURNING id, at
-), disclosed AS (
+){disclosed}
+INSERT INTO audit_pending (record_id, at) SELECT id, at FROM written
+"""
+_DISCLOSED = """, disclosed AS (
     INSERT INTO audit_disclosure (record_id, path, salt, value)
     SELECT written.id, given.path, decode(given.salt, 'hex'), given.value
     FROM written, jsonb_to_recordset(%s::jsonb) AS given(path text, salt text, value jsonb)
-)
-INSERT INTO audit_pending (record_id, at) SELECT id, at FROM written
-"""
-_ALONE = _APPEND.format(change="", source="")
+)"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,17 +82,26 @@ def _append(entry: Entry, change: Change | None, also: list[Statement]) -> uuid.
     leaf = build(
         entry, log=log, identity=identity, at=now(), writer=(_WRITER, next(_SEQUENCE)), commitments=commitments
     )
-    disclosed = json.dumps([{"path": c.path, "salt": c.salt.hex(), "value": c.value} for c in commitments])
-    values: list[Any] = [identity, log, leaf, entry.kind, entry.subject, entry.state, entry.actor.kind, entry.actor.id,
-              entry.team, entry.run, entry.trace, disclosed]  # fmt: skip
+    values: list[Any] = [identity, log, leaf, str(entry.kind), entry.subject, entry.state, entry.actor.kind,
+              entry.actor.id, entry.team, entry.run, entry.trace]  # fmt: skip
+    if commitments:  # most records have none, and PostgreSQL would look all the same
+        values.append(json.dumps([{"path": c.path, "salt": c.salt.hex(), "value": c.value} for c in commitments]))
+    text = _statement(change, also, personal=bool(commitments))
     with connection.cursor() as cursor:
         if change is None:
-            cursor.execute(_ALONE, values)
+            cursor.execute(text, values)
             return identity
-        first = [f"changed AS ({change.statement.sql} RETURNING 1)"]
-        first += [f"also_{number} AS ({other.sql})" for number, other in enumerate(also)]
         given = [value for statement in (change.statement, *also) for value in statement.values]
-        cursor.execute(_APPEND.format(change=", ".join(first) + ", ", source="FROM changed"), [*given, *values])
+        cursor.execute(text, [*given, *values])
         if cursor.rowcount != 1:
             raise change.failure
     return identity
+
+
+def _statement(change: Change | None, also: list[Statement], *, personal: bool) -> str:
+    disclosed = _DISCLOSED if personal else ""
+    if change is None:
+        return _APPEND.format(change="", source="", disclosed=disclosed)
+    parts = [f"changed AS ({change.statement.sql} RETURNING 1)"]
+    parts += [f"also_{number} AS ({other.sql})" for number, other in enumerate(also)]
+    return _APPEND.format(change=", ".join(parts) + ", ", source="FROM changed", disclosed=disclosed)

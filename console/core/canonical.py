@@ -1,5 +1,6 @@
 """Bytes that digests and signatures are made over: RFC 8785 for what strangers send, a stricter profile for the log."""
 
+import functools
 import hashlib
 import json
 import re
@@ -43,8 +44,32 @@ def profile(document: Mapping[str, object]) -> bytes:
     Inside this profile the standard encoder equals RFC 8785 byte for byte and is seven times faster.
     Raises ValueError naming the place.
     """
-    _check(document, "", 0)
+    if not _fits(document, 8):
+        _check(document, "", 0)
     return _ENCODER.encode(document).encode()
+
+
+def _fits(value: object, depth: int) -> bool:
+    """What `_check` would pass, without the places that nobody asks for while all is right: four times as fast. Where
+    it says no, `_check` decides."""
+    kind = type(value)
+    if kind is dict:
+        for key, inner in value.items():  # type: ignore[attr-defined]
+            if not depth or not _is_key(key):
+                return False
+            if _UNFIT.search(inner) if isinstance(inner, str) else not _fits(inner, depth - 1):
+                return False
+        return True
+    if kind is list:
+        return bool(depth) and all(_fits(inner, depth - 1) for inner in value)  # type: ignore[attr-defined]
+    if isinstance(value, str):
+        return not _UNFIT.search(value)
+    return value is None or kind is bool or (kind is int and abs(value) <= SAFE_INTEGER)  # type: ignore[arg-type]
+
+
+@functools.lru_cache(1024)  # keys are words of the code
+def _is_key(key: object) -> bool:
+    return isinstance(key, str) and KEY.fullmatch(key) is not None
 
 
 def _check(value: object, place: str, depth: int) -> None:
