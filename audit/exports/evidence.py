@@ -8,7 +8,7 @@ from base64 import b64encode
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from audit import trees
-from audit.exports.leaves import Leaves
+from audit.exports.leaves import Disclosed
 from audit.models import Export, Leaf, Record, Tree
 from audit.vocabulary import Kind
 
@@ -22,9 +22,9 @@ def register_evidence(source: Evidence) -> None:
         _sources.append(source)
 
 
-def disclosures(leaves: Leaves, begin: int, end: int) -> Iterator[str]:
+def disclosures(disclosed: Iterable[Disclosed]) -> Iterator[str]:
     """Lines of disclosures.jsonl. The value stays as the database spells it: sealed is its canonical form."""
-    for one in leaves.disclosed(begin, end):
+    for one in disclosed:
         path = json.dumps(one.path)
         yield f'{{"index": {one.idx}, "path": {path}, "salt": "{one.salt.hex()}", "value": {one.value}}}\n'
 

@@ -1,5 +1,6 @@
 """Leaves of a range, as the database hands them out fastest: many in one value, already joined by newlines."""
 
+import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -32,18 +33,16 @@ _BLOCK = """
 SELECT string_agg(record.leaf, '\\x0a'::bytea ORDER BY place.idx),
     string_agg(place.idx::text, E'\\n' ORDER BY place.idx), count(*),
     array_agg(place.idx ORDER BY place.idx) FILTER (WHERE record.kind = %(decided)s),
-    array_agg(record.subject ORDER BY place.idx) FILTER (WHERE record.kind = %(decided)s)
+    array_agg(record.subject ORDER BY place.idx) FILTER (WHERE record.kind = %(decided)s),
+    (SELECT first FROM bounds), (SELECT last FROM bounds)
 """
 _ROWS = "SELECT place.idx, record.leaf, place.leaf_hash"
 _DISCLOSED = """
-, opened AS MATERIALIZED (
-    SELECT record_id, path, salt, value FROM audit_disclosure
-    WHERE record_id BETWEEN (SELECT first FROM bounds) AND (SELECT last FROM bounds)
-)
 SELECT place.idx, opened.path, opened.salt, opened.value::text
-FROM opened JOIN place ON place.record_id = opened.record_id
+FROM audit_disclosure AS opened
+    JOIN audit_leaf AS place ON place.record_id = opened.record_id AND place.tree_id = %(tree)s
     JOIN audit_record AS record ON record.id = place.record_id AND record.at = place.at
-WHERE """
+WHERE opened.record_id BETWEEN %(first)s AND %(last)s AND place.idx >= %(begin)s AND place.idx < %(end)s AND """
 
 
 class Block(NamedTuple):
@@ -53,6 +52,8 @@ class Block(NamedTuple):
     indexes: bytes
     records: int
     decisions: dict[int, str]
+    first: uuid.UUID  # no record of the block has a smaller id
+    last: uuid.UUID
 
 
 class Row(NamedTuple):
@@ -75,18 +76,20 @@ class Leaves:
 
     def blocks(self, begin: int, end: int) -> Iterator[Block]:
         for values in self._parts(begin, end):
-            leaves, indexes, count, places, subjects = self._ask(_BLOCK, values)[0]
+            leaves, indexes, count, places, subjects, first, last = self._ask(_BLOCK, values)[0]
             if count:
                 decisions = dict(zip(places or (), subjects or (), strict=True))
-                yield Block(leaves + b"\n", indexes.encode() + b"\n", count, decisions)
+                yield Block(leaves + b"\n", indexes.encode() + b"\n", count, decisions, first, last)
 
     def rows(self, begin: int, end: int) -> Iterator[list[Row]]:
         for values in self._parts(begin, end):
             yield list(map(Row._make, self._ask(_ROWS, values, " ORDER BY place.idx")))
 
-    def disclosed(self, begin: int, end: int) -> list[Disclosed]:
-        sql = f"{_RANGE}{_DISCLOSED}{self.scope.condition} ORDER BY place.idx, opened.path"
-        return [Disclosed._make(row) for row in fetch(sql, {**self._values(begin, end)})]
+    def disclosed(self, begin: int, end: int, first: uuid.UUID, last: uuid.UUID) -> list[Disclosed]:
+        """Of the leaves of a range, whose records have ids between these two."""
+        sql = f"{_DISCLOSED}{self.scope.condition} ORDER BY place.idx, opened.path"
+        values = {**self._values(begin, end), "first": first, "last": last}
+        return list(map(Disclosed._make, fetch(sql, values)))
 
     def hashes(self, begin: int, end: int) -> Iterator[bytes]:
         for start in range(begin, end, 100_000):

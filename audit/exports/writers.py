@@ -1,5 +1,6 @@
 """One chunk of an export, in each form."""
 
+import uuid
 from collections.abc import Callable
 
 from audit.exports import columns, ocsf, table
@@ -30,16 +31,20 @@ def write_chunk(export: Export, leaves: Leaves, begin: int, end: int, output: Ou
 
 
 def _write_bundle(export: Export, leaves: Leaves, begin: int, end: int, output: Output) -> int:
-    indexes, made = output.part(INDEXES), dict[int, str]()
+    indexes, opened, made = output.part(INDEXES), output.part(DISCLOSURES), dict[int, str]()
+    ids: list[uuid.UUID] = []
     count, size = 0, output.archive.size
     for block in leaves.blocks(begin, end):
         output.archive.write(block.leaves)
         indexes.write(block.indexes)
         made |= block.decisions
+        ids += (block.first, block.last)
         count += block.records
     part = {"bytes": output.archive.size - size, "sha256": output.archive.end_part()}
     output.chunks.append({"begin": begin, "end": end, **part})
-    output.part(DISCLOSURES).writelines(line.encode() for line in disclosures(leaves, begin, end))
+    if ids:
+        disclosed = leaves.disclosed(begin, end, min(ids), max(ids))
+        opened.writelines(line.encode() for line in disclosures(disclosed))
     if made:
         output.part(DECISIONS).writelines(line.encode() for line in decisions(export, made))
     return count
