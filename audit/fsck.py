@@ -1,6 +1,7 @@
 """Everything that the tables say of the log, derived again from the bytes of the records. It only reads."""
 
 import datetime as dt
+import itertools
 import json
 import uuid
 from collections import Counter
@@ -12,6 +13,7 @@ from django.db import connection, transaction
 from audit import merkle, trees
 from audit.models import Checkpoint, Cosignature, Disclosure, LogKey, Record, Tree
 from audit.proof import differing, erasures, open_commitment
+from audit.restored import told_end
 from audit.verify import Frontier, Mismatch, VKey, leaf_hash, open_note
 from audit.vocabulary import Kind
 from console.core.canonical import profile
@@ -42,6 +44,7 @@ class Report:
     erased: int = 0
     pruned: Counter[str] = field(default_factory=Counter)  # by month
     waiting: int = 0
+    restores: list[str] = field(default_factory=list)
     count: int = 0
     findings: list[str] = field(default_factory=list)
 
@@ -62,8 +65,11 @@ def check() -> Report:
     with connection.cursor() as cursor:
         cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
     pruned, erased = pruned_months(), erasures()
-    for tree in Tree.objects.filter(log=trees.log_name()).order_by("number"):
+    known = list(Tree.objects.filter(log=trees.log_name()).order_by("number"))
+    for tree in known:
         _TreeCheck(tree, report, pruned, erased).run()
+    for tree, following in itertools.zip_longest(known, known[1:]):
+        _check_end(tree, following, report)
     for month, count in pruned.items():
         if report.pruned[month] != count:
             report.find(f"{report.pruned[month]:,} records of {month} are gone, and {count:,} were told to be dropped")
@@ -195,6 +201,19 @@ class _TreeCheck:
         return f"Record {index} of {self.tree}"
 
 
+def _check_end(tree: Tree, following: Tree | None, report: Report) -> None:
+    if tree.closed_at is None:
+        if following is not None:
+            report.find(f"{tree} goes on, and {following} does as well")
+        if tree.remembered:
+            report.find(f"The signer remembers more of the log than {tree} holds, and no restore was agreed to")
+        return
+    try:
+        report.restores.append(told_end(tree, following))
+    except (Mismatch, KeyError, TypeError) as fault:
+        report.find(f"{tree} was closed: {fault}")
+
+
 def pruned_months() -> dict[str, int]:
     """How many records went with each month, as the log tells."""
     told = Record.objects.filter(kind=Kind.RETENTION_PRUNED).values_list("subject", "leaf")
@@ -214,6 +233,8 @@ def lines(report: Report) -> Iterator[str]:
     yield f"records        {report.records:,} hashed, {pruned:,} in dropped months, {report.waiting:,} waiting"
     yield f"checkpoints    {report.checkpoints:,} derived again, {report.cosignatures:,} cosignatures"
     yield f"disclosures    {report.disclosed:,} match, {report.erased:,} erased"
+    for restore in report.restores:
+        yield f"restore        {restore}"
     for finding in report.findings:
         yield f"WRONG          {finding}"
     if report.count > len(report.findings):

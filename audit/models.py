@@ -79,7 +79,8 @@ class Disclosure(models.Model):
 class Tree(models.Model):
     """One Merkle log. Its origin is `<log>/<number>`; a restore from a backup opens the next number.
 
-    `size` and `root` are what the tiles hold; signed trees are checkpoints. `problem` says why nothing is signed."""
+    `size` and `root` are what the tiles hold; signed trees are checkpoints. `problem` says why nothing is signed;
+    `remembered` is the newest note that the signer gave, when an older copy of the database was put back."""
 
     id = models.SmallAutoField(primary_key=True)
     log = models.TextField()
@@ -90,6 +91,7 @@ class Tree(models.Model):
     opened_at = models.DateTimeField(db_default=Now())
     closed_at = models.DateTimeField(null=True)
     problem = models.TextField(default="")
+    remembered = models.TextField(default="")
 
     class Meta:
         constraints: ClassVar = [

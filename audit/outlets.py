@@ -31,6 +31,10 @@ class OutletFailed(Exception):
     """Why nothing got out this time; it will be tried again."""
 
 
+class OutletAhead(OutletFailed):
+    """It has seen more of this tree than is here: an older copy of the database was put back."""
+
+
 class Way(Protocol):
     """`advance` takes the log from `reached` leaves as far as it can go at once, and says how far that is. It raises
     OutletFailed, and may be called with the same `reached` again."""
@@ -77,7 +81,7 @@ def _proof(tree: Tree, old: int, size: int) -> list[bytes]:
     try:
         return trees.consistency_proof(tree, old, size)
     except ValueError as fault:
-        raise OutletFailed(f"The witness has seen {old} leaves, and this log has {size}.") from fault
+        raise OutletAhead(f"The witness has seen {old} leaves, and this log has {size}.") from fault
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,10 +146,16 @@ def step(way: Way) -> bool:
 
 
 def _advance(way: Way, outlet: Outlet) -> int:
-    """A tree that a restore has closed is finished first; then the next one begins."""
+    """A tree that a restore has closed is finished first, unless the other side is ahead; then the next one begins."""
     assert outlet.tree is not None
-    reached = way.advance(outlet.tree, outlet.reached)
-    following = Tree.objects.filter(log=outlet.tree.log, number=outlet.tree.number + 1).first()
+    later = Tree.objects.filter(log=outlet.tree.log, number__gt=outlet.tree.number)
+    following = later.order_by("number").first()
+    try:
+        reached = way.advance(outlet.tree, outlet.reached)
+    except OutletAhead:
+        if following is None:
+            raise
+        reached = _signed(outlet.tree)
     if following is None or reached < _signed(outlet.tree):
         return reached
     outlet.tree, outlet.reached = following, 0

@@ -32,6 +32,7 @@ WORDS: Mapping[str, str] = {
     Kind.LOG_HEARTBEAT: "Nothing else happened",
     Kind.LOG_RESTORED: "Log restored from a backup",
     Kind.PAGE_READ: "Page looked at",
+    Kind.RESTORE_SIGNED: "Restore from a backup signed",
     Kind.RETENTION_PRUNED: "Old records dropped",
     Kind.REVIEW_OPEN: "Review opened",
     Kind.RUN_RUNNING: "Run started",

@@ -9,7 +9,8 @@ import logging
 import random
 import threading
 import time
-from collections.abc import Callable
+import uuid
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import psycopg
@@ -37,11 +38,15 @@ PAUSE = 1.0  # seconds, after something went wrong
 
 ACTOR = system("sequencer")
 
+# Whether people agreed that the log goes on in a new tree: what its first leaf has to tell of that, or None.
+# It is asked for the tree here and for the newest note of the signer.
+Restorations = Callable[[Tree, str], Mapping[str, object] | None]
+
 # The index of a batch goes on from the size of the tree, under the lock on its row. A pending row whose record does not
 # exist at its moment was not written by the product: it is taken off the queue and told.
 _TAKE = """
 WITH taken AS (
-    DELETE FROM audit_pending WHERE record_id IN (SELECT record_id FROM audit_pending ORDER BY record_id LIMIT %s)
+    DELETE FROM audit_pending WHERE record_id IN ({chosen})
     RETURNING record_id, at
 ), found AS (
     SELECT record_id, at,
@@ -58,6 +63,14 @@ UNION ALL SELECT NULL::bigint, NULL::bytea, record_id FROM found WHERE leaf_hash
 ORDER BY idx
 """
 
+_OLDEST = _TAKE.format(chosen="SELECT record_id FROM audit_pending ORDER BY record_id LIMIT %s")
+_ONE = _TAKE.format(chosen="SELECT %s::uuid")
+
+# What no checkpoint here holds gets a second place, in the next tree, where it can be proven.
+_UNSIGNED = """
+INSERT INTO audit_pending (record_id, at) SELECT record_id, at FROM audit_leaf WHERE tree_id = %s AND idx >= %s
+"""
+
 _TILE = """
 SELECT leaf.idx, leaf.leaf_hash, (SELECT leaf FROM audit_record WHERE id = leaf.record_id AND audit_record.at = leaf.at)
 FROM audit_leaf AS leaf WHERE tree_id = %s AND idx >= %s AND idx < %s ORDER BY idx
@@ -68,9 +81,19 @@ class Broken(Exception):
     """The database does not hold what was signed. Nothing is integrated until somebody has looked."""
 
 
+class Behind(Broken):
+    """The signer remembers more than is here, in its newest `note`: an older copy was put back, or leaves are gone."""
+
+    def __init__(self, text: str, note: str) -> None:
+        super().__init__(text)
+        self.note = note
+
+
 class Sequencer:
-    def __init__(self, signer: SignerClient, heart: Callable[[str], None]) -> None:
-        self.signer, self.heart = signer, heart
+    def __init__(
+        self, signer: SignerClient, heart: Callable[[str], None], restorations: Restorations = lambda *_: None
+    ) -> None:
+        self.signer, self.heart, self.restorations = signer, heart, restorations
         self.compared = float("-inf")
         self.told: set[int] = set()
         self.problem: str | None = None  # what the row says is not known yet
@@ -98,7 +121,17 @@ class Sequencer:
     def _begin(self) -> bool:
         """Whether the tree here is the one that was signed last, or one that continues it."""
         self.compared = float("-inf")
-        return self._watched(lambda: compare(current(), self.signer))
+        return self._watched(self._continue)
+
+    def _continue(self) -> None:
+        tree = current()
+        try:
+            compare(tree, self.signer)
+        except Behind as behind:
+            agreed = self.restorations(tree, behind.note)
+            if agreed is None:
+                raise
+            reopen(tree, behind.note, agreed)
 
     def _work(self) -> bool:
         return self._watched(self._round)
@@ -128,7 +161,7 @@ class Sequencer:
         try:
             work()
         except (Broken, SignerRefused, SignerAway) as problem:
-            self._tell(str(problem))
+            self._tell(str(problem), getattr(problem, "note", ""))
             return False
         except Error as error:
             logger.warning("the sequencer lost the database (%s); trying again", type(error).__name__)
@@ -136,12 +169,12 @@ class Sequencer:
         self._tell("")
         return True
 
-    def _tell(self, problem: str) -> None:
+    def _tell(self, problem: str, remembered: str = "") -> None:
         if problem == self.problem:
             return
         if problem:
             logger.error("%s", problem)
-        tell_problem(problem)
+        tell_problem(problem, remembered)
         self.problem = problem
 
     def _look_back(self) -> None:
@@ -173,9 +206,12 @@ def current() -> Tree:
 @transaction.atomic
 def integrate(tree: Tree) -> int:
     """The oldest pending records become leaves. Returns how many were taken off the queue."""
-    locked = Tree.objects.select_for_update().get(pk=tree.pk)
+    return _take(Tree.objects.select_for_update().get(pk=tree.pk), _OLDEST, BATCH)
+
+
+def _take(locked: Tree, which: str, given: int | uuid.UUID) -> int:
     with connection.cursor() as cursor:
-        cursor.execute(_TAKE, [BATCH, locked.pk, locked.size])
+        cursor.execute(which, [given, locked.pk, locked.size])
         rows = cursor.fetchall()
     new = [bytes(digest) for _, digest, stray in rows if stray is None]
     for _, _, stray in rows[len(new) :]:
@@ -197,6 +233,12 @@ def grow(tree: Tree, new: list[bytes]) -> None:
 
 def compare(tree: Tree, signer: SignerClient) -> None:
     """Raises Broken when the signer remembers more than is here, or something else."""
+    if later := newest_note(tree, signer):
+        origin = parse_checkpoint(parse_note(later).body).origin
+        raise Behind(
+            f"The signer has signed {origin}, and this database knows only {tree.origin}: an older copy was restored.",
+            later,
+        )
     note = signer.tree(tree.origin)
     if not note:
         if Checkpoint.objects.filter(tree=tree).exists():
@@ -204,13 +246,52 @@ def compare(tree: Tree, signer: SignerClient) -> None:
         return
     last = parse_checkpoint(parse_note(note).body)
     if last.size > tree.size:
-        raise Broken(
+        raise Behind(
             f"The signer has signed {last.size} leaves of {tree.origin}, and this database holds {tree.size}:"
-            " an older copy was restored, or leaves were deleted."
+            " an older copy was restored, or leaves were deleted.",
+            note,
         )
     if trees.tree_root(tree, last.size) != last.root:
         raise Broken(f"The first {last.size} leaves of {tree.origin} are no longer those that were signed.")
     store_checkpoint(tree, note)
+
+
+def newest_note(tree: Tree, signer: SignerClient) -> str:
+    """Of the trees of this log that come after this one; "" when the signer knows none."""
+    found, number = "", tree.number + 1
+    while note := signer.tree(f"{tree.log}/{number}"):
+        found, number = note, number + 1
+    return found
+
+
+@transaction.atomic
+def reopen(tree: Tree, note: str, agreed: Mapping[str, object]) -> Tree:
+    """The log goes on in the next tree. Its leaf 0 names the end of the last one that was signed, and what is here of
+    it; what was here already stays where it is."""
+    here = Tree.objects.select_for_update().get(pk=tree.pk)
+    last = parse_checkpoint(parse_note(note).body)
+    newest = trees.newest_checkpoint(here)
+    if newest and not holds(here, newest):
+        raise Broken(
+            f"The first {newest.size} leaves of {here.origin} are not those that were signed: no backup of it."
+        )
+    number = int(last.origin.rpartition("/")[2]) + 1
+    Tree.objects.filter(pk=here.pk).update(closed_at=Now(), problem="", remembered=note)
+    opened = Tree.objects.create(log=here.log, number=number, origin=f"{here.log}/{number}", root=EMPTY)
+    detail = {"before": last.origin, "size": last.size, "root": last.root.hex(), "note": note, **agreed,
+              "present": here.origin, "present_size": here.size, "present_root": bytes(here.root).hex()}  # fmt: skip
+    first = record(Kind.LOG_RESTORED, subject=opened.origin, actor=ACTOR, team="", detail=detail)
+    _take(opened, _ONE, first)
+    with connection.cursor() as cursor:
+        cursor.execute(_UNSIGNED, [here.pk, newest.size if newest else 0])
+    return opened
+
+
+def holds(tree: Tree, checkpoint: Checkpoint) -> bool:
+    try:
+        return trees.tree_root(tree, checkpoint.size) == bytes(checkpoint.root)
+    except (KeyError, ValueError):  # tiles are missing, or too short
+        return False
 
 
 def sign(tree: Tree, signer: SignerClient) -> None:
@@ -282,14 +363,15 @@ def _altered(leaf: bytes | memoryview | None, digest: bytes) -> bool:
     return leaf is not None and leaf_hash(bytes(leaf)) != digest
 
 
-def tell_problem(text: str) -> None:
+def tell_problem(text: str, remembered: str = "") -> None:
     """Why no tree is signed; empty when it is."""
-    Tree.objects.filter(log=trees.log_name(), closed_at=None).exclude(problem=text).update(problem=text)
+    told = {"problem": text, "remembered": remembered}
+    Tree.objects.filter(log=trees.log_name(), closed_at=None).exclude(**told).update(**told)
 
 
-def run(stop: threading.Event, heart: Callable[[str], None]) -> None:
+def run(stop: threading.Event, heart: Callable[[str], None], restorations: Restorations = lambda *_: None) -> None:
     """Lead for as long as the session that holds the lock lives; stand by otherwise."""
-    sequencer = Sequencer(SignerClient(Path(settings.SIGNER_SOCKET)), heart)
+    sequencer = Sequencer(SignerClient(Path(settings.SIGNER_SOCKET)), heart, restorations)
     while not stop.is_set():
         try:
             with presence.connect() as session:

@@ -81,6 +81,7 @@ class Kind(StrEnum):
     LOG_OPENED = "audit:log:opened"
     LOG_HEARTBEAT = "audit:log:heartbeat"  # nothing happened, so that silence is not mistaken for that
     LOG_RESTORED = "audit:log:restored"
+    RESTORE_SIGNED = "audit:restore:signed"
     KEY_ADDED = "audit:key:added"
     KEY_RETIRED = "audit:key:retired"
     CHECKPOINT_ANCHORED = "audit:checkpoint:anchored"

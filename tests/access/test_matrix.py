@@ -79,7 +79,7 @@ def test_rows_of_another_team_do_not_exist(scene: Scene, looks: Looks, name: str
         assert "Zoë" not in answer.content.decode()
 
 
-@pytest.mark.parametrize("name", [name for name in GUARDED if name not in OBJECTS])
+@pytest.mark.parametrize("name", [name for name in GUARDED if name not in OBJECTS and "GET" in ROUTES[name].methods])
 def test_lists_of_another_team_are_empty_of_ours(scene: Scene, looks: Looks, name: str) -> None:
     page = looks.answers["olga", "GET", name].content.decode()
     for ours in (scene.run.id, scene.review.id, "billing-care", "Zoë", "Jonas"):

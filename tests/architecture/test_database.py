@@ -87,7 +87,7 @@ def test_a_table_with_a_state_is_guarded() -> None:
 
 FROZEN = {
     "approvals_decision", "approvals_policyversion", "approvals_ruling", "approvals_slot", "workflows_workflowversion",
-    "audit_record",
+    "audit_record", "home_restoresignature",
 }  # fmt: skip
 
 
@@ -166,6 +166,7 @@ WITHOUT_TEAM = {
     "runs_attempt": "belongs to a step",
     "dispatch_wake": "of processes, deleted at once",
     "home_heartbeat": "of processes",
+    "home_restoresignature": "of the installation",
 }
 
 
