@@ -9,7 +9,8 @@ from playwright.sync_api import expect
 
 from approvals.models import Review
 from approvals.signoff import BySession, signoff
-from audit.models import Record
+from audit.exports.request import request_export
+from audit.models import Export, Record
 from console.accounts.models import Passkey
 from console.home.processes import ROOT
 from console.runs.models import Run
@@ -142,11 +143,21 @@ def see_rooms(tour: Tour, office: Office, runs: Runs, cancelling: Review) -> Non
     tour.see("integration-operation")
 
 
+def see_exports(tour: Tour) -> None:
+    if not Export.objects.exists():
+        tour.see("exports-empty", "/audit/exports/")
+    tour.see("export-new", "/audit/exports/new/?kind=runs:")
+    export = request_export(acting("theo"), form="bundle", filter={"kind": "runs:"})
+    tour.see("export-waiting", f"/audit/exports/{export.pk}/")
+    tour.see("exports", "/audit/exports/")
+
+
 def see_log(tour: Tour, office: Office, runs: Runs, cancelling: Review) -> None:
     tour.window.become("theo")
     tour.see("audit", "/audit/")
     tour.see("audit-none", "/audit/?kind=nothing")
     tour.see("tree", "/audit/tree/")
+    see_exports(tour)
     record = Record.objects.filter(run=runs["refused"].id, kind="approvals:decision:made")[0]
     tour.see("record", f"/audit/{record.pk}/")
     expect(tour.window.page.locator(".proof")).to_contain_text("This record waits for its place in the tree.")
