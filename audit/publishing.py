@@ -7,7 +7,7 @@ import yaml
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
-from audit import anchors
+from audit import anchors, streams
 from audit.outlets import Anchoring, Way, Witness
 from audit.verify import Mismatch, VKey
 
@@ -28,6 +28,7 @@ def read(text: str) -> list[Way]:
         raise ImproperlyConfigured(f"The publishing file holds {', '.join(sorted(PARTS))}, and nothing else.")
     found: list[Way] = [_part(_witness, "witnesses", one) for one in given.get("witnesses") or []]
     found += [_part(_anchor, "anchors", one) for one in given.get("anchors") or []]
+    found += [_part(streams.build, "streams", one) for one in given.get("streams") or []]
     names = [way.name for way in found]
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise ImproperlyConfigured(f"Two entries of the publishing file are named {', '.join(twice)}.")
