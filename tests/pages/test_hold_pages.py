@@ -64,7 +64,7 @@ def test_a_hold_is_placed_shown_and_released_by_somebody_else(theo: Client, mira
 def test_what_a_hold_keeps_now_is_counted(theo: Client) -> None:
     place_hold(acting("theo"), now().date().replace(day=1), None, "Claim 17")
     page = text(theo.get("/audit/holds/"))
-    assert f'1 month<span class="sub">{now():%Y-%m} and on</span>' in page
+    assert f'1 month <span class="sub">{now():%Y-%m} and on</span>' in page
 
 
 @pytest.mark.parametrize(
