@@ -8,7 +8,7 @@ from audit.exports.leaves import Row
 from audit.exports.table import COLUMNS, values
 
 try:
-    import pyarrow as arrow  # type: ignore[import-untyped]
+    import pyarrow as arrow
     from pyarrow import parquet
 except ImportError:  # whoever asks for it is told before
     arrow = parquet = None
