@@ -166,6 +166,8 @@ def is_host(host: str) -> bool:
 def why(fault: OSError) -> str:
     if isinstance(fault, ssl.SSLCertVerificationError):
         return f"its certificate does not hold ({fault.verify_message})."
+    if isinstance(fault, ssl.SSLEOFError):
+        return "it closed the connection too early."
     if isinstance(fault, ssl.SSLError):
         return f"TLS failed ({(fault.reason or type(fault).__name__).lower().replace('_', ' ')})."
     return f"{fault.strerror or type(fault).__name__}."
