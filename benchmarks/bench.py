@@ -11,7 +11,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
@@ -75,6 +75,7 @@ class Bench:
     valkey: Valkey
     closing: contextlib.ExitStack
     port: int = field(default_factory=free_port)
+    programs: dict[str, Program] = field(default_factory=dict)
 
     def environment(self, process: Process) -> dict[str, str]:
         origin = f"http://localhost:{self.port}"
@@ -90,6 +91,22 @@ class Bench:
         if not wait_until(lambda: Heartbeat.objects.filter(process__in=names).count() == len(names), patience=PATIENCE):
             raise CouldNotMeasure("\n".join(f"{name} is not ready: {self.said(name)}" for name in names))
 
+    def start_signed(self) -> None:
+        """Sequencer and signer; returns once the first tree is signed."""
+        from audit.models import Checkpoint  # noqa: PLC0415 - Django is set up by now
+
+        for name in ("signer", "sequencer"):
+            self._run(command(name, self.port, self.state), self.environment(name), name)
+        if not wait_until(lambda: Checkpoint.objects.exists(), patience=PATIENCE):
+            raise CouldNotMeasure(f"Nothing is signed: {self.said('sequencer')} {self.said('signer')}")
+
+    def run(self, name: str, arguments: list[str], more: Mapping[str, str] | None = None) -> None:
+        """A program of the benchmarks' own, which tells nothing."""
+        self._run(arguments, {**self.environment("worker"), **(more or {})}, name)
+
+    def stop(self, name: str) -> None:
+        self.programs[name].stop()
+
     def listen_to(self, name: str, *arguments: str) -> Heard:
         """A program of the benchmarks' own, and what it tells."""
         process = self._run(python(*arguments), self.environment("worker"), name, output=subprocess.PIPE)
@@ -104,7 +121,8 @@ class Bench:
     ) -> subprocess.Popen[bytes]:
         log = self.closing.enter_context((self.state / f"{name}.log").open("wb"))
         process = spawn(arguments, env=environment, cwd=ROOT, output=output or log, errors=log)
-        self.closing.callback(Program(process).stop)
+        self.programs[name] = Program(process)
+        self.closing.callback(self.programs[name].stop)
         return process
 
 

@@ -76,6 +76,10 @@ def at_most(words: str, found: Figure, goal: float) -> Claim:
     return Claim(f"{words} ≤ {goal:g} {found.unit}", found.median, goal, found.median <= goal)
 
 
+def at_least(words: str, found: Figure, goal: float) -> Claim:
+    return Claim(f"{words} ≥ {goal:g} {found.unit}", found.median, goal, found.median >= goal)
+
+
 def percentile(values: Sequence[float], share: float) -> float:
     """The nearest rank: the smallest value that at least `share` (0 to 1) of all values do not exceed."""
     if not values:

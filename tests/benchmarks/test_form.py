@@ -7,7 +7,19 @@ import sys
 import jsonschema
 import pytest
 
-from benchmarks.form import Claim, Figure, Measured, as_json, at_most, chunks, figure, percentile, report, spread
+from benchmarks.form import (
+    Claim,
+    Figure,
+    Measured,
+    as_json,
+    at_least,
+    at_most,
+    chunks,
+    figure,
+    percentile,
+    report,
+    spread,
+)
 from console.home.processes import ROOT
 
 NUMBER = {"type": "number", "minimum": 0}
@@ -81,6 +93,11 @@ def test_claim_holds_by_the_median_of_the_runs() -> None:
     assert at_most("idle", Figure(1, 20.001, 90, "ms"), 20) == Claim("idle ≤ 20 ms", 20.001, 20, holds=False)
 
 
+def test_claim_may_also_ask_for_at_least_so_much() -> None:
+    assert at_least("share", Figure(0.1, 0.6, 0.9, "times"), 0.6) == Claim("share ≥ 0.6 times", 0.6, 0.6, holds=True)
+    assert not at_least("share", Figure(0.1, 0.599, 0.9, "times"), 0.6).holds
+
+
 def test_report_is_one_json_object_with_all_that_was_measured() -> None:
     figures = {"sent_p50": Figure(1, 2, 3, "ms")}
     measured = Measured(3, figures, [at_most("sent", figures["sent_p50"], 1)])
@@ -117,3 +134,17 @@ def test_approve_to_send_prints_one_report_in_the_form() -> None:
         written["figures"].keys()
     )
     assert [claim["goal"] for claim in written["claims"]] == [20, 60]
+
+
+@pytest.mark.long
+def test_audit_prints_one_report_in_the_form_with_a_claim_for_each_promise() -> None:
+    done = run("audit", "--quick")
+    assert done.returncode == 0, done.stderr
+    written = json.loads(done.stdout)
+    jsonschema.validate(written, FORM)
+    assert {"share_8", "beside_chain_8", "act_added", "idle_signed_p99", "busy_signed_p99", "copy", "jsonl", "bundle",
+            "range_checked", "bundle_verified", "integrated", "append_100000", "proof_100000", "range_100000"} <= (
+        written["figures"].keys()
+    )  # fmt: skip
+    goals = [0.6, 8, 250, 1_200, 1_200, 250_000, 120_000, 0.6, 0.6, 1.5, 2.5, 1.5]
+    assert [claim["goal"] for claim in written["claims"]] == goals
