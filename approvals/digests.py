@@ -21,29 +21,30 @@ MEANINGS = {
 
 
 def action_digest(action: Action, request_digest: bytes) -> bytes:
+    return digest("countersign/action/v1", action_document(action, request_digest))
+
+
+def action_document(action: Action, request_digest: bytes) -> dict[str, object]:
     """Everything a signature must not survive a change of. Needs operation, integration and grant loaded."""
     operation = action.operation
     integration = operation.integration
     grant = action.grant
-    return digest(
-        "countersign/action/v1",
-        {
-            "request_digest": request_digest.hex(),
-            "team": action.team_id,
-            "integration": integration.id,
-            "base_url": integration.base_url,
-            "credential": grant.credential_id if grant else None,
-            "grant": action.grant_id,
-            "description": bytes(operation.digest).hex(),
-            "operation": operation.id,
-            "arguments": action.arguments,
-            "preconditions": action.reads,
-            "principal": action.makers[:1],
-            "agent": action.grantee,
-            "run": action.run,
-            "step": action.step,
-        },
-    )
+    return {
+        "request_digest": request_digest.hex(),
+        "team": action.team_id,
+        "integration": integration.id,
+        "base_url": integration.base_url,
+        "credential": grant.credential_id if grant else None,
+        "grant": action.grant_id,
+        "description": bytes(operation.digest).hex(),
+        "operation": operation.id,
+        "arguments": action.arguments,
+        "preconditions": action.reads,
+        "principal": action.makers[:1],
+        "agent": action.grantee,
+        "run": action.run,
+        "step": action.step,
+    }
 
 
 def evidence_digest(action: Action) -> bytes:
@@ -51,10 +52,12 @@ def evidence_digest(action: Action) -> bytes:
 
 
 def render_digest(action: Action) -> bytes:
+    return digest("countersign/rendering/v1", rendering(action))
+
+
+def rendering(action: Action) -> dict[str, object]:
     """What the sheet says, apart from its layout: template, sentence and each decoded line."""
-    return digest(
-        "countersign/rendering/v1", {"template": TEMPLATE, "sentence": action.sentence, "facts": action.facts}
-    )
+    return {"template": TEMPLATE, "sentence": action.sentence, "facts": action.facts}
 
 
 def decision_payload(review: Review, slot: Slot, *, verdict: str, reason: str, reviewer: str) -> bytes:

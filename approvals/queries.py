@@ -11,6 +11,7 @@ from django.db.models import Count, Q, QuerySet
 from approvals import sheet
 from approvals.access import access_review, visible_reviews, waiting_for
 from approvals.digests import MEANINGS, read_payload
+from approvals.dossier import READERS
 from approvals.models import Action, Decision, PolicyVersion, Review, Ruling, Slot
 from approvals.signoff import check_may_decide
 from audit.models import Record
@@ -157,6 +158,7 @@ class Sheet:
     workflow: str
     version: int | None
     item: Item
+    dossier: bool = False
     lines: Sequence[sheet.Line] = field(default_factory=tuple)
     points: Sequence[sheet.Point] = field(default_factory=tuple)
     evidence: Sequence[sheet.Evidence] = field(default_factory=tuple)
@@ -203,6 +205,7 @@ def read_sheet(actor: Actor, review_id: str) -> Sheet:
         workflow=Item(review, requester).who,
         version=_version(action),
         item=Item(review, requester),
+        dossier=action.settled and actor.has(*READERS),
         lines=sheet.lines(action.facts),
         points=sheet.points(action, ruling, slots, review.expires_at - review.opened_at),
         evidence=sheet.evidence(action.evidence),

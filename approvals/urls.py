@@ -7,4 +7,5 @@ urlpatterns = [
     path("<str:review_id>/", views.review, name="review"),
     path("<str:review_id>/challenge", views.challenge, name="review_challenge"),
     path("<str:review_id>/decision", views.decide, name="review_decision"),
+    path("<str:review_id>/dossier", views.dossier, name="review_dossier"),
 ]

@@ -12,6 +12,7 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_POST, require_safe
 
 from approvals.access import access_review, waiting_for
+from approvals.dossier import make_dossier
 from approvals.models import Review
 from approvals.queries import next_waiting, queue, read_sheet
 from approvals.signoff import ByPasskey, ByPassword, BySession, Proof, prepare_decision, signoff
@@ -69,6 +70,15 @@ def decide(request: Request, review_id: str) -> HttpResponse:
     except Refusal as refusal:
         return _refused(request, review_id, refusal)
     return _go_on(request, done, verdict)
+
+
+@require_safe
+@role_required(*Role)
+def dossier(request: Request, review_id: str) -> HttpResponse:
+    """A file to keep, never a page of this site: it brings a script of its own."""
+    made = make_dossier(request.actor, review_id)
+    disposition = f'attachment; filename="dossier-{made.action.id}.html"'
+    return HttpResponse(made.page, headers={"Content-Disposition": disposition})
 
 
 def _verdict(request: HttpRequest) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from audit import trees
 from audit.models import Checkpoint, Cosignature, LogKey, Tree
 from audit.publishing import ways
+from audit.verify import VKey, parse_note
 
 HEADER = "c2sp.org/tlog-proof@v1"
 
@@ -62,6 +63,17 @@ def introductions(tree: Tree) -> list[str]:
     return list(
         Checkpoint.objects.filter(tree=tree, size__in=list(sizes)).order_by("size").values_list("note", flat=True)
     )
+
+
+def policy(checkpoint: Checkpoint) -> str:
+    """c2sp.org/tlog-policy, with the log's keys and those witnesses that did sign this checkpoint."""
+    signed = {name for name, _, _ in parse_note(signed_note(checkpoint)).lines}
+    witnesses = [vkey for vkey in witness_keys() if VKey.parse(vkey).name in signed]
+    names = [f"witness-{number}" for number, _ in enumerate(witnesses, 1)]
+    lines = [f"log {vkey}" for vkey in log_keys(checkpoint.tree)]
+    lines += [f"witness {name} {vkey}" for name, vkey in zip(names, witnesses, strict=True)]
+    end = [f"group witnesses all {' '.join(names)}", "quorum witnesses"] if names else ["quorum none"]
+    return "\n".join([*lines, *end]) + "\n"
 
 
 def witness_keys() -> list[str]:

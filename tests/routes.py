@@ -16,7 +16,9 @@ REVIEWER, OPERATOR, ADMIN, AUDITOR = (frozenset({role}) for role in ("reviewer",
 ANYONE = REVIEWER | OPERATOR | ADMIN | AUDITOR
 
 Kind = Literal["public", "person", "guarded"]
-Needs = Literal["", "review", "run", "workflow", "integration", "record", "export", "tile", "hold", "passkey", "setup"]
+Needs = Literal[
+    "", "review", "settled", "run", "workflow", "integration", "record", "export", "tile", "hold", "passkey", "setup"
+]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +62,7 @@ ROUTES: dict[str, Route] = {
     "review": Route(READ, roles=ANYONE, needs="review"),
     "review_challenge": Route(WRITE, roles=REVIEWER, needs="review"),
     "review_decision": Route(WRITE, roles=REVIEWER, needs="review"),
+    "review_dossier": Route(READ, roles=REVIEWER | ADMIN | AUDITOR, needs="settled"),
     "runs": Route(READ, roles=ANYONE),
     "run": Route(READ, roles=ANYONE, needs="run"),
     "run_start": Route(FORM, roles=OPERATOR | ADMIN, needs="workflow"),

@@ -23,6 +23,7 @@ from console.accounts.models import Passkey, Team, User
 from console.accounts.tokens import issue_token
 from console.core import presence
 from console.core.clock import now
+from console.runs.cancel import cancel_run
 from console.runs.models import Run
 from console.runs.start import start_run
 from console.workflows.access import access_version
@@ -47,6 +48,7 @@ class Scene:
     review: Review
     foreign: Review  # asks the legal group
     own: Review  # its maker is also a reviewer of the group that it asks
+    settled: Review  # withdrawn with its run
     run: Run
     record: Record
     export: Export
@@ -62,7 +64,8 @@ class Scene:
     def row(self, needs: Needs) -> str:
         rows = {"review": self.review.id, "run": self.run.id, "workflow": "billing-care", "integration": "stripe",
                 "record": str(self.record.pk), "export": self.export.pk, "passkey": self.passkey.id,
-                "hold": self.hold.pk, "tile": "0/000.p/1", "setup": "x" * 43}  # fmt: skip
+                "hold": self.hold.pk, "settled": self.settled.id, "tile": "0/000.p/1",
+                "setup": "x" * 43}  # fmt: skip
         return rows[needs]
 
 
@@ -139,12 +142,16 @@ def arrange(standin: str, state: Path) -> Scene:
     world.settle()
     cancel = start("cancel-subscription", "jonas", subscription=world.seeded.subscriptions["studio"], reason="moved")
     own = start("billing-care", "otto")
+    cancelled = start("billing-care", "jonas")
+    world.settle()
+    cancel_run(cancelled, actor=acting("jonas"))
     world.settle()
     return Scene(
         world=world,
         review=Review.objects.get(action__run=run.id, action__amount_minor=48_000),
         foreign=Review.objects.get(action__run=cancel.id),
         own=Review.objects.get(action__run=own.id, action__amount_minor=48_000),
+        settled=Review.objects.get(action__run=cancelled.id, action__amount_minor=48_000),
         run=run,
         record=Record.objects.filter(run=run.id).order_by("at")[0],
         export=export(state),

@@ -1,0 +1,198 @@
+// Checks a dossier: one action, with the documents that people signed, its records, and their proofs to one checkpoint. What
+// the file shows is either under one of these digests or in one of these records, or is said to be under none.
+import { Mismatch, canonical, concat, counted, decode, encode, has, hex, isObject, jsonObject, unbase64 } from "./bytes.js";
+import { checkDecision } from "./decisions.js";
+import { sealed } from "./disclosures.js";
+import { DECIDED, REVOKED, called } from "./leaves.js";
+import { NOT_CHECKED, Policy, checkSignatures, parseCheckpoint, parseNote } from "./notes.js";
+import { sha256 } from "./sha256.js";
+import { checkInclusion, leafHash } from "./tree.js";
+import { Verdict, momentOf } from "./verdicts.js";
+
+export const QUESTIONS = {
+  records: "Records", identity: "Identity of the log", witnesses: "Witnesses", decisions: "Decisions", shown: "What was shown and agreed", sent: "What was sent",
+};
+const FORMAT = "countersign-dossier/1";
+const SENDING = "integrations:call:sending";
+const SETTLING = ["approvals:action:held", "approvals:action:permitted"];
+
+const digestOf = (tag, document) => hex(sha256(encode(`countersign/${tag}/v1\0`), encode(canonical(document))));
+
+export class DossierCheck {
+  // `keys`: VKeys that were given in a safe way; without any, those of the file itself are named to be compared.
+  constructor(given, keys = []) {
+    if (!isObject(given) || given.format !== FORMAT) throw new Mismatch(`This program reads ${FORMAT}.`);
+    Object.assign(this, { given, keys, checkpoint: null, leaves: new Map(), told: new Map(), digests: {} });
+    this.verdicts = Object.fromEntries(Object.keys(QUESTIONS).map((name) => [name, new Verdict()]));
+  }
+
+  async run() {
+    const { records, identity, witnesses, decisions, shown, sent } = this.verdicts;
+    await identity.fails(() => guarded(() => this.checkIdentity()));
+    if (!this.checkpoint) {
+      for (const verdict of Object.values(this.verdicts)) if (verdict !== identity) verdict.fail("There is no checkpoint to check this against.");
+      return this;
+    }
+    await witnesses.fails(() => guarded(() => this.checkWitnesses()));
+    await records.fails(() => guarded(() => this.checkRecords()));
+    await decisions.fails(() => guarded(() => this.checkDecisions()));
+    await shown.fails(() => guarded(() => this.checkShown()));
+    await sent.fails(() => guarded(() => this.checkSent()));
+    return this;
+  }
+
+  get failed() {
+    return Object.values(this.verdicts).some((verdict) => verdict.problems.length);
+  }
+
+  async checkIdentity() {
+    const [note, verdict] = [parseNote(this.given.checkpoint), this.verdicts.identity];
+    this.checkpoint = parseCheckpoint(note.body);
+    const { origin } = this.checkpoint;
+    this.log = origin.slice(0, Math.max(0, origin.lastIndexOf("/")));
+    this.policy = new Policy(this.given.policy);
+    const keys = (this.keys.length ? this.keys : this.policy.logs).filter(({ name }) => name === origin);
+    if (!keys.length) throw new Mismatch(`This is the log ${origin}, and there is no key of it.`);
+    const { verified, unchecked } = await checkSignatures(note, keys);
+    if (!verified.length) throw new Mismatch(unchecked.length ? NOT_CHECKED : `The checkpoint is not signed by a key of ${origin}.`);
+    for (const { vkey } of verified) {
+      if (this.keys.length) verdict.say(`Signed by the log with the key that you gave: ${vkey}`);
+      else verdict.leave(`Signed, but the key is not pinned: compare it with the key you were given: ${vkey}`);
+    }
+  }
+
+  async checkWitnesses() {
+    const [verdict, { policy }] = [this.verdicts.witnesses, this];
+    const { verified } = await checkSignatures(parseNote(this.given.checkpoint), policy.witnesses.values());
+    for (const { vkey, moment } of verified) verdict.say(`${vkey.name} saw this checkpoint ${momentOf(moment)}.`);
+    if (!policy.satisfied(verified.map(({ vkey }) => vkey))) throw new Mismatch("A witness that the file names has not cosigned.");
+    if (!verified.length) verdict.leave("No witness has seen this checkpoint.");
+  }
+
+  // Each record stands in the log where it is said to stand, and has the values that are disclosed.
+  checkRecords() {
+    const [verdict, { checkpoint }] = [this.verdicts.records, this];
+    for (const { index, leaf, proof } of this.given.records) {
+      try {
+        checkInclusion(index, checkpoint.size, leafHash(encode(leaf)), proof.map(unbase64), checkpoint.root);
+        const told = jsonObject(leaf, "the leaf");
+        if (told.log !== this.log) throw new Mismatch("it belongs to another log.");
+        this.leaves.set(index, told);
+      } catch (fault) {
+        if (!(fault instanceof Mismatch || fault instanceof TypeError)) throw fault;
+        verdict.fail(`${called(index, idIn(leaf))}: ${fault.message}`, [index, idIn(leaf)]);
+      }
+    }
+    for (const one of this.given.disclosures) this.open(one);
+    const size = counted(checkpoint.size);
+    verdict.say(`${counted(this.leaves.size)} records stand in the log, which held ${size} when it was signed.`);
+    verdict.say("That there are no others about this action, only an export of the whole log proves.");
+  }
+
+  open(one) {
+    const leaf = this.leaves.get(one.index);
+    if (!leaf) return;
+    if (!isObject(leaf.c) || !has(leaf.c, one.path) || sealed(one) !== leaf.c[one.path]) {
+      this.verdicts.records.fail(`${called(one.index, leaf.id)}: what is disclosed as '${one.path}' is not what was recorded.`, [one.index, leaf.id]);
+    } else {
+      this.told.set(`${one.index} ${one.path}`, one.value);
+    }
+  }
+
+  // A personal value of a record, if it is disclosed and fits.
+  personal(index, path) {
+    return this.told.get(`${index} ${path}`) ?? null;
+  }
+
+  of(kind) {
+    return [...this.leaves].filter(([, leaf]) => leaf.action === kind);
+  }
+
+  async checkDecisions() {
+    const [verdict, { given }] = [this.verdicts.decisions, this];
+    const entries = new Map(given.decisions.map((entry) => [entry.index, entry]));
+    for (const [index, leaf] of this.of(DECIDED)) {
+      const bad = [index, leaf.id];
+      try {
+        const entry = entries.get(index);
+        if (!entry) throw new Mismatch("what was signed is not in this file.");
+        const level = await checkDecision(entry, leaf, this.checkpoint);
+        if (leaf.detail.of !== given.action) throw new Mismatch("it is about another action.");
+        if (this.of(REVOKED).some(([at, one]) => one.object === entry.passkey && at < index)) throw new Mismatch("the passkey had been revoked before.");
+        const said = jsonObject(unbase64(entry.payload), "the payload");
+        this.checkComment(index, leaf, said);
+        verdict.say(`${this.personal(index, "name") ?? leaf.actor.id} decided: ${leaf.decision.effect}, by ${level}. ${level === "passkey" ? "The signature is right." : "There is no signature that an outsider can check."}`);
+      } catch (fault) {
+        if (!(fault instanceof Mismatch)) throw fault;
+        verdict.fail(`${called(...bad)}: ${fault.message}`, bad);
+      }
+      entries.delete(index);
+    }
+    for (const index of entries.keys()) verdict.fail(`A decision is said to stand at record ${index}, and none does.`);
+    if (!this.of(DECIDED).length) verdict.leave("Nobody decided about this action.");
+  }
+
+  checkComment(index, leaf, said) {
+    const reason = isObject(leaf.c) && has(leaf.c, "reason") ? this.personal(index, "reason") : "";
+    if (reason !== null && said.comment_digest !== hex(sha256(encode(String(reason))))) throw new Mismatch("the reason is not the one that was signed.");
+  }
+
+  // The documents that are shown are those whose digests were signed, or recorded where nobody signed.
+  checkShown() {
+    const [verdict, { given }] = [this.verdicts.shown, this];
+    const found = { render_digest: digestOf("rendering", given.rendering), evidence_digest: digestOf("evidence", given.evidence) };
+    if (given.document) found.action_digest = digestOf("action", given.document);
+    else verdict.leave("The operation was described anew since: the agreed arguments can no longer be put together here.");
+    this.digests = found;
+    let signed = 0;
+    for (const entry of given.decisions) {
+      const said = jsonObject(unbase64(entry.payload), "the payload");
+      const wrong = Object.keys(found).find((name) => said[name] !== found[name]);
+      if (wrong) verdict.fail(`${TITLES[wrong]} in this file is not what was signed.`, [entry.index, this.leaves.get(entry.index)?.id ?? ""]);
+      else signed += 1;
+    }
+    for (const [index, leaf] of this.leaves) {
+      const recorded = SETTLING.includes(leaf.action) && leaf.object === given.action ? leaf.detail.action_digest : undefined;
+      if (recorded && found.action_digest && recorded !== found.action_digest) verdict.fail(`${called(index, leaf.id)} tells of another action.`, [index, leaf.id]);
+    }
+    if (signed) verdict.say(`Sentence, changes and evidence${given.document ? ", and all arguments," : ""} are those that ${counted(signed)} signed ${signed === 1 ? "payload names" : "payloads name"}.`);
+    if (!given.decisions.length) verdict.leave("Nobody signed what is shown here.");
+  }
+
+  // The request as it was agreed is the one that each attempt was about to write.
+  checkSent() {
+    const [verdict, { given }] = [this.verdicts.sent, this];
+    const agreed = given.document?.request_digest ?? this.of(SETTLING[0])[0]?.[1].detail.request_digest;
+    if (given.request) {
+      const parts = { ...given.request, body: hex(sha256(unbase64(given.request.body))) };
+      if (digestOf("request", parts) !== agreed) throw new Mismatch("The request in this file is not the one that was agreed.");
+      verdict.say("The request below is the one that was agreed, to the last byte; without the credential, which is in no file.");
+    }
+    for (const [index, leaf] of this.of(SENDING)) {
+      if (leaf.detail.request_digest !== agreed) verdict.fail(`${called(index, leaf.id)}: another request was sent than agreed.`, [index, leaf.id]);
+      else verdict.say(`Attempt ${leaf.detail.attempt}: record ${index} was written before the first byte, with the same digest.`);
+    }
+    if (!this.of(SENDING).length) verdict.say("Nothing that has an effect was sent.");
+  }
+}
+
+const TITLES = { render_digest: "What is shown", evidence_digest: "The evidence", action_digest: "The action" };
+
+// What is missing or not of its kind does not fit either.
+async function guarded(work) {
+  try {
+    await work();
+  } catch (fault) {
+    throw fault instanceof TypeError ? new Mismatch(`Something is missing or not of its kind (${fault.message}).`) : fault;
+  }
+}
+
+function idIn(leaf) {
+  try {
+    return String(JSON.parse(leaf).id ?? "");
+  } catch {
+    return "";
+  }
+}
+
+export const bodyText = (request) => decode(unbase64(request.body));

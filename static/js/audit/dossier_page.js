@@ -1,0 +1,162 @@
+// A dossier, opened: what it says, and whether that is so. Everything in it is shown as text.
+import { Mismatch, counted, decode, jsonObject, unbase64 } from "./bytes.js";
+import { DossierCheck, QUESTIONS, bodyText } from "./dossier.js";
+import { DECIDED } from "./leaves.js";
+import { VKey } from "./notes.js";
+import { endOf, make, pairs, verdictItem } from "./showing.js";
+
+const find = (selector) => document.querySelector(selector);
+const field = document.getElementById("keys");
+const NOTHING = "–";
+
+field.addEventListener("change", run);
+window.addEventListener("beforeprint", () => {
+  for (const folded of document.querySelectorAll("[data-content] details")) folded.open = true;
+});
+run();
+
+async function run() {
+  try {
+    const given = JSON.parse(document.getElementById("data").textContent);
+    const keys = field.value.split(/\s+/).filter(Boolean).map((key) => new VKey(key));
+    const check = await new DossierCheck(given, keys).run();
+    judge(check);
+    show(check);
+  } catch (fault) {
+    const words = fault instanceof Mismatch ? fault.message : "Its data cannot be read.";
+    end("failed", "This file cannot be checked.", words);
+  }
+}
+
+function end(state, words, more, ...children) {
+  const banner = make("div", { className: `end ${state}`, role: "status", children: [make("span", { text: words }), more && make("p", { text: more })] });
+  find("[data-result]").replaceChildren(banner, ...children);
+}
+
+function judge({ verdicts }) {
+  const [state, words] = endOf(Object.values(verdicts), "This file is not what it says.");
+  const bad = Object.values(verdicts).map((verdict) => verdict.firstBad).filter(Boolean).sort(([one], [other]) => one - other)[0];
+  const items = Object.entries(verdicts).map(([name, verdict]) => verdictItem(QUESTIONS[name], verdict));
+  end(state, words, bad && `First bad record: ${bad[0]} ${bad[1]}`, make("ul", { className: "verdicts", children: items }));
+}
+
+function show(check) {
+  const { given, leaves } = check;
+  find("[data-title]").replaceChildren(...make("span", { text: given.rendering.sentence }).childNodes);
+  document.title = `Dossier ${given.action}`;
+  find("[data-made]").replaceChildren(...make("span", { text: `Action ${given.action}. Made ${moment(given.made_at)} by ${given.made_by}.` }).childNodes);
+  const listed = [...leaves].sort(([one], [other]) => one - other);
+  find("[data-content]").replaceChildren(
+    asked(given, listed),
+    seen(check),
+    ...given.decisions.filter(({ index }) => leaves.has(index)).map((entry) => decision(check, entry, leaves.get(entry.index))),
+    sent(given, listed),
+    said(given),
+    records(listed, given),
+    signed(check),
+  );
+}
+
+const moment = (text) => `${String(text).slice(0, 19).replace("T", " ")} UTC`;
+const pretty = (value) => make("pre", { text: JSON.stringify(value, null, 2) });
+const part = (title, ...children) => make("section", { className: "panel", children: [make("h2", { text: title }), ...children] });
+const fold = (title, ...children) => make("details", { children: [make("summary", { text: title }), ...children] });
+
+function asked({ rendering, document: agreed }, listed) {
+  const [, held] = listed.find(([, leaf]) => leaf.decision?.rule) ?? [];
+  const [, proposed] = listed.find(([, leaf]) => leaf.action === "approvals:action:proposed") ?? [];
+  const told = pairs([
+    ["Operation", proposed?.detail.operation ?? ""],
+    ["To", agreed?.base_url ?? ""],
+    ["Prepared by", agreed?.agent ?? ""],
+    ["Proposed", proposed ? moment(proposed.ts) : ""],
+    ["Policy", held ? `rule ${held.decision.rule}: ${held.decision.effect}` : ""],
+    ["Ended as", listed.findLast(([, leaf]) => leaf.action.startsWith("approvals:action:"))?.[1].state ?? ""],
+  ]);
+  return part("What was asked", changes(rendering.facts), told, agreed && fold("All arguments, as agreed", pretty(agreed.arguments)));
+}
+
+function changes(facts) {
+  const rows = facts.filter(({ was, becomes }) => (was ?? null) !== null || (becomes ?? null) !== null).map(change);
+  const head = make("thead", { children: [make("tr", { children: ["What", "Before", "After"].map((text) => make("th", { text, scope: "col" })) })] });
+  return make("table", { children: [head, make("tbody", { children: rows })] });
+}
+
+function change(fact) {
+  const label = make("th", { text: `${fact.label}${fact.format === "undecoded" ? " (not decoded)" : ""}`, scope: "row" });
+  const [before, after] = [value(fact, fact.was), value(fact, fact.becomes)];
+  if (JSON.stringify(fact.was) === JSON.stringify(fact.becomes)) {
+    return make("tr", { children: [label, make("td", { text: after, colSpan: 2, children: [make("span", { className: "dim", text: " stays" })] })] });
+  }
+  return make("tr", { children: [label, make("td", { text: before }), make("td", { text: after, className: "becomes" })] });
+}
+
+// Browsers know how many digits a currency has; what was signed are the minor units, which stand beside it.
+function money(minor, currency) {
+  const code = String(currency).toUpperCase();
+  if (!/^[A-Z]{3}$/.test(code)) return String(minor);
+  const { maximumFractionDigits: digits } = new Intl.NumberFormat("en", { style: "currency", currency: code }).resolvedOptions();
+  const text = String(Math.abs(minor)).padStart(digits + 1, "0");
+  const [whole, rest] = [text.slice(0, text.length - digits), text.slice(text.length - digits)];
+  return `${minor < 0 ? "-" : ""}${counted(Number(whole))}${digits ? `.${rest}` : ""} ${code} (${counted(minor)} minor units)`;
+}
+
+function value({ format, currency }, given) {
+  if (given === null || given === undefined) return NOTHING;
+  if (format === "money" && Number.isSafeInteger(given)) return money(given, currency);
+  if (format === "time" && Number.isFinite(given)) return moment(new Date(given * 1000).toISOString());
+  return typeof given === "string" ? given : JSON.stringify(given, null, 1);
+}
+
+function decision(check, entry, leaf) {
+  const payload = jsonObject(unbase64(entry.payload), "the payload");
+  const reason = check.personal(entry.index, "reason");
+  const told = pairs([
+    ["Name", check.personal(entry.index, "name") ?? "erased"],
+    ["Person", leaf.actor.id],
+    ["Time", moment(leaf.ts)],
+    ["Meaning", `“${payload.meaning}”`],
+    ["Signed by", { passkey: "passkey", password: "password, which no outsider can check", session: "being signed in, without a signature" }[leaf.decision.level] ?? leaf.decision.level],
+    ["Reason", reason === null ? (leaf.c?.reason ? "erased" : "") : reason],
+    ["Record", `${entry.index}`],
+  ]);
+  return part(payload.decision === "approve" ? "Approved" : "Refused", told, fold("What was signed, byte for byte", make("pre", { text: decode(unbase64(entry.payload)) })));
+}
+
+function seen({ given: { evidence, rendering }, digests }) {
+  const shown = evidence.map((one) => fold(String(one.title ?? "Evidence"), pretty(one.value)));
+  return part("What the signer saw", make("p", { className: "dim", text: `The sentence and the table above, as the template ${rendering.template} shows them, and this evidence.` }), ...shown, pairs([["Digest of what was shown", digests.render_digest ?? ""], ["Digest of the evidence", digests.evidence_digest ?? ""]]));
+}
+
+function sent({ request, document: agreed }, listed) {
+  const calls = listed.filter(([, leaf]) => leaf.action.startsWith("integrations:call:"));
+  const told = calls.map(([index, leaf]) => [`Record ${index}`, callText(leaf)]);
+  return part(
+    "What was sent, and the answer",
+    request && make("pre", { text: `${request.method} ${request.scheme}://${request.host}:${request.port}${request.path}${request.query ? `?${request.query}` : ""}\n${request.content_type}\n\n${bodyText(request)}`.trim() }),
+    pairs([["Digest agreed", agreed?.request_digest ?? ""], ...told]),
+  );
+}
+
+function callText({ ts, state, detail }) {
+  const parts = [moment(ts), state.replace("_", " ")];
+  if (detail.request_digest) parts.push(`request ${detail.request_digest}`);
+  if (detail.status) parts.push(`answered ${detail.status}`);
+  if (detail.receipt_digest) parts.push(`receipt ${detail.receipt_digest}, found by ${detail.found_by}`);
+  if (detail.error) parts.push(detail.error);
+  return parts.join(" · ");
+}
+
+const said = ({ says }) => says && part("What the agent wrote", make("p", { className: "dim", text: "Untrusted, and under no signature." }), make("pre", { text: says }));
+
+function records(listed, { records: given }) {
+  const items = listed.map(([index, leaf]) => {
+    const text = given.find((one) => one.index === index).leaf;
+    const summary = make("summary", { children: [make("span", { text: `${counted(index)}  ${leaf.action}` }), make("span", { className: "dim", text: moment(leaf.ts) })] });
+    return make("li", { children: [make("details", { children: [summary, make("pre", { text })] })] });
+  });
+  return part("Records", make("ol", { className: "records", children: items }));
+}
+
+const signed = ({ given }) =>
+  part("Checkpoint and keys", make("h3", { text: "The log, as it was signed" }), make("pre", { text: given.checkpoint }), make("h3", { text: "Keys" }), make("pre", { text: given.policy }));

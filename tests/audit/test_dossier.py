@@ -1,0 +1,141 @@
+"""A dossier holds one action whole: of a settled one only, for whoever may read it, with a record of the making."""
+
+import hashlib
+import json
+import re
+from base64 import b64decode
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test import Client
+
+from approvals.dossier import make_dossier
+from approvals.models import Review
+from audit.models import Record
+from audit.verify import VKey, check_decision, check_inclusion, leaf_hash, open_note
+from audit.vocabulary import Kind
+from console.accounts.models import User
+from console.core.errors import Conflict, Forbidden, NotFound
+from examples.demo.people import acting
+from tests.audit.conftest import SignedLog, SignerInProcess
+from tests.spine.conftest import World, held, proxy, running_standin, standin, world
+
+__all__ = ["held", "proxy", "running_standin", "standin", "world"]
+
+
+@pytest.fixture
+def signed(held: World, tmp_path: Path) -> SignedLog:
+    return SignedLog(SignerInProcess(tmp_path / "signer"))
+
+
+@pytest.fixture
+def settled(held: World, signed: SignedLog) -> Review:
+    """Approved with a passkey, and done."""
+    review = held.sign(held.review(large=True), reason="Charged <twice>")
+    held.settle()
+    signed.sequence()
+    return Review.objects.get(pk=review.pk)
+
+
+class Data(HTMLParser):
+    """What stands in the block of data, as a browser reads it."""
+
+    inside, text = False, ""
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.inside = tag == "script" and ("id", "data") in attrs
+
+    def handle_data(self, data: str) -> None:
+        self.text += data if self.inside else ""
+
+
+def data(page: bytes) -> dict[str, Any]:
+    parser = Data()
+    parser.feed(page.decode())
+    found: dict[str, Any] = json.loads(parser.text)
+    return found
+
+
+def test_it_holds_what_was_signed_and_sent_with_every_proof(settled: Review) -> None:
+    told = data(make_dossier(acting("theo"), settled.id).page)
+    keys = [line.split(" ")[1] for line in told["policy"].splitlines() if line.startswith("log ")]
+    checkpoint, _ = open_note(told["checkpoint"], list(map(VKey.parse, keys)))
+    leaves = {}
+    for one in told["records"]:
+        proof = [b64decode(line) for line in one["proof"]]
+        check_inclusion(one["index"], checkpoint.size, leaf_hash(one["leaf"].encode()), proof, checkpoint.root)
+        leaves[one["index"]] = json.loads(one["leaf"])
+    (entry,) = told["decisions"]
+    assert check_decision(entry, leaves[entry["index"]], checkpoint) == "passkey"
+    assert sorted(leaf["action"] for leaf in leaves.values() if not leaf["action"].startswith("audit:")) == [
+        "accounts:passkey:enrolled", "approvals:action:executing", "approvals:action:held",
+        "approvals:action:permitted", "approvals:action:proposed", "approvals:action:succeeded",
+        "approvals:decision:made", "approvals:review:approved", "approvals:review:open", "integrations:call:sending",
+        "integrations:call:succeeded",
+    ]  # fmt: skip
+    assert (told["request"]["method"], told["request"]["path"]) == ("POST", "/v1/refunds")
+    assert {one["path"]: one["value"] for one in told["disclosures"] if one["index"] == entry["index"]} == {
+        "name": "Ana Ferreira", "reason": "Charged <twice>"
+    }  # fmt: skip
+
+
+def test_the_making_is_on_record_with_the_digest_of_the_file(settled: Review) -> None:
+    made = make_dossier(acting("mira"), settled.id)
+    leaf = json.loads(bytes(Record.objects.get(kind=Kind.DOSSIER_MADE).leaf))
+    assert (leaf["object"], leaf["actor"]["id"]) == (settled.action_id, acting("mira").id)
+    assert leaf["detail"]["digest"] == hashlib.sha256(made.page).hexdigest()
+    assert leaf["detail"]["records"] == len(data(made.page)["records"])
+
+
+def test_it_is_a_file_to_keep_and_no_page_of_the_site(settled: Review) -> None:
+    client = Client(headers={"host": "localhost"})
+    client.force_login(User.objects.get(username="theo"))
+    assert f"/reviews/{settled.id}/dossier" in client.get(f"/reviews/{settled.id}/").content.decode()
+    answer = client.get(f"/reviews/{settled.id}/dossier")
+    assert answer["Content-Disposition"] == f'attachment; filename="dossier-{settled.action_id}.html"'
+    assert "default-src 'none'" in answer["Content-Security-Policy"]
+
+
+def test_whoever_may_not_read_the_review_gets_none(settled: Review) -> None:
+    assert make_dossier(acting("ana"), settled.id).action == settled.action
+    with pytest.raises(NotFound):
+        make_dossier(acting("sam"), settled.id)
+    with pytest.raises(Forbidden):
+        make_dossier(acting("jonas"), settled.id)
+
+
+def test_it_waits_for_the_end_of_the_action_and_for_the_tree(held: World, signed: SignedLog) -> None:
+    review = held.review(large=True)
+    with pytest.raises(Conflict, match="when the action is settled"):
+        make_dossier(acting("theo"), review.id)
+    held.sign(review)
+    held.settle()
+    with pytest.raises(Conflict, match="wait for the tree"):
+        make_dossier(acting("theo"), review.id)
+    signed.sequence()
+    assert make_dossier(acting("theo"), review.id).page
+
+
+def test_a_description_that_changed_since_is_no_obstacle(settled: Review) -> None:
+    operation = settled.action.operation
+    altered = "jsonb_set(description::jsonb, '{path}', '\"/v2/refunds\"')"
+    with connection.cursor() as cursor:
+        change = f"UPDATE integrations_operation SET digest = sha256('x'), description = {altered} WHERE id = %s"
+        cursor.execute(change, [operation.pk])
+    told = data(make_dossier(acting("theo"), settled.id).page)
+    assert (told["document"], told["request"]) == (None, None)
+    assert told["rendering"]["sentence"] == settled.action.sentence
+
+
+def test_no_text_in_it_can_be_markup(settled: Review) -> None:
+    action = settled.action
+    evil = "</script><script>alert(1)</script><!--\u2028&"
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE approvals_action SET says = %s WHERE id = %s", [evil, action.pk])
+    page = make_dossier(acting("theo"), settled.id).page.decode()
+    assert data(page.encode())["says"] == evil
+    assert evil not in page
+    assert len(re.findall("<script", page)) == len(re.findall("</script>", page)) == 2

@@ -1,0 +1,164 @@
+"""A dossier, opened from the disk without a network: it says by itself whether it is what it says."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, expect
+from pytest_django.plugin import DjangoDbBlocker
+
+from approvals.dossier import make_dossier
+from audit import proofs
+from audit.models import Tree
+from console.core import presence
+from examples.demo.charges import seed_charges
+from examples.demo.people import acting, seed_people
+from examples.demo.seed import connect
+from tests.audit.conftest import SignedLog, SignerInProcess
+from tests.audit.test_dossier import data
+from tests.browser.alone import Alone
+from tests.conftest import a_clone
+from tests.spine.conftest import World, running_standin
+
+__all__ = ["running_standin"]
+pytestmark = pytest.mark.browser
+SENTENCE = "Refund €480.00 to Zoë Lindqvist"
+
+
+@pytest.fixture(scope="module")
+def made(
+    chromium: Browser,
+    running_standin: str,
+    tmp_path_factory: pytest.TempPathFactory,
+    django_db_blocker: DjangoDbBlocker,
+) -> tuple[str, str]:
+    """The file, and the log's key. Playwright's event loop runs in this thread already."""
+    with pytest.MonkeyPatch.context() as patch, django_db_blocker.unblock():
+        patch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "1")
+        patch.setattr(presence, "number", lambda: 1)
+        patch.setattr(presence, "alive", lambda: {1})
+        with a_clone():
+            world = World(running_standin, seed_charges(running_standin))
+            seed_people()
+            connect(running_standin)
+            world.begin()
+            world.settle()
+            review = world.sign(world.review(large=True), reason="Charged twice, <b>see</b> above")
+            world.settle()
+            SignedLog(SignerInProcess(tmp_path_factory.mktemp("signer"))).sequence()
+            page = make_dossier(acting("theo"), review.id).page.decode()
+            return page, proofs.log_keys(Tree.objects.get())[0]
+
+
+Open = Callable[..., Alone]
+
+
+@pytest.fixture
+def opened(chromium: Browser, tmp_path: Path) -> Open:
+    def at(page: str, **how: int) -> Alone:
+        file = tmp_path / "dossier.html"
+        file.write_text(page)
+        return Alone(chromium, file, **how)
+
+    return at
+
+
+def states(alone: Alone) -> dict[str, str]:
+    expect(alone.page.locator(".end")).to_be_visible()
+    items = alone.page.locator(".verdicts > li").all()
+    return {item.locator("b").inner_text(): item.locator(".state").inner_text() for item in items}
+
+
+def test_it_checks_itself_and_shows_everything(made: tuple[str, str], opened: Open) -> None:
+    alone = opened(made[0])
+    assert states(alone) == {
+        "Records": "ok", "Identity of the log": "left to you", "Witnesses": "left to you", "Decisions": "ok",
+        "What was shown and agreed": "ok", "What was sent": "ok",
+    }  # fmt: skip
+    page = alone.page
+    expect(page.get_by_role("heading", level=1)).to_contain_text(SENTENCE)
+    expect(page.get_by_text("Ana Ferreira decided: approve, by passkey. The signature is right.")).to_be_visible()
+    expect(page.get_by_text("Charged twice, <b>see</b> above")).to_be_visible()
+    expect(page.get_by_text("“I approve that exactly this is done.”")).to_be_visible()
+    expect(page.get_by_text("POST http://127.0.0.1")).to_be_visible()
+    page.get_by_text("The key that you were given").click()
+    page.get_by_label("The log’s verifier key").fill(made[1])
+    page.get_by_label("The log’s verifier key").blur()
+    expect(page.get_by_text("Signed by the log with the key that you gave")).to_be_visible()
+    assert alone.close() == []
+
+
+def test_another_key_than_the_one_that_was_given_fails(made: tuple[str, str], opened: Open) -> None:
+    alone = opened(made[0])
+    alone.page.get_by_text("The key that you were given").click()
+    alone.page.get_by_label("The log’s verifier key").fill(
+        "localhost:1/1+12d29e1f+AQAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
+    )
+    alone.page.get_by_label("The log’s verifier key").blur()
+    expect(alone.page.locator(".end.failed")).to_be_visible()
+    alone.close()
+
+
+def changed(page: str, old: str, new: str) -> str:
+    """In the data only, which stands before the script."""
+    at = page.index('id="data"')
+    assert old in page[at:]
+    return page[:at] + page[at:].replace(old, new, 1)
+
+
+def escaped(text: str) -> str:
+    return text.encode("ascii", "backslashreplace").decode()
+
+
+EDITS: dict[str, tuple[Callable[[str], tuple[str, str]], str]] = {
+    "sentence": (lambda page: (f'"sentence":"{escaped("Refund")}', '"sentence":"Refuse'), "What was shown and agreed"),
+    "amount": (lambda page: ('"becomes":48000', '"becomes":48001'), "What was shown and agreed"),
+    "argument": (lambda page: ('"arguments":{"', '"arguments":{"x'), "What was shown and agreed"),
+    "evidence": (lambda page: ('"evidence":[{"title":"', '"evidence":[{"title":"x'), "What was shown and agreed"),
+    "reason": (lambda page: ("Charged twice", "Charged Twice"), "Records"),
+    "leaf": (lambda page: ('\\"state\\":\\"succeeded\\"', '\\"state\\":\\"succeeeed\\"'), "Records"),
+    "request": (lambda page: (data(page.encode())["request"]["path"], "/v1/refundz"), "What was sent"),
+    "signature": (lambda page: flip(data(page.encode())["decisions"][0]["signature"]), "Decisions"),
+    "payload": (lambda page: flip(data(page.encode())["decisions"][0]["payload"]), "Decisions"),
+    "root": (lambda page: flip(data(page.encode())["checkpoint"].split("\n")[2]), "Identity of the log"),
+    "proof": (lambda page: flip(data(page.encode())["records"][0]["proof"][0]), "Records"),
+}  # fmt: skip
+
+
+def flip(text: str) -> tuple[str, str]:
+    """One character in the middle of base64."""
+    at = len(text) // 2
+    return text, text[:at] + ("A" if text[at] != "A" else "B") + text[at + 1 :]
+
+
+@pytest.mark.parametrize("what", EDITS)
+def test_one_character_that_was_edited_is_told(made: tuple[str, str], opened: Open, what: str) -> None:
+    edit, question = EDITS[what]
+    alone = opened(changed(made[0], *edit(made[0])))
+    found = states(alone)
+    assert found[question] == "failed"
+    expect(alone.page.locator(".end")).to_contain_text("This file is not what it says.")
+    alone.close()
+
+
+@pytest.mark.parametrize("piece", ["const QUESTIONS", ".end.failed"])
+def test_another_script_or_style_does_not_run(made: tuple[str, str], opened: Open, piece: str) -> None:
+    """Whoever alters these has to alter the policy as well, which is why there are other verifiers."""
+    alone = opened(made[0].replace(piece, f"{piece} ", 1))
+    assert any("Content Security Policy" in fault for fault in alone.close())
+
+
+def test_data_that_is_broken_is_told(made: tuple[str, str], opened: Open) -> None:
+    alone = opened(changed(made[0], '{"format"', '{"formatt"'))
+    expect(alone.page.locator(".end")).to_contain_text("This file cannot be checked.")
+    alone.close()
+
+
+@pytest.mark.parametrize("width", [1440, 390])
+def test_it_is_accessible_fits_and_prints(made: tuple[str, str], opened: Open, screenshots: Path, width: int) -> None:
+    alone = opened(made[0], width=width)
+    states(alone)
+    found = alone.judge("dossier", screenshots)
+    alone.page.emulate_media(media="print")
+    alone.page.screenshot(path=screenshots / f"dossier-{width}-print.png", full_page=True)
+    assert found + alone.close() == []
