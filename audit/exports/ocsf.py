@@ -117,6 +117,7 @@ EVENTS: Mapping[Kind, Event] = {
     Kind.LOG_OPENED: _entity(*CREATE),
     Kind.LOG_HEARTBEAT: _entity(*_ANY),
     Kind.LOG_RESTORED: _entity(*UPDATE),
+    Kind.RESTORE_SIGNED: _entity(*UPDATE),
     Kind.KEY_ADDED: _entity(*CREATE),
     Kind.KEY_RETIRED: _entity(9, "Disable"),
     Kind.CHECKPOINT_ANCHORED: _entity(*CREATE),
