@@ -11,7 +11,7 @@ from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import localtime
 from hashlib import sha256
-from threading import Timer
+from threading import Event, Timer
 from typing import Any, ClassVar, Self, cast
 
 from audit.anchors.base import AnchorFailed, Options, Receipt, read_checkpoint, read_secret, telling_why
@@ -72,7 +72,8 @@ class MailAnchor:
     def _connected(self) -> Iterator[smtplib.SMTP]:
         context = self._context()
         smtp = self._client(context)
-        over = Timer(self.seconds, cut, [smtp])
+        late = Event()
+        over = Timer(self.seconds, cut, [smtp, late])
         over.daemon = True
         over.start()
         try:
@@ -86,14 +87,14 @@ class MailAnchor:
         except smtplib.SMTPResponseException as fault:
             raise AnchorFailed(f"The mail server refused: {fault.smtp_code} {told(fault.smtp_error)}") from None
         except (smtplib.SMTPException, OSError) as fault:
-            raise AnchorFailed(self._why(fault, over)) from None
+            raise AnchorFailed(self._why(fault, late)) from None
         finally:
             over.cancel()
             smtp.close()
 
-    def _why(self, fault: Exception, over: Timer) -> str:
+    def _why(self, fault: Exception, late: Event) -> str:
         # smtplib wraps what the socket said.
-        if isinstance(fault, TimeoutError) or str(fault).endswith("timed out") or not over.is_alive():
+        if isinstance(fault, TimeoutError) or str(fault).endswith("timed out") or late.is_set():
             return f"The mail server did not take the letter within {self.seconds:g} seconds."
         return f"The mail server could not be used: {fault}"
 
@@ -135,8 +136,9 @@ def told(text: bytes | str) -> str:
     return (text.decode(errors="replace") if isinstance(text, bytes) else text).replace("\n", " ")[:200]
 
 
-def cut(smtp: smtplib.SMTP) -> None:
+def cut(smtp: smtplib.SMTP, late: Event) -> None:
     """smtplib counts seconds from one packet to the next; this ends it, however slowly they come."""
+    late.set()  # first: whoever reads from the socket wakes at once
     if connection := getattr(smtp, "sock", None):
         with suppress(OSError):
             connection.shutdown(socket.SHUT_RDWR)
