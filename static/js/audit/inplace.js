@@ -8,6 +8,7 @@ const PAUSES = [500, 1000, 2000, 5000]; // ms; the last one is kept to
 const ALARMS = {
   leaf: ["This record is not what the log took over.", "Its bytes do not fit the signed tree. Rely on nothing that this page says."],
   key: ["This log is signed by somebody else.", "No key that vouches for it is known to this browser. Either the key was replaced without telling anybody, or this is another log."],
+  witness: ["A signature in the name of a witness is false.", "Somebody wants this tree to look as if it were known outside."],
   history: ["This is another history than the one that this browser saw earlier.", "Records were changed or dropped after they were signed, or somebody shows you another log than before. Decide nothing because of what it says."],
 };
 const TO_DO = "Save what was seen, and hand it to whoever answers for security and to your auditors, by another way than this console. What this browser saw earlier is kept. Ask the witnesses which tree they have signed.";

@@ -5,7 +5,7 @@ import { ED25519, VKey, checkSignatures, checkpointOf, parseCheckpoint, parseNot
 import { checkConsistency, checkInclusion, leafHash } from "./tree.js";
 import { momentOf } from "./verdicts.js";
 
-// What was seen does not fit, and what that means: `leaf`, `key` or `history`.
+// What was seen does not fit, and what that means: `leaf`, `key`, `witness` or `history`.
 export class Alarm extends Error {
   constructor(kind, text) {
     super(text);
@@ -68,11 +68,11 @@ async function checkKeys(note, told, known, origin, tell) {
   return trusted;
 }
 
-async function signers(note, keys) {
+async function signers(note, keys, kind = "key") {
   try {
     return await checkSignatures(note, keys);
   } catch (fault) {
-    throw fault instanceof Mismatch ? new Alarm("key", fault.message) : fault;
+    throw fault instanceof Mismatch ? new Alarm(kind, fault.message) : fault;
   }
 }
 
@@ -91,7 +91,7 @@ async function learn(note, trusted, offered, tell) {
 }
 
 async function checkWitnesses(note, keys, tell) {
-  const { verified } = await signers(note, within("key", () => keys.map((key) => new VKey(key))));
+  const { verified } = await signers(note, within("witness", () => keys.map((key) => new VKey(key))), "witness");
   for (const { vkey, moment } of verified) tell("Witness", `${vkey.name} saw this tree ${momentOf(moment)}.`);
   if (!verified.length) tell("Witness", keys.length ? "None has seen this tree yet." : "None is set up: nobody outside knows this tree.", "none");
 }
