@@ -1,6 +1,7 @@
 """Real PostgreSQL and Valkey for the tests, started before Django reads its settings. Loaded by `-p tests.services`."""
 
 import atexit
+import contextlib
 import os
 import secrets
 import shutil
@@ -51,7 +52,7 @@ class Services:
         with self.superuser() as connection:
             self._drop(connection)
             copy = sql.SQL("CREATE DATABASE {} TEMPLATE {} OWNER countersign_owner STRATEGY FILE_COPY")
-            connection.execute(copy.format(sql.Identifier(name), sql.Identifier(template)))
+            _once_it_is_alone(connection, copy.format(sql.Identifier(name), sql.Identifier(template)))
             connection.execute(sql.SQL("GRANT CONNECT ON DATABASE {} TO {}").format(
                 sql.Identifier(name), sql.Identifier(ROLE)))  # fmt: skip
         return name
@@ -64,6 +65,15 @@ class Services:
         for name in self.dropped:
             connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
         self.dropped.clear()
+
+
+def _once_it_is_alone(connection: psycopg.Connection, copy: sql.Composed) -> None:
+    """PostgreSQL waits five seconds for the template's last session; on a busy machine one takes longer to end."""
+    for _ in range(5):
+        with contextlib.suppress(psycopg.errors.ObjectInUse):
+            connection.execute(copy)
+            return
+    connection.execute(copy)
 
 
 running: Services | None = None

@@ -144,7 +144,9 @@ def sign(
 
 
 def canonical_query(query: Mapping[str, str]) -> str:
-    return "&".join(sorted(f"{quote(key, safe='')}={quote(value, safe='')}" for key, value in query.items()))
+    """By name, not by the whole pair: "0=" comes before "00="."""
+    pairs = sorted((quote(key, safe=""), quote(value, safe="")) for key, value in query.items())
+    return "&".join(f"{key}={value}" for key, value in pairs)
 
 
 def expect(answer: Answer, status: int) -> None:
