@@ -12,7 +12,7 @@ import ssl
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
@@ -213,7 +213,7 @@ def serving_tls(web: Web, cert: Path, key: Path) -> Iterator[Server]:
 # rsyslog
 
 SETUP = """
-global(workDirectory="{place}" maxMessageSize="256k" defaultNetstreamDriverCAFile="{ca}"
+global(workDirectory="{place}" processInternalMessages="on" maxMessageSize="256k" defaultNetstreamDriverCAFile="{ca}"
        defaultNetstreamDriverCertFile="{cert}" defaultNetstreamDriverKeyFile="{key}")
 module(load="imtcp" streamDriver.name="{driver}" streamDriver.mode="1" streamDriver.authMode="{auth}")
 template(name="kept" type="string" string="%structured-data%|{HEADER}|%msg%\\n")
@@ -255,6 +255,7 @@ class Rsyslog:
         """At the same port again, after the first time."""
         self.place.mkdir(exist_ok=True)
         (self.place / "pid").unlink(missing_ok=True)
+        before = self._started()
         config = self.place / "rsyslog.conf"
         peers = PEERS if self.auth == "x509/name" else ""
         config.write_text(SETUP.format(**{**vars(self), "ca": self.ca or self.cert}, HEADER=HEADER, peers=peers))
@@ -262,16 +263,21 @@ class Rsyslog:
             self.process = subprocess.Popen(
                 [rsyslogd(), "-n", "-f", str(config), "-i", str(self.place / "pid")], stdout=out, stderr=out
             )
-        wait_until(self._listens, "rsyslog listens", seconds=60)
+        wait_until(lambda: self._listens() and self._started() > before, "rsyslog listens", seconds=60)
 
     def _listens(self) -> bool:
         """It writes down only a port that it chose itself."""
         told = self.place / "port"
         if self.port == 0 and told.exists():
             self.port = int(told.read_text() or 0)
-        with suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 5):
-            return self.port != 0
-        return False
+        listening = f"0100007F:{self.port:04X} 00000000:0000 0A"
+        return self.port != 0 and listening in Path("/proc/net/tcp").read_text()
+
+    def _started(self) -> int:
+        """How often it has written that it starts. Only then connections may come: with OpenSSL it closes each of them
+        twice (rsyslog/rsyslog#6375), and the second time may hit the file that it opens meanwhile."""
+        file = self.place / "kept"
+        return file.read_text().count("] start\n") if file.exists() else 0
 
     def kill(self) -> None:
         assert self.process is not None
@@ -280,10 +286,10 @@ class Rsyslog:
 
     def got(self) -> list[Got]:
         file = self.place / "kept"
-        return list(map(self._got, file.read_text().splitlines())) if file.exists() else []
+        lines = file.read_text().splitlines() if file.exists() else []
+        return [self._got(line) for line in lines if line.startswith("[countersign@32473 ")]
 
     def _got(self, line: str) -> Got:
         data, _, _, _, _, _, text = line.split("|", 6)
         told = dict(re.findall(r'(\w+)="((?:[^"\\\]]|\\.)*)"', data))
-        assert data.startswith("[countersign@32473 ")
         return Got(int(told["index"]), told["origin"], told["hash"], int(told["size"]), text, told.get("gone", ""))
