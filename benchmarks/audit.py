@@ -81,6 +81,7 @@ def claims(figures: Mapping[str, Figure], sizes: Sequence[int]) -> list[Claim]:
     return [
         at_least("8 writers: share of the transactions without a record", figures["share_8"], 0.6),
         at_least("8 writers, 5 ms of work: beside a hash chain", figures["beside_chain_8"], 8),
+        at_least("16 writers, 5 ms of work: beside a hash chain", figures["beside_chain_16"], 8),
         at_most("one act, median: added by its record", figures["act_added"], 250),
         at_most("idle, p50 of commit to signed checkpoint", figures["idle_signed_p50"], 1_200),
         at_most("8 writers, p50 of commit to signed checkpoint", figures["busy_signed_p50"], 1_200),

@@ -29,6 +29,7 @@ AUDITOR = Actor("human", "usr_auditor", TEAM, "session", "Auditor", frozenset({R
 VERIFY = ROOT / "audit" / "verify.py"
 AT_ONCE = 2_048  # leaves
 
+# What an export holds, in its order; and the same rows as they lie in the table, which nobody could verify.
 _IN_ORDER = """
 COPY (SELECT convert_from(record.leaf, 'UTF8')
       FROM audit_leaf AS leaf JOIN audit_record AS record ON record.id = leaf.record_id AND record.at = leaf.at
@@ -51,10 +52,12 @@ def measured(folder: Path, runs: int) -> dict[str, Figure]:
     for _ in range(runs):
         rates.setdefault("range_checked", []).append(range_checked(folder / "bundle.zip"))
         rates.setdefault("bundle_verified", []).append(verified(folder / "bundle.zip", tree))
-    shares = {form: [ours / raw for ours, raw in zip(rates[form], rates["copy"], strict=True)]
-              for form in ("jsonl", "bundle")}  # fmt: skip
-    return {**{name: figure(values, "records/s") for name, values in rates.items()},
-            **{f"{form}_share": figure(values, "times") for form, values in shares.items()}}  # fmt: skip
+    figures = {name: figure(values, "records/s") for name, values in rates.items()}
+    for form in ("jsonl", "bundle"):
+        for name, raw in (("share", "copy"), ("share_of_unordered", "copy_unordered")):
+            shares = [ours / theirs for ours, theirs in zip(rates[form], rates[raw], strict=True)]
+            figures[f"{form}_{name}"] = figure(shares, "times")
+    return figures
 
 
 def copied(question: str, folder: Path) -> float:
