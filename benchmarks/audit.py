@@ -179,7 +179,6 @@ def signed(name: str, extent: Extent, crowd: Crowd | None = None) -> Figures:
             beside.submit(crowd.rate, "audited", 8, extent.probing)
         committed = probe(extent.probing)
         wait_until_signed()
-        time.sleep(2 * LOOK)
     places = dict(Leaf.objects.filter(record_id__in=committed).values_list("record_id", "idx"))
     taken = [(watch.first_over(places[identity]) - at) * 1e3 for identity, at in committed.items()]
     return form.spread(f"{name}_signed", taken, RUNS)
@@ -209,7 +208,9 @@ class Watch:
 
     def _look(self) -> None:
         newest = Checkpoint.objects.order_by("-tree_id", "-size").values_list("size", flat=True)
-        while not self.ended.wait(LOOK):
+        over = False
+        while not over:
+            over = self.ended.wait(LOOK)  # and once more when it is: the last checkpoint may have come meanwhile
             size = newest.first() or 0
             if not self.seen or self.seen[-1][0] < size:
                 self.seen.append((size, time.monotonic()))
