@@ -109,7 +109,7 @@ def _brief(record: Record) -> dict[str, object]:
     return {
         "id": str(record.pk), "at": record.at, "kind": record.kind, "subject": record.subject, "state": record.state,
         "actor": {"kind": record.actor_kind, "id": record.actor}, "run": record.run, "trace": record.trace,
-        "leaf_hash": bytes(record.leaf_hash or b"").hex(),
+        "leaf_hash": record.leaf_hash.hex(),
     }  # fmt: skip
 
 

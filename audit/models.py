@@ -7,6 +7,7 @@ from typing import ClassVar
 from django.db import models
 from django.db.models.functions import Now
 
+from audit.verify import leaf_hash
 from console.core.ids import new_id
 from console.core.states import transitions
 
@@ -20,14 +21,13 @@ class Record(models.Model):
     """One entry of the log. `leaf` is what is proven; the other columns repeat parts of it for search.
 
     The table is partitioned by month of `at` and made by SQL in the first migration; the application role may only
-    INSERT (not `at`, `txid`, `leaf_hash`, which the database fills) and SELECT.
+    INSERT (not `at` and `txid`, which the database fills) and SELECT.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4)
     log = models.TextField()
     at = models.DateTimeField(db_default=Now())
     leaf = models.BinaryField()
-    leaf_hash = models.BinaryField(null=True)
     kind = models.TextField()
     subject = models.TextField()
     state = models.TextField(default="")
@@ -45,6 +45,10 @@ class Record(models.Model):
 
     def __str__(self) -> str:
         return f"{self.kind} of {self.subject}"
+
+    @property
+    def leaf_hash(self) -> bytes:
+        return leaf_hash(bytes(self.leaf))
 
 
 class Pending(models.Model):

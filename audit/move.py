@@ -1,7 +1,8 @@
 """The only way rows with a state begin or change: the change and its record in one."""
 
-from collections.abc import Iterable, Mapping
-from typing import Any, ClassVar, Protocol
+import functools
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, ClassVar, NamedTuple, Protocol, cast
 
 from django.db import DEFAULT_DB_ALIAS, connection, connections, models
 from django.db.models import Field
@@ -60,37 +61,65 @@ def move(
 
 def inserting(row: models.Model) -> Change:
     """The INSERT of a row that brings its own primary key, for `record`. No signals are sent."""
-    given = {field: field.pre_save(row, add=True) for field in row._meta.local_concrete_fields}
-    columns, places, values = _columns({f: v for f, v in given.items() if not isinstance(v, DatabaseDefault)})
+    given = {field.attname: field.pre_save(row, add=True) for field in row._meta.local_concrete_fields}
+    given = {name: value for name, value in given.items() if not isinstance(value, DatabaseDefault)}
     row._state.adding, row._state.db = False, connection.alias
-    table = connection.ops.quote_name(row._meta.db_table)
-    names, marks = ", ".join(columns), ", ".join(places)
-    text = f"INSERT INTO {table} ({names}) VALUES ({marks})"  # noqa: S608  (our own columns)
-    return Change(Statement(text, values), Conflict(f"{row._meta.verbose_name} {row.pk} was not stored."))
+    statement = _statement(_insert(type(row), tuple(given)), given.values())
+    return Change(statement, Conflict(f"{row._meta.verbose_name} {row.pk} was not stored."))
 
 
 def _updating(row: Any, values: Mapping[str, object]) -> Change:
     """The UPDATE of a row that still has the state which the caller saw."""
-    named = row._meta.get_field
-    columns, places, prepared = _columns({named(name): value for name, value in values.items()})
-    (key, state), (one, same), known = _columns({row._meta.pk: row.pk, named("state"): row.state})
-    sets = ", ".join(f"{column} = {place}" for column, place in zip(columns, places, strict=True))
-    table = connection.ops.quote_name(row._meta.db_table)
-    text = f"UPDATE {table} SET {sets} WHERE {key} = {one} AND {state} = {same}"  # noqa: S608  (our own columns)
+    model: type[models.Model] = type(row)
+    statement = _statement(_update(model, tuple(values)), (*values.values(), row.pk, row.state))
     noun = row.KIND.rpartition(":")[2]
-    return Change(Statement(text, [*prepared, *known]), Conflict(f"The {noun} {row.pk} is no longer {row.state}."))
+    return Change(statement, Conflict(f"The {noun} {row.pk} is no longer {row.state}."))
 
 
-def _columns(given: "Mapping[Field[Any, Any], Any]") -> tuple[list[str], list[str], list[Any]]:
-    """Names, placeholders and values as the database takes them. Written out, because Django's compilers take longer
-    to make the statement than PostgreSQL to execute it, and somebody who has just signed waits."""
+class _Text(NamedTuple):
+    sql: str
+    fields: "Sequence[Field[Any, Any]]"  # one for each placeholder
+
+
+# Written out, and once per process, because Django's compilers take longer to make the statement than PostgreSQL to
+# execute it, and somebody who has just signed waits.
+
+
+@functools.cache
+def _insert(model: type[models.Model], names: tuple[str, ...]) -> _Text:
+    fields = _fields(model, names)
+    columns, marks = ", ".join(map(_column, fields)), ", ".join(map(_mark, fields))
+    return _Text(f"INSERT INTO {_table(model)} ({columns}) VALUES ({marks})", fields)  # noqa: S608  (our own columns)
+
+
+@functools.cache
+def _update(model: type[models.Model], names: tuple[str, ...]) -> _Text:
+    """Sets these, of the row that has the key and the state given last."""
+    fields = _fields(model, (*names, model._meta.pk.name, "state"))
+    *sets, key, state = (f"{_column(field)} = {_mark(field)}" for field in fields)
+    return _Text(f"UPDATE {_table(model)} SET {', '.join(sets)} WHERE {key} AND {state}", fields)  # noqa: S608
+
+
+def _statement(text: _Text, values: Iterable[object]) -> Statement:
     database = connections[DEFAULT_DB_ALIAS]  # `connection` looks this up anew at each use
-    return (
-        [database.ops.quote_name(str(field.column)) for field in given],
-        [field.get_placeholder(value, None, database) if hasattr(field, "get_placeholder") else "%s"
-         for field, value in given.items()],
-        [field.get_db_prep_save(value, database) for field, value in given.items()],
-    )  # fmt: skip
+    prepared = [field.get_db_prep_save(value, database) for field, value in zip(text.fields, values, strict=True)]
+    return Statement(text.sql, prepared)
+
+
+def _fields(model: type[models.Model], names: Iterable[str]) -> "list[Field[Any, Any]]":
+    return [cast("Field[Any, Any]", model._meta.get_field(name)) for name in names]
+
+
+def _table(model: type[models.Model]) -> str:
+    return connection.ops.quote_name(model._meta.db_table)
+
+
+def _column(field: "Field[Any, Any]") -> str:
+    return connection.ops.quote_name(str(field.column))
+
+
+def _mark(field: "Field[Any, Any]") -> str:
+    return field.get_placeholder(None, None, connection) if hasattr(field, "get_placeholder") else "%s"
 
 
 def _record(

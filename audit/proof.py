@@ -50,7 +50,7 @@ def prove(record: Record) -> Proof:
     return Proof(
         leaf=leaf,
         text=raw.decode(),
-        hash=bytes(record.leaf_hash or b"").hex(),
+        hash=record.leaf_hash.hex(),
         differing=differing(record, leaf),
         commitments=[
             replace(open_commitment(path, seal, disclosed.get(path)), erased_by=gone.get((str(record.pk), path), ""))

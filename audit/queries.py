@@ -120,7 +120,7 @@ def _midnight(day: dt.date) -> dt.datetime:
 
 def listing(records: QuerySet[Record], *, after: str) -> Listing:
     """A page of lines without the leaves, which only the record's own page shows."""
-    page: Page[Record] = newest_first(records.defer("leaf", "leaf_hash"), by="at", after=after)
+    page: Page[Record] = newest_first(records.defer("leaf"), by="at", after=after)
     names = names_of(record.actor for record in page.items)
     count = records.order_by()[: COUNTED + 1].count()
     return Listing([line(record, names) for record in page.items], page.next, count)

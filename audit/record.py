@@ -1,15 +1,15 @@
 """Writing the log: always in the caller's transaction, so that a change and its record are one."""
 
+import functools
 import itertools
 import json
 import secrets
 import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from django.conf import settings
-from django.db import connection
+from django.db import DEFAULT_DB_ALIAS, connections
 
 from audit.leaf import Commitment, Entry, build
 from audit.vocabulary import Kind
@@ -82,26 +82,23 @@ def _append(entry: Entry, change: Change | None, also: list[Statement]) -> uuid.
     leaf = build(
         entry, log=log, identity=identity, at=now(), writer=(_WRITER, next(_SEQUENCE)), commitments=commitments
     )
-    values: list[Any] = [identity, log, leaf, str(entry.kind), entry.subject, entry.state, entry.actor.kind,
-              entry.actor.id, entry.team, entry.run, entry.trace]  # fmt: skip
+    statements = [change.statement, *also] if change else []
+    values = [value for statement in statements for value in statement.values]
+    values += [identity, log, leaf, str(entry.kind), entry.subject, entry.state, entry.actor.kind, entry.actor.id,
+               entry.team, entry.run, entry.trace]  # fmt: skip
     if commitments:  # most records have none, and PostgreSQL would look all the same
         values.append(json.dumps([{"path": c.path, "salt": c.salt.hex(), "value": c.value} for c in commitments]))
-    text = _statement(change, also, personal=bool(commitments))
-    with connection.cursor() as cursor:
-        if change is None:
-            cursor.execute(text, values)
-            return identity
-        given = [value for statement in (change.statement, *also) for value in statement.values]
-        cursor.execute(text, [*given, *values])
-        if cursor.rowcount != 1:
+    with connections[DEFAULT_DB_ALIAS].cursor() as cursor:
+        cursor.execute(_text(tuple(statement.sql for statement in statements), bool(commitments)), values)
+        if change and cursor.rowcount != 1:
             raise change.failure
     return identity
 
 
-def _statement(change: Change | None, also: list[Statement], *, personal: bool) -> str:
-    disclosed = _DISCLOSED if personal else ""
-    if change is None:
-        return _APPEND.format(change="", source="", disclosed=disclosed)
-    parts = [f"changed AS ({change.statement.sql} RETURNING 1)"]
-    parts += [f"also_{number} AS ({other.sql})" for number, other in enumerate(also)]
-    return _APPEND.format(change=", ".join(parts) + ", ", source="FROM changed", disclosed=disclosed)
+@functools.lru_cache(1024)
+def _text(statements: tuple[str, ...], personal: bool) -> str:
+    """The first of the statements is the change, if there is any."""
+    parts = [f"changed AS ({sql} RETURNING 1), " if not number else f"also_{number} AS ({sql}), "
+             for number, sql in enumerate(statements)]  # fmt: skip
+    source = "FROM changed" if statements else ""
+    return _APPEND.format(change="".join(parts), source=source, disclosed=_DISCLOSED if personal else "")

@@ -50,7 +50,8 @@ WITH taken AS (
     RETURNING record_id, at
 ), found AS (
     SELECT record_id, at,
-        (SELECT leaf_hash FROM audit_record WHERE id = taken.record_id AND audit_record.at = taken.at) AS leaf_hash
+        (SELECT sha256('\\x00'::bytea || leaf) FROM audit_record
+         WHERE id = taken.record_id AND audit_record.at = taken.at) AS leaf_hash
     FROM taken
 ), placed AS (
     INSERT INTO audit_leaf (tree_id, idx, record_id, at, leaf_hash)

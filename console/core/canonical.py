@@ -5,6 +5,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
+from json.encoder import encode_basestring
 
 import rfc8785
 
@@ -38,15 +39,26 @@ def digest(tag: str, value: object) -> bytes:
     return hashlib.sha256(tag.encode() + b"\0" + jcs(value)).digest()
 
 
-def profile(document: Mapping[str, object]) -> bytes:
-    """Canonical bytes of a log leaf: no floats, ASCII keys, depth at most 8.
+def profile(document: Mapping[str, object], within: str = "") -> str:
+    """Canonical form of a log leaf, or of its part `within` ("/detail"): no floats, ASCII keys, depth at most 8.
 
     Inside this profile the standard encoder equals RFC 8785 byte for byte and is seven times faster.
     Raises ValueError naming the place.
     """
-    if not _fits(document, 8):
-        _check(document, "", 0)
-    return _ENCODER.encode(document).encode()
+    if not document:
+        return "{}"
+    depth = within.count("/")
+    if not _fits(document, 8 - depth):
+        _check(document, within, depth)
+    return _ENCODER.encode(document)
+
+
+def quoted(texts: Mapping[str, str]) -> dict[str, str]:
+    """Each as it stands in a log leaf. Raises ValueError with the name of one that has no place there."""
+    if _UNFIT.search("".join(texts.values())):
+        for name, text in texts.items():
+            _check_scalar(text, name)
+    return {name: encode_basestring(text) for name, text in texts.items()}
 
 
 def _fits(value: object, depth: int) -> bool:

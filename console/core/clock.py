@@ -9,7 +9,7 @@ def now() -> dt.datetime:
 
 def iso(moment: dt.datetime) -> str:
     """Fixed width, microseconds, UTC: `2026-11-20T22:43:05.067123Z`."""
-    return moment.astimezone(dt.UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return moment.astimezone(dt.UTC).isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
 
 
 def nanoseconds(moment: dt.datetime) -> int:

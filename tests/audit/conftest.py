@@ -100,7 +100,7 @@ class Adversary:
     def derive(self) -> None:
         """Places, tiles and root from the records as they are now."""
         self.sql.execute(
-            "UPDATE audit_leaf SET leaf_hash = record.leaf_hash FROM audit_record AS record"
+            "UPDATE audit_leaf SET leaf_hash = sha256('\\x00'::bytea || record.leaf) FROM audit_record AS record"
             " WHERE record.id = audit_leaf.record_id"
         )
         tree = Tree.objects.get()

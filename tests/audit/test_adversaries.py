@@ -54,8 +54,8 @@ def test_an_edited_leaf(signed_log: SignedLog, adversary: Adversary) -> None:
 
 def test_an_edited_leaf_and_its_place(signed_log: SignedLog, adversary: Adversary) -> None:
     adversary.edit_leaf(20)
-    adversary.sql.execute("UPDATE audit_leaf SET leaf_hash = record.leaf_hash FROM audit_record AS record"
-                          " WHERE record.id = audit_leaf.record_id")  # fmt: skip
+    adversary.sql.execute("UPDATE audit_leaf SET leaf_hash = sha256('\\x00'::bytea || record.leaf)"
+                          " FROM audit_record AS record WHERE record.id = audit_leaf.record_id")  # fmt: skip
     assert fsck.check().findings[0] == f"{name(20)} differs from the tile that the tree is made of"
 
 

@@ -176,7 +176,7 @@ def test_record_shows_its_exact_leaf_and_hash_and_that_it_waits(theo: Client) ->
     copied = re.search(r'data-copy="([^"]*)"', page)
     assert copied
     assert copied[1].replace("&quot;", '"').encode() == bytes(row.leaf)
-    assert bytes(row.leaf_hash or b"").hex() in page
+    assert row.leaf_hash.hex() in page
     assert "waiting for the tree" in page
     assert "&lt;Ada&gt;" in page
     assert '<span class="tag good">matches</span>' in page
