@@ -53,7 +53,7 @@ def move(
     Raises Conflict when the row has moved meanwhile."""
     check(row.TRANSITIONS, row.state, to)
     values = {"state": to, **fields}
-    change = _updating(row, values)
+    change = updating(row, values)
     for name, value in values.items():
         setattr(row, name, value)
     _record(row, actor, detail, personal, decision or {}, result, change, also)
@@ -68,8 +68,8 @@ def inserting(row: models.Model) -> Change:
     return Change(statement, Conflict(f"{row._meta.verbose_name} {row.pk} was not stored."))
 
 
-def _updating(row: Any, values: Mapping[str, object]) -> Change:
-    """The UPDATE of a row that still has the state which the caller saw."""
+def updating(row: Any, values: Mapping[str, object]) -> Change:
+    """The UPDATE of a row that still has the state which the caller saw, for `record`."""
     model: type[models.Model] = type(row)
     statement = _statement(_update(model, tuple(values)), (*values.values(), row.pk, row.state))
     noun = row.KIND.rpartition(":")[2]

@@ -6,7 +6,7 @@ import json
 import secrets
 import uuid
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from django.conf import settings
 from django.db import DEFAULT_DB_ALIAS, connections
@@ -25,7 +25,7 @@ _SEQUENCE = itertools.count(1)
 _APPEND = """
 WITH {change}written AS (
     INSERT INTO audit_record (id, log, leaf, kind, subject, state, actor_kind, actor, team, run, trace)
-    SELECT %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s {source} RETURNING id, at
+    SELECT %s, %s, %b, %s, %s, %s, %s, %s, %s, %s, %s {source} RETURNING id, at
 ){disclosed}
 INSERT INTO audit_pending (record_id, at) SELECT id, at FROM written
 """
@@ -36,8 +36,7 @@ _DISCLOSED = """, disclosed AS (
 )"""
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(NamedTuple):
     """Of one row: to be one statement with its record. `failure` is raised when it changes no row, and then there is no
     record either."""
 

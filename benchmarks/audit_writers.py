@@ -1,7 +1,8 @@
 """Writers that move rows: through the product, and in other ways. `python -m benchmarks.audit_writers SOCKET WRITERS`.
 
-`audited` is the product. `unaudited` is the same statement without a record, on a table without guards, in the same
-transaction; `django` is how a Django program writes the same. `chain` has a hash chain for a log.
+`audited` is the product. `unaudited` is the same act without a record, on a table without guards: the same check of the
+move, the same statement, the same transaction. `django` is how a Django program writes it. `chain` has a hash chain for
+a log.
 """
 
 import hashlib
@@ -18,7 +19,6 @@ from benchmarks.crowd import Act, Prepare, pause, serve
 OTHER = {"running": "waiting", "waiting": "running"}
 CHAIN_LOCK = 7_001
 
-_UPDATE = "UPDATE bench_plain SET state = %s WHERE id = %s AND state = %s"
 _HEAD = "SELECT hash FROM bench_chain ORDER BY number DESC LIMIT 1"
 _LINK = """
 INSERT INTO bench_chain (id, leaf, previous, hash, kind, subject, state, actor_kind, actor, team, run, trace)
@@ -29,12 +29,13 @@ VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
 def acts() -> dict[str, Prepare]:
     """Call it when Django is set up."""
     from audit.leaf import Entry, build  # noqa: PLC0415 - they need Django
-    from audit.move import move  # noqa: PLC0415
+    from audit.move import move, updating  # noqa: PLC0415
     from audit.vocabulary import Kind  # noqa: PLC0415
     from benchmarks.audit_rows import Guarded, Plain, Row, rows_of  # noqa: PLC0415
     from console.core.actor import system  # noqa: PLC0415
     from console.core.clock import now  # noqa: PLC0415
     from console.core.ids import uuid7  # noqa: PLC0415
+    from console.core.states import check  # noqa: PLC0415
 
     actor = system("worker")
 
@@ -45,10 +46,8 @@ def acts() -> dict[str, Prepare]:
 
     def unaudited(row: Row, work: float) -> None:
         with transaction.atomic():
-            with connection.cursor() as cursor:
-                cursor.execute(_UPDATE, [OTHER[row.state], row.pk, row.state])
+            change(row)
             pause(work)
-        row.state = OTHER[row.state]
 
     def by_django(row: Row, work: float) -> None:
         with transaction.atomic():
@@ -58,23 +57,31 @@ def acts() -> dict[str, Prepare]:
 
     def chain(row: Row, work: float) -> None:
         with transaction.atomic():
-            with connection.cursor() as cursor:
-                cursor.execute(_UPDATE, [OTHER[row.state], row.pk, row.state])
-                link(row, OTHER[row.state])
+            change(row)
+            link(row)
             pause(work)
-        row.state = OTHER[row.state]
 
-    def link(row: Row, state: str) -> None:
+    def change(row: Row) -> None:
+        to = OTHER[row.state]
+        check(row.TRANSITIONS, row.state, to)
+        statement, failure = updating(row, {"state": to})
+        with connection.cursor() as cursor:
+            cursor.execute(*statement)
+            if cursor.rowcount != 1:
+                raise failure
+        row.state = to
+
+    def link(row: Row) -> None:
         context, identity = row.audit_context(), uuid7()
-        entry = Entry(kind=Kind(f"{row.KIND}:{state}"), subject=row.pk, actor=actor, team=context["team"], state=state,
-                      run=context["run"], trace=context["trace"], span=context["span"])  # fmt: skip
+        entry = Entry(kind=Kind(f"{row.KIND}:{row.state}"), subject=row.pk, actor=actor, state=row.state,
+                      team=context["team"], run=context["run"], trace=context["trace"], span=context["span"])  # fmt: skip
         leaf = build(entry, log="benchmark", identity=identity, at=now(), writer=("0" * 16, 1), commitments=[])
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_advisory_xact_lock(%s)", [CHAIN_LOCK])
             cursor.execute(_HEAD)
             previous = bytes((cursor.fetchone() or (b"",))[0])
             digest = hashlib.sha256(previous + leaf).digest()
-            cursor.execute(_LINK, [identity, leaf, previous, digest, str(entry.kind), row.pk, state, actor.kind,
+            cursor.execute(_LINK, [identity, leaf, previous, digest, str(entry.kind), row.pk, row.state, actor.kind,
                                    actor.id, entry.team, entry.run, entry.trace])  # fmt: skip
 
     def over(model: type[Row], act: Callable[[Row, float], None]) -> Prepare:

@@ -5,6 +5,7 @@ because programs of other people's environments use it too.
 """
 
 import multiprocessing
+import random
 import time
 from collections.abc import Callable, Mapping
 from multiprocessing.connection import Client, Connection, Listener
@@ -118,13 +119,13 @@ def count(order: Order, act: Act, orders: "Connection[object, Any]") -> int:
 
 
 def in_turn(order: Order, number: int, acts: Mapping[str, Prepare]) -> dict[str, list[float]]:
-    """Each round in the other direction: A B B A."""
+    """Each round in an order of its own: whoever follows itself finds its caches warm."""
     prepared = {name: acts[name](number) for name in order.turns}
     for act in [*prepared.values()] * 3:
         act(order.work)
     taken: dict[str, list[float]] = {name: [] for name in prepared}
-    for turn in range(order.times):
-        for name in order.turns if turn % 2 else reversed(order.turns):
+    for _ in range(order.times):
+        for name in random.sample(order.turns, len(order.turns)):
             began = time.perf_counter_ns()
             prepared[name](order.work)
             taken[name].append((time.perf_counter_ns() - began) / 1e3)
