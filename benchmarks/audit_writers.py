@@ -5,6 +5,7 @@ move, the same statement, the same transaction. `django` is how a Django program
 a log.
 """
 
+import functools
 import hashlib
 import os
 import sys
@@ -34,6 +35,7 @@ def acts() -> dict[str, Prepare]:
     from benchmarks.audit_rows import Guarded, Plain, Row, rows_of  # noqa: PLC0415
     from console.core.actor import system  # noqa: PLC0415
     from console.core.clock import now  # noqa: PLC0415
+    from console.core.errors import Conflict  # noqa: PLC0415
     from console.core.ids import uuid7  # noqa: PLC0415
     from console.core.states import check  # noqa: PLC0415
 
@@ -51,7 +53,8 @@ def acts() -> dict[str, Prepare]:
 
     def by_django(row: Row, work: float) -> None:
         with transaction.atomic():
-            Plain._default_manager.filter(pk=row.pk, state=row.state).update(state=OTHER[row.state])
+            if not Plain._default_manager.filter(pk=row.pk, state=row.state).update(state=OTHER[row.state]):
+                raise Conflict(f"{row.pk} has moved")
             pause(work)
         row.state = OTHER[row.state]
 
@@ -72,9 +75,9 @@ def acts() -> dict[str, Prepare]:
         row.state = to
 
     def link(row: Row) -> None:
-        context, identity = row.audit_context(), uuid7()
+        of, identity = row.audit_context(), uuid7()
         entry = Entry(kind=Kind(f"{row.KIND}:{row.state}"), subject=row.pk, actor=actor, state=row.state,
-                      team=context["team"], run=context["run"], trace=context["trace"], span=context["span"])  # fmt: skip
+                      team=of["team"], run=of["run"], trace=of["trace"], span=of["span"])  # fmt: skip
         leaf = build(entry, log="benchmark", identity=identity, at=now(), writer=("0" * 16, 1), commitments=[])
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_advisory_xact_lock(%s)", [CHAIN_LOCK])
@@ -84,8 +87,10 @@ def acts() -> dict[str, Prepare]:
             cursor.execute(_LINK, [identity, leaf, previous, digest, str(entry.kind), row.pk, row.state, actor.kind,
                                    actor.id, entry.team, entry.run, entry.trace])  # fmt: skip
 
+    rows = functools.cache(rows_of)  # acts in turn see what the others did
+
     def over(model: type[Row], act: Callable[[Row, float], None]) -> Prepare:
-        return lambda writer: turning(rows_of(model, writer), act)
+        return lambda writer: turning(rows(model, writer), act)
 
     return {"audited": over(Guarded, audited), "unaudited": over(Plain, unaudited), "django": over(Plain, by_django),
             "chain": over(Plain, chain)}  # fmt: skip
