@@ -30,7 +30,7 @@ def contents(export: Export, tree: Tree, checkpoint: Checkpoint, leaves: Leaves,
     """By name, in the order in which they lie in the archive."""
     found: dict[str, Content] = {DISCLOSURES: output.path(DISCLOSURES)} if DISCLOSURES in output.names else {}
     if DECISIONS in output.names:
-        found[DECISIONS] = _complete(output, Enrolments(export, tree, checkpoint.size))
+        found[DECISIONS] = _complete(output, Enrolments(tree, checkpoint.size))
     if choice(export) or export.records != export.end - export.begin:
         found |= {INDEXES: output.path(INDEXES), HASHES: _hashes(export, leaves, output)}
     found["range-proof.txt"] = _range_proof(tree, export.begin, export.end, checkpoint.size)

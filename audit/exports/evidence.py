@@ -39,10 +39,11 @@ def decisions(export: Export, made: Mapping[int, str]) -> Iterator[str]:
 
 
 class Enrolments:
-    """Of passkeys, with their proofs in a tree of this size. Another team's record is not told, not even here."""
+    """Of passkeys, with their proofs in a tree of this size. A person's passkey may have been added in another of their
+    teams: its record is told wherever they decided, because the decision rests on it."""
 
-    def __init__(self, export: Export, tree: Tree, size: int) -> None:
-        self.teams, self.tree, self.size = [export.team, ""], tree, size
+    def __init__(self, tree: Tree, size: int) -> None:
+        self.tree, self.size = tree, size
         self.known: dict[str, Mapping[str, object] | None] = {}
 
     def complete(self, line: str) -> str:
@@ -55,8 +56,7 @@ class Enrolments:
         return json.dumps(decision) + "\n"
 
     def _find(self, passkey: str) -> Mapping[str, object] | None:
-        enrolled = Record.objects.of(passkey).filter(kind=Kind.PASSKEY_ENROLLED, team__in=self.teams)
-        record = enrolled.order_by("at").first()
+        record = Record.objects.of(passkey).filter(kind=Kind.PASSKEY_ENROLLED).order_by("at").first()
         place = record and Leaf.objects.filter(tree=self.tree, record_id=record.pk, idx__lt=self.size).first()
         if not record or not place:
             return None

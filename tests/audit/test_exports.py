@@ -155,8 +155,20 @@ def test_signatures_of_decisions_are_in_the_bundle_and_are_checked(
     held: World, signed_log: SignedLog, state: Path
 ) -> None:
     held.sign(held.review(large=True))
+    _check_decision(signed_log, state)
+
+
+def test_passkey_that_was_added_in_another_team_counts_all_the_same(
+    held: World, signed_log: SignedLog, adversary: Adversary, state: Path
+) -> None:
+    held.sign(held.review(large=True))
+    adversary.sql.execute("UPDATE audit_record SET team = %s WHERE kind = %s", [OTHERS, Kind.PASSKEY_ENROLLED])
+    _check_decision(signed_log, state)
+
+
+def _check_decision(signed_log: SignedLog, state: Path) -> None:
     signed_log.sequence()
-    team = Record.objects.exclude(team="").values_list("team", flat=True)[0]
+    team = Record.objects.filter(kind=Kind.DECISION_MADE).values_list("team", flat=True)[0]
     theo = Actor("human", "usr_theo", team, "session", "Theo", frozenset({Role.AUDITOR}))
     export = made(by=theo)
     (decision,) = lines(export, "decisions.jsonl")

@@ -55,11 +55,11 @@ export function readLeaf(line, log) {
   } catch {
     // told below
   }
-  const tooLong = text.length > LONGEST_LEAF && [...text].length > LONGEST_LEAF;
+  const tooLong = line.length > LONGEST_LEAF;
   const bare = text.endsWith("}"); // nothing stands behind it, not even a blank
   const formed = isObject(leaf) && "log" in leaf && (leaf.log !== log || (isObject(leaf.c) && typeof leaf.action === "string"));
   if (bare && formed && leaf.log === log && !tooLong) return [leaf, ""];
-  if (line.length > LONGEST_LEAF) return [leaf, TOO_LONG];
+  if (tooLong) return [leaf, TOO_LONG];
   if (!isObject(leaf)) return [leaf, "is not JSON"];
   if (!formed) return [leaf, "does not have the fields of a record"];
   if (leaf.log !== log) return [leaf, `belongs to the log ${quoted(leaf.log)}, not to ${quoted(log)}`];
