@@ -5,6 +5,7 @@ from collections.abc import Iterable
 
 from django.conf import settings
 from django.db import connection
+from django.db.models import QuerySet
 
 from audit import merkle
 from audit.merkle import Read, Tile
@@ -22,6 +23,11 @@ def log_name() -> str:
 
 def open_tree() -> Tree | None:
     return Tree.objects.filter(log=log_name(), closed_at=None).first()
+
+
+def all_trees() -> QuerySet[Tree]:
+    """Of this log, the newest first. Those before the open one were ended by restores."""
+    return Tree.objects.filter(log=log_name()).order_by("-number")
 
 
 def read_tiles(tree: Tree, wanted: Iterable[Tile]) -> dict[Tile, bytes]:

@@ -19,7 +19,7 @@ router = Router(tags=["exports"])
 
 
 class ExportOut(Schema):
-    """Records from leaf `begin` up to `end` of the tree, which had `size` leaves. `digest` is SHA-256 of the manifest,
+    """Records from leaf `begin` up to `end` of a tree, which had `size` leaves. `digest` is SHA-256 of the manifest,
     in hex, and stands in the record of the export too. `expires_at` is when the files are deleted."""
 
     id: str
@@ -30,7 +30,8 @@ class ExportOut(Schema):
     requested_at: Moment
     finished_at: Moment | None
     expires_at: Moment | None
-    origin: str = Field(description="Of the tree; empty before the export began")
+    tree: int | None = Field(description="Its number. Null before the export began, unless it was chosen")
+    origin: str = Field(description="Of the tree; empty as long as there is none")
     begin: int
     end: int
     size: int
@@ -76,5 +77,6 @@ def _out(export: Export) -> dict[str, object]:
     names = ("form", "state", "filter", "requested_by", "requested_at", "finished_at", "begin", "end", "size",
              "records", "length", "digest", "error")  # fmt: skip
     said = {name: getattr(export, name) for name in names}
-    origin = export.tree.origin if export.tree else ""
-    return {**said, "id": export.pk, "origin": origin, "reached": export.done, "expires_at": expires_at(export)}
+    tree, origin = (export.tree.number, export.tree.origin) if export.tree else (None, "")
+    return {**said, "id": export.pk, "tree": tree, "origin": origin, "reached": export.done,
+            "expires_at": expires_at(export)}  # fmt: skip

@@ -119,7 +119,7 @@ def _check_room() -> None:
 
 
 def _start(export: Export) -> bool:
-    tree = trees.open_tree()
+    tree = export.tree or trees.open_tree()
     checkpoint = tree and trees.newest_checkpoint(tree)
     if not tree or not checkpoint:
         return False

@@ -11,7 +11,7 @@ from audit.exports.access import visible_exports
 from audit.exports.forms import FORMS, missing
 from audit.exports.readme import archive_name
 from audit.exports.sweep import KEPT
-from audit.models import Export
+from audit.models import Export, Tree
 from audit.queries import Filter, brief, names_of
 from console.core.actor import Actor
 from console.core.keyset import newest_first
@@ -63,7 +63,14 @@ class Shown:
     @property
     def query(self) -> str:
         """For the form, to ask for the same records."""
-        return urlencode({name: self.export.filter[name] for name in NAMES if name in self.export.filter})
+        chosen = {name: self.export.filter[name] for name in NAMES if name in self.export.filter}
+        return urlencode({**chosen, **({"tree": self.closed.number} if self.closed else {})})
+
+    @property
+    def closed(self) -> Tree | None:
+        """The tree, when the log has gone on in another since."""
+        tree = self.export.tree
+        return tree if tree and tree.closed_at else None
 
     @property
     def done(self) -> int:
@@ -80,7 +87,8 @@ class Shown:
 
     @property
     def chosen(self) -> list[tuple[str, str]]:
-        return [(said, self.export.filter[name]) for name, said in NAMES.items() if name in self.export.filter]
+        chosen = [(said, self.export.filter[name]) for name, said in NAMES.items() if name in self.export.filter]
+        return [*([("Tree", self.closed.origin)] if self.closed else []), *chosen]
 
     @property
     def others(self) -> bool:
@@ -112,7 +120,7 @@ def expires_at(export: Export) -> dt.datetime | None:
 
 
 def list_exports(actor: Actor, *, after: str) -> Listing:
-    rows = visible_exports(actor).defer("previous", "written")
+    rows = visible_exports(actor).select_related("tree").defer("previous", "written")
     page = newest_first(rows, by="requested_at", after=after)
     names = names_of(export.requested_by for export in page.items)
     return Listing([_shown(export, names) for export in page.items], page.next)
@@ -127,9 +135,10 @@ def _shown(export: Export, names: Mapping[str, str]) -> Shown:
 
 
 class Asked(Filter):
-    """The form to ask for one: what the list of records is filtered by, the form, and a checkpoint."""
+    """The form to ask for one: what the list of records is filtered by, the form, the tree, and a checkpoint."""
 
     form = forms.ChoiceField(choices=[(name, form.title) for name, form in FORMS.items()])
+    tree = forms.IntegerField(min_value=1, max_value=2**31 - 1, required=False)
     previous = forms.CharField(max_length=20_000, required=False)
 
     @property

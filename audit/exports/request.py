@@ -10,11 +10,11 @@ from audit import trees
 from audit.access import READERS
 from audit.exports.forms import FORMS, missing
 from audit.exports.scope import FIELDS
-from audit.models import Export, LogKey
+from audit.models import Export, LogKey, Tree
 from audit.move import begin
 from audit.read import require_role
 from audit.record import record
-from audit.verify import Checkpoint, Mismatch, VKey, open_note
+from audit.verify import Checkpoint, Mismatch, VKey, open_note, parse_checkpoint, parse_note
 from audit.vocabulary import Kind
 from console.core.actor import Actor
 from console.core.errors import Conflict, Invalid
@@ -25,24 +25,31 @@ LONGEST_NOTE = 20_000
 UNFIT = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
 
 
-def request_export(actor: Actor, *, form: str, filter: Mapping[str, object], previous: str = "") -> Export:
+def request_export(
+    actor: Actor, *, form: str, filter: Mapping[str, object], previous: str = "", tree: int | None = None
+) -> Export:
     """`filter` has the names of `audit.queries.Filter`. `previous` is a checkpoint that the auditor has kept: the
-    bundle then proves that the log only grew since. Raises Refusals that say what to do."""
+    bundle then proves that the log only grew since. `tree` is the number of one; without it, the one that is open when
+    writing begins. Raises Refusals that say what to do."""
     require_role(actor, *READERS, page="exports")
     if form not in FORMS:
         raise Invalid(f"An export is one of {', '.join(FORMS)}.")
     if lacking := missing(form):
         raise Conflict(lacking, code="not_installed")
-    chosen = _read(filter)
-    kept = check_previous(previous, actor=actor) if previous.strip() and FORMS[form].proves else ""
+    chosen, of, kept = _read(filter), _chosen_tree(tree), ""
+    if previous.strip() and FORMS[form].proves:
+        of = of or trees.open_tree()  # a restore may close it before writing begins
+        kept = check_previous(previous, of, actor=actor)
     if Export.objects.filter(team=actor.team, state__in=("requested", "running")).count() >= MOST:
         raise Conflict(f"{MOST} exports of your team are being written. Wait until one is done.", code="too_many")
-    return _store(Export(team=actor.team, form=form, filter=chosen, previous=kept, requested_by=actor.id), actor)
+    export = Export(team=actor.team, form=form, filter=chosen, previous=kept, requested_by=actor.id, tree=of)
+    return _store(export, actor)
 
 
 @transaction.atomic
 def _store(export: Export, actor: Actor) -> Export:
-    begin(export, actor=actor, detail={"form": export.form, "filter": export.filter})
+    tree = {"tree": export.tree.number} if export.tree else {}
+    begin(export, actor=actor, detail={"form": export.form, "filter": export.filter, **tree})
     export.refresh_from_db(fields=["requested_at"])
     return export
 
@@ -62,17 +69,30 @@ def _read(filter: Mapping[str, object]) -> dict[str, str]:
     return chosen
 
 
-def check_previous(text: str, *, actor: Actor) -> str:
+def _chosen_tree(number: int | None) -> Tree | None:
+    if number is None:
+        return None
+    tree = trees.all_trees().filter(number=number).first()
+    if tree is None:
+        raise Invalid(f"This log has no tree {number}.")
+    if tree.closed_at and not trees.newest_checkpoint(tree):
+        raise Conflict(f"Nothing of {tree} was signed before it was closed.")
+    return tree
+
+
+def check_previous(text: str, tree: Tree | None, *, actor: Actor) -> str:
     """The note as it was signed, whatever a form did to its line ends. Raises Invalid, and Conflict when it is good and
-    this log is not its continuation: that is an alarm."""
-    tree = trees.open_tree()
+    this tree is not its continuation: that is an alarm, unless a restore lost what it is of."""
     newest = tree and trees.newest_checkpoint(tree)
     if not tree or not newest:
         raise Conflict("The log has no signed checkpoint yet.")
     note = "\n".join(text.strip().splitlines()) + "\n"
     kept = _open(note)
     if kept.origin != tree.origin:
-        raise Invalid(f"This checkpoint is of {kept.origin}, and this log is {tree.origin}.")
+        raise Invalid(f"This checkpoint is of {kept.origin}. {_which_tree(kept.origin, tree)}")
+    if kept.size > newest.size and _was_lost(kept, tree):
+        text = f"A restore lost the end of {tree}: {newest.size} signed records are here, and your checkpoint has"
+        raise Conflict(f"{text} {kept.size}. Leaf 0 of the next tree tells of it.", code="lost")
     if kept.size > newest.size:
         what = f"A checkpoint of {kept.size} records was handed in, and the log has {newest.size}"
     elif trees.tree_root(tree, kept.size) != kept.root:
@@ -81,6 +101,20 @@ def check_previous(text: str, *, actor: Actor) -> str:
         return note
     record(Kind.ALARM_TAMPERED, subject=tree.origin, actor=actor, detail={"what": what})
     raise Conflict(f"{what}. Keep this checkpoint: it shows that the log was rewritten.", code="rewritten")
+
+
+def _which_tree(origin: str, wanted: Tree) -> str:
+    other = trees.all_trees().filter(origin=origin).first()
+    return f"Choose the tree {other} to hand it in." if other else f"This log is {wanted}."
+
+
+def _was_lost(kept: Checkpoint, tree: Tree) -> bool:
+    """Whether the end that the signer knew, when a restore closed the tree, explains what is not here. After trees that
+    are lost as a whole, nothing here tells where this one ended."""
+    if not tree.closed_at:
+        return False
+    end = parse_checkpoint(parse_note(tree.remembered).body)
+    return end.origin != tree.origin or kept.size < end.size or kept[:3] == end[:3]
 
 
 def _open(note: str) -> Checkpoint:

@@ -6,6 +6,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_http_methods, require_safe
 
+from audit import trees
 from audit.access import READERS
 from audit.exports.access import access_export
 from audit.exports.download import download
@@ -43,14 +44,15 @@ def ask(request: Request) -> HttpResponse:
         return _form(request, asked, status=422)
     given = asked.cleaned_data
     try:
-        export = request_export(request.actor, form=given["form"], filter=asked.filter, previous=given["previous"])
+        export = request_export(request.actor, form=given["form"], filter=asked.filter, previous=given["previous"],
+                                tree=given["tree"])  # fmt: skip
     except Refusal as problem:
         return _form(request, asked, status=problem.status, problem=problem)
     return redirect("export", export.pk)
 
 
 def _form(request: Request, asked: Asked, *, status: int = 200, **more: object) -> HttpResponse:
-    context = {"form": asked, "kinds": {kind: say(kind) for kind in Kind}, **more}
+    context = {"form": asked, "kinds": {kind: say(kind) for kind in Kind}, "trees": trees.all_trees(), **more}
     return render(request, "audit/exports/ask.html", context, status=status)
 
 

@@ -25,8 +25,10 @@ TEAM, OTHERS = "team_ours", "team_theirs"
 AUDITOR = Actor("human", "usr_auditor", TEAM, "session", "Theo", frozenset({Role.AUDITOR}))
 
 
-def ask(form: str = "bundle", *, by: Actor = AUDITOR, previous: str = "", **filter: object) -> Export:
-    return request_export(by, form=form, filter=filter, previous=previous)
+def ask(
+    form: str = "bundle", *, by: Actor = AUDITOR, previous: str = "", tree: int | None = None, **filter: object
+) -> Export:
+    return request_export(by, form=form, filter=filter, previous=previous, tree=tree)
 
 
 def write(export: Export) -> Export:
