@@ -858,10 +858,11 @@ class Manifest(NamedTuple):
 
 # Leaves, in blocks: the part that has to be fast
 
-DECIDED, ERASED, REVOKED, ENROLLED = (
+DECIDED, ERASED, REVOKED, ENROLLED, RESTORED = (
     "approvals:decision:made", "audit:disclosure:erased", "accounts:passkey:revoked", "accounts:passkey:enrolled",
+    "audit:log:restored",
 )  # fmt: skip
-WANTED = frozenset({DECIDED, ERASED, REVOKED})
+WANTED = frozenset({DECIDED, ERASED, REVOKED, RESTORED})
 
 
 class Remarkable(NamedTuple):
@@ -1224,6 +1225,63 @@ def check_enrolment(entry: Mapping[str, Any], leaf: Mapping[str, Any], checkpoin
         raise Mismatch("the passkey was enrolled by another person.")
 
 
+# Restores: leaf 0 of a tree names the end of the one before it
+
+RESTORE = b"countersign/restore/v1\0"  # before the payload, as with decisions
+SIGNED = ("before", "size", "root", "present", "present_size", "present_root")  # of leaf 0
+
+
+def is_earlier(origin: str, later: str) -> bool:
+    """Whether these are trees of one log: the same but for the number at the end."""
+    (log, _, number), (same, _, following) = origin.rpartition("/"), later.rpartition("/")
+    return log == same and all(map(NUMBER.fullmatch, (number, following))) and int(number) < int(following)
+
+
+def check_restored(line: bytes, old: Checkpoint, origin: str, keys: Iterable[VKey]) -> tuple[int, str]:
+    """What leaf 0 of the tree `origin` tells of the one that `old` is of, whose keys these are: with how many leaves it
+    ended, and how. Raises Mismatch."""
+    try:
+        detail = json_object(line, "The leaf")["detail"]
+        check_end(detail, old, origin, keys)
+        people = {check_agreed(one, detail, origin) for one in detail["signatures"]}
+        if len(people) < 2:
+            raise Mismatch("fewer than two people have signed that a backup was put back.")
+        size, present = detail["size"], detail["present_size"] if detail["present"] == old.origin else 0
+        lost = f"{size - present:,} signed leaves were lost, as {' and '.join(sorted(people))} signed"
+        return size, f"{old.origin} ended with {size:,} leaves, {lost}"
+    except (KeyError, TypeError, ValueError, AttributeError) as fault:
+        raise Mismatch(f"leaf 0 lacks something ({type(fault).__name__}: {fault}).") from None
+
+
+def check_end(detail: Mapping[str, Any], old: Checkpoint, origin: str, keys: Iterable[VKey]) -> None:
+    note = parse_note(detail["note"])
+    end, before = parse_checkpoint(note.body), detail["before"]
+    if (before, detail["size"], detail["root"]) != (end.origin, end.size, end.root.hex()):
+        raise Mismatch("leaf 0 names another end than the checkpoint that it holds.")
+    if before != old.origin and before != detail["present"]:
+        raise Mismatch(f"this cannot be followed: {before} came in between, and was lost as a whole.")
+    if before != old.origin:
+        raise Mismatch(f"the log was restored more than once, and {origin} goes on from {before}. Check a bundle of "
+                       f"{before} with it first, and then this one with the checkpoint of that bundle.")  # fmt: skip
+    if not check_signatures(note, keys).verified:
+        raise Mismatch(f"the checkpoint in leaf 0 is not signed by the key of {before} that you gave.")
+    if old.size > end.size or (old.size == end.size and old.root != end.root):
+        raise Mismatch(f"leaf 0 says that {before} ended otherwise, with {end.size:,} leaves. The log does not tell "
+                       "the truth: keep this checkpoint.")  # fmt: skip
+
+
+def check_agreed(entry: Mapping[str, Any], detail: Mapping[str, Any], origin: str) -> str:
+    """Who signed that the log goes on, and over exactly what leaf 0 tells."""
+    payload = unbase64(entry["payload"])
+    check_assertion(entry, sha256(RESTORE + payload).digest(), origin.rpartition("/")[0])
+    said = json_object(payload, "the payload")
+    expected = {"type": "countersign.restore", "after": origin, **{name: detail[name] for name in SIGNED}}
+    for name, told in expected.items():
+        if said[name] != told:
+            raise Mismatch(f"leaf 0 tells another {name.replace('_', ' ')} than what was signed.")
+    return str(said["reviewer"])[:80]
+
+
 # The verdicts
 
 KEPT, REMEMBERED, BUNDLED = (
@@ -1294,6 +1352,7 @@ class Verification:
         self.checkpoint: Checkpoint | None = None
         self.note = ""
         self.log_keys: list[VKey] = []
+        self.restored = b""  # leaf 0, when it tells of a restore
         self.decided: dict[int, bytes] = {}
         self.revoked: dict[str, int] = {}
         self.roots: dict[int, bytes] = {}  # at sizes that earlier checkpoints have, from the records themselves
@@ -1351,6 +1410,10 @@ class Verification:
                     if self.source.digest(name) != expected:
                         integrity.fail(f"{name} is not the file that the manifest lists.")
 
+    @property
+    def pinned(self) -> list[VKey]:
+        return [*self.options.keys, *(self.options.policy.logs if self.options.policy else [])]
+
     def bundled_policy(self) -> Policy | None:
         return Policy.parse(self.source.text("policy")) if "policy" in self.source.names else None
 
@@ -1362,8 +1425,7 @@ class Verification:
             self.verdicts["integrity"].fail(
                 f"The checkpoint is of {checkpoint.origin} with {checkpoint.size:,} records, "
                 f"and the manifest tells of {manifest.origin} with {manifest.size:,}.")  # fmt: skip
-        pinned = [*self.options.keys, *(self.options.policy.logs if self.options.policy else [])]
-        bundled = None if pinned else self.bundled_policy()
+        bundled = None if (pinned := self.pinned) else self.bundled_policy()
         keys = pinned or (bundled.logs if bundled else [])
         self.log_keys = [vkey for vkey in keys if vkey.name == checkpoint.origin]
         if not self.log_keys:
@@ -1424,11 +1486,19 @@ class Verification:
 
     def same_log(self, note: Note, checkpoint: Checkpoint) -> Checkpoint:
         old = parse_checkpoint(note.body)
+        if is_earlier(old.origin, checkpoint.origin):
+            if not check_signatures(note, self.keys_of(old.origin)).verified:
+                raise Mismatch(f"it is of {old.origin}, and not signed by a key that you gave for that (--key).")
+            return old
         if old.origin != checkpoint.origin:
             raise Mismatch(f"it is of {old.origin}, not of {checkpoint.origin}.")
         if not check_signatures(note, self.log_keys).verified:
             raise Mismatch("it is not signed by the key that signed the new one.")
         return old
+
+    def keys_of(self, origin: str) -> list[VKey]:
+        """Those that the auditor gave."""
+        return [vkey for vkey in self.pinned if vkey.name == origin]
 
     def range_proof(self) -> tuple[list[bytes], list[bytes]]:
         header, place, *rest = self.source.text("range-proof.txt").split("\n")
@@ -1527,6 +1597,8 @@ class Verification:
                     self.decided[index] = record.leaf
                 elif leaf["action"] == REVOKED:
                     self.revoked.setdefault(str(leaf.get("object")), index)
+                elif leaf["action"] == RESTORED and index == 0:
+                    self.restored = record.leaf
 
     def blame(self, fault: str, ledger: Ledger, differs: Bad | None) -> None:
         """The range as a whole is not what was signed: say as much as can be known about where."""
@@ -1591,12 +1663,28 @@ class Verification:
         verdict = self.verdicts["history"]
         for what, old in earlier:
             try:
+                if old.origin != checkpoint.origin:
+                    self.follow_restore(what, old, checkpoint)
+                    continue
                 how = self.check_continues(what, old, checkpoint)
                 verdict.say(f"Nothing was rewritten since {what} ({old.size:,} records): {how}.")
             except Mismatch as fault:
                 verdict.fail(f"Of {what} ({old.size:,} records): {fault}")
         if not self.options.since and not self.options.state and not verdict.problems:
             verdict.leave("No earlier checkpoint of your own was given (--since, --state).")
+
+    def follow_restore(self, what: str, old: Checkpoint, checkpoint: Checkpoint) -> None:
+        """Raises Mismatch."""
+        if not self.proven:
+            raise Mismatch("nothing is known about it while the records do not lead to the signed root.")
+        if not self.restored:
+            raise Mismatch(f"it is of {old.origin}, and there is no leaf 0 here that tells how the log went on after "
+                           "it. Export from the beginning, without a filter.")  # fmt: skip
+        end, how = check_restored(self.restored, old, checkpoint.origin, self.keys_of(old.origin))
+        self.verdicts["history"].say(f"Since {what} the log goes on after a restore: {how}.")
+        if old.size < end:
+            self.verdicts["history"].leave(f"Not shown here: that these {end:,} began with the {old.size:,} of {what}. "
+                                           f"Check a bundle of {old.origin} with it as well.")  # fmt: skip
 
     def check_continues(self, what: str, old: Checkpoint, checkpoint: Checkpoint) -> str:
         """How it was found out. Raises Mismatch."""
