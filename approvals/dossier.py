@@ -1,9 +1,10 @@
 """One action as one file that needs nobody here: what was asked, shown, signed, sent and answered, with its records
-and their proofs. The file checks itself when it is opened; everything in it is data, and is shown as text."""
+and their proofs, each in the tree that holds it. The file checks itself when it is opened; everything in it is data,
+and is shown as text."""
 
 import hashlib
 from base64 import b64encode
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,7 +25,7 @@ from integrations.description import Description
 from integrations.models import Call
 from integrations.render import Rendered, render
 
-FORMAT = "countersign-dossier/1"
+FORMAT = "countersign-dossier/2"
 READERS = (Role.AUDITOR, Role.ADMIN, Role.REVIEWER)
 OF_PASSKEYS = (Kind.PASSKEY_ENROLLED, Kind.PASSKEY_REVOKED)
 ABOUT = "audit:"  # records of looking at something: the newest of them are hardly ever signed yet, and may be missing
@@ -38,12 +39,35 @@ class Dossier:
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    index: int
+    leaf: Leaf
     record: Record
+
+    @property
+    def about(self) -> bool:
+        return self.record.kind.startswith(ABOUT)
+
+
+@dataclass(frozen=True, slots=True)
+class Signed:
+    """The trees that hold the records, each by one checkpoint, the oldest first: after a restore there are two."""
+
+    checkpoints: list[Checkpoint]
+
+    def holds(self, one: Placed) -> bool:
+        return any(it.tree_id == one.leaf.tree_id and one.leaf.idx < it.size for it in self.checkpoints)
+
+    def place(self, one: Placed) -> dict[str, int]:
+        number = next(n for n, it in enumerate(self.checkpoints) if it.tree_id == one.leaf.tree_id)
+        return {"tree": number, "index": one.leaf.idx}
+
+    def proven(self, one: Placed) -> dict[str, object]:
+        place = self.place(one)
+        proof = trees.inclusion_proof(one.leaf.tree, one.leaf.idx, self.checkpoints[place["tree"]].size)
+        return {**place, "leaf": bytes(one.record.leaf).decode(), "proof": proofs.proof_lines(proof)}
 
 
 def make_dossier(actor: Actor, review_id: str) -> Dossier:
-    """Raises Conflict while the action goes on, or while its records are not all in one signed tree."""
+    """Raises Conflict while the action goes on, or while its records are not all in signed trees."""
     actor.require(*READERS)
     action = access_review(actor, review_id).action
     if not action.settled:
@@ -56,22 +80,21 @@ def make_dossier(actor: Actor, review_id: str) -> Dossier:
 
 
 def gather(action: Action, actor: Actor) -> tuple[dict[str, Any], int]:
-    """What stands in the file, and the size of the tree that its proofs are about."""
+    """What stands in the file, and the size of the newest tree that its proofs are about."""
     reviews = list(action.reviews.order_by("opened_at", "pk"))
     decisions = list(Decision.objects.filter(review__in=reviews).order_by("decided_at").select_related("passkey"))
-    records = list(records_of(action, reviews, decisions))
-    tree, placed = place(records)
-    checkpoint = covering(tree, placed)
-    inside = [one for one in placed if one.index < checkpoint.size]
+    placed, enrolled = place(records_of(action, reviews, decisions)), enrolments(decisions)
+    signers = covering([*placed, *enrolled.values()])
+    inside = [one for one in placed if signers.holds(one)]
     given = {
         "format": FORMAT, "made_at": iso(now()), "made_by": actor.id, "action": action.id,
         **what_was_agreed(action), "says": action.says,
-        "decisions": [signed(one, inside, tree, checkpoint) for one in decisions],
-        "records": [proven(one, tree, checkpoint) for one in inside],
-        "disclosures": list(disclosed(inside)),
-        "checkpoint": proofs.signed_note(checkpoint), "policy": proofs.policy(checkpoint),
+        "decisions": [signed(one, inside, enrolled, signers) for one in decisions],
+        "records": [signers.proven(one) for one in inside],
+        "disclosures": list(disclosed(inside, signers)),
+        "trees": [{"checkpoint": proofs.signed_note(one), "policy": proofs.policy(one)} for one in signers.checkpoints],
     }  # fmt: skip
-    return given, checkpoint.size
+    return given, signers.checkpoints[-1].size
 
 
 def records_of(action: Action, reviews: Iterable[Review], decisions: Iterable[Decision]) -> QuerySet[Record]:
@@ -82,24 +105,40 @@ def records_of(action: Action, reviews: Iterable[Review], decisions: Iterable[De
     return Record.objects.filter(wanted, team=action.team_id).order_by("at", "pk")
 
 
-def place(records: Iterable[Record]) -> tuple[Tree, list[Placed]]:
-    """In the order of the tree. Raises Conflict when one of them stands in no tree yet, or in another."""
-    by_id = {one.pk: one for one in records}
-    leaves = Leaf.objects.filter(record_id__in=by_id).select_related("tree").order_by("-tree_id", "idx")
-    tree = leaves[0].tree if leaves else None
-    found = {leaf.record_id: leaf.idx for leaf in leaves if tree and leaf.tree_id == tree.pk}
-    missing = [one for one in by_id.values() if one.pk not in found and not one.kind.startswith(ABOUT)]
-    if tree is None or missing:
+def place(records: Iterable[Record]) -> list[Placed]:
+    """In the order of the log. Raises Conflict when one of them stands in no tree yet."""
+    placed = places(records := list(records))
+    found = {one.record.pk for one in placed}
+    if not placed or any(one.pk not in found and not one.kind.startswith(ABOUT) for one in records):
         raise Conflict("The last records of this action wait for the tree. Try again in a moment.", code="not_signed")
-    return tree, sorted((Placed(index, by_id[pk]) for pk, index in found.items()), key=lambda one: one.index)
+    return placed
 
 
-def covering(tree: Tree, placed: Iterable[Placed]) -> Checkpoint:
-    last = max(one.index for one in placed if not one.record.kind.startswith(ABOUT))
-    checkpoint = proofs.covering(tree, last + 1)
-    if checkpoint is None:
+def places(records: Iterable[Record]) -> list[Placed]:
+    """Each in one tree: of what a restore has put into two, only the newer place is signed."""
+    by_id = {one.pk: one for one in records}
+    leaves = Leaf.objects.filter(record_id__in=by_id).select_related("tree").order_by("tree__number")
+    newest = {leaf.record_id: leaf for leaf in leaves}
+    found = [Placed(leaf, by_id[leaf.record_id]) for leaf in newest.values()]
+    return sorted(found, key=lambda one: (one.leaf.tree.number, one.leaf.idx))
+
+
+def enrolments(decisions: Iterable[Decision]) -> dict[str, Placed]:
+    """By passkey. A person may have added theirs in another of their teams, and before a restore."""
+    passkeys = [one.passkey_id for one in decisions if one.passkey_id]
+    found = places(Record.objects.filter(subject__in=passkeys, kind=Kind.PASSKEY_ENROLLED))
+    return {one.record.subject: one for one in reversed(found)}
+
+
+def covering(placed: Iterable[Placed]) -> Signed:
+    sizes: dict[Tree, int] = {}
+    for one in sorted(placed, key=lambda one: one.leaf.tree.number):
+        tree = one.leaf.tree
+        sizes[tree] = max(sizes.get(tree, 0), 0 if one.about else one.leaf.idx + 1)
+    found = [proofs.covering(tree, size) for tree, size in sizes.items() if size]
+    if None in found:
         raise Conflict("The last records of this action are not signed yet. Try again in a moment.", code="not_signed")
-    return checkpoint
+    return Signed([one for one in found if one])
 
 
 def what_was_agreed(action: Action) -> dict[str, Any]:
@@ -129,33 +168,21 @@ def told(request: Rendered) -> dict[str, object]:
     }  # fmt: skip
 
 
-def signed(decision: Decision, placed: Iterable[Placed], tree: Tree, checkpoint: Checkpoint) -> dict[str, object]:
+def signed(
+    decision: Decision, placed: Iterable[Placed], enrolled: Mapping[str, Placed], signers: Signed
+) -> dict[str, object]:
     """As a line of decisions.jsonl. The reason in words is a disclosure of the decision's record, or was erased."""
-    made = (one.index for one in placed if (one.record.kind, one.record.subject) == (Kind.DECISION_MADE, decision.id))
+    wanted = (Kind.DECISION_MADE, decision.id)
+    made = next(one for one in placed if (one.record.kind, one.record.subject) == wanted)
     [(_, fields)] = evidence(decision.review.team_id, [decision.id])
-    entry = {"index": next(made), **fields}
-    enrolled = enrolment(decision, tree, checkpoint)
-    return entry | {"enrolled": enrolled} if enrolled else entry
+    passkey = enrolled.get(decision.passkey_id or "")
+    return {**signers.place(made), **fields, **({"enrolled": signers.proven(passkey)} if passkey else {})}
 
 
-def enrolment(decision: Decision, tree: Tree, checkpoint: Checkpoint) -> dict[str, object] | None:
-    made = Record.objects.filter(subject=decision.passkey_id or "", kind=Kind.PASSKEY_ENROLLED).order_by("at").first()
-    leaf = made and Leaf.objects.filter(tree=tree, record_id=made.pk, idx__lt=checkpoint.size).first()
-    if not made or not leaf:
-        return None
-    proof = proofs.proof_lines(trees.inclusion_proof(tree, leaf.idx, checkpoint.size))
-    return {"index": leaf.idx, "leaf": bytes(made.leaf).decode(), "proof": proof}
-
-
-def proven(one: Placed, tree: Tree, checkpoint: Checkpoint) -> dict[str, object]:
-    proof = trees.inclusion_proof(tree, one.index, checkpoint.size)
-    return {"index": one.index, "leaf": bytes(one.record.leaf).decode(), "proof": proofs.proof_lines(proof)}
-
-
-def disclosed(placed: Iterable[Placed]) -> Iterable[dict[str, object]]:
-    places = {one.record.pk: one.index for one in placed}
-    for row in Disclosure.objects.filter(record_id__in=places).order_by("record_id", "path"):
-        yield {"index": places[row.record_id], "path": row.path, "salt": bytes(row.salt).hex(), "value": row.value}
+def disclosed(placed: Iterable[Placed], signers: Signed) -> Iterable[dict[str, object]]:
+    by_id = {one.record.pk: signers.place(one) for one in placed}
+    for row in Disclosure.objects.filter(record_id__in=by_id).order_by("record_id", "path"):
+        yield {**by_id[row.record_id], "path": row.path, "salt": bytes(row.salt).hex(), "value": row.value}
 
 
 def text(data: bytes) -> str:

@@ -14,8 +14,9 @@ from django.test import Client
 
 from approvals.dossier import make_dossier
 from approvals.models import Review
+from audit import sequencer, trees
 from audit.models import Record
-from audit.verify import VKey, check_decision, check_inclusion, leaf_hash, open_note
+from audit.verify import Checkpoint, Policy, check_decision, check_inclusion, leaf_hash, open_note
 from audit.vocabulary import Kind
 from console.accounts.models import User
 from console.core.errors import Conflict, Forbidden, NotFound
@@ -59,10 +60,23 @@ def data(page: bytes) -> dict[str, Any]:
     return found
 
 
+def checkpoints(told: dict[str, Any]) -> list[Checkpoint]:
+    """Of the trees, each opened with its own keys."""
+    return [open_note(tree["checkpoint"], Policy.parse(tree["policy"]).logs)[0] for tree in told["trees"]]
+
+
+def begin_next_tree(log: SignedLog) -> None:
+    """As after a restore of a backup from which nothing was missing."""
+    tree = log.sequence()
+    newest = trees.newest_checkpoint(tree)
+    assert newest is not None
+    sequencer.reopen(tree, newest.note, {})
+    log.sequence()
+
+
 def test_it_holds_what_was_signed_and_sent_with_every_proof(settled: Review) -> None:
     told = data(make_dossier(acting("theo"), settled.id).page)
-    keys = [line.split(" ")[1] for line in told["policy"].splitlines() if line.startswith("log ")]
-    checkpoint, _ = open_note(told["checkpoint"], list(map(VKey.parse, keys)))
+    [checkpoint] = checkpoints(told)
     leaves = {}
     for one in told["records"]:
         proof = [b64decode(line) for line in one["proof"]]
@@ -117,6 +131,69 @@ def test_it_waits_for_the_end_of_the_action_and_for_the_tree(held: World, signed
         make_dossier(acting("theo"), review.id)
     signed.sequence()
     assert make_dossier(acting("theo"), review.id).page
+
+
+# After a restore
+
+
+def check(told: dict[str, Any]) -> list[list[str]]:
+    """Each record and each signature, in the tree that it is said to stand in; the kinds of the records, by tree."""
+    signed = checkpoints(told)
+    found: list[list[str]] = [[] for _ in signed]
+    for one in told["records"]:
+        tree, proof = signed[one["tree"]], [b64decode(line) for line in one["proof"]]
+        check_inclusion(one["index"], tree.size, leaf_hash(one["leaf"].encode()), proof, tree.root)
+        leaf = json.loads(one["leaf"])
+        found[one["tree"]].append(leaf["action"])
+        for entry in told["decisions"]:
+            if (entry["tree"], entry["index"]) == (one["tree"], one["index"]):
+                enrolled = entry["enrolled"]["tree"]
+                assert enrolled <= entry["tree"]
+                later = entry if enrolled == entry["tree"] else {**entry, "index": signed[enrolled].size}
+                assert check_decision(later, leaf, signed[enrolled]) == "passkey"
+    return found
+
+
+@pytest.mark.parametrize("decided", ["before", "after"])
+def test_records_on_both_sides_of_a_restore_are_proven_each_in_its_tree(
+    held: World, signed: SignedLog, decided: str
+) -> None:
+    review = held.review(large=True)
+    held.authenticator("ana")
+    if decided == "before":
+        held.sign(review)
+    begin_next_tree(signed)
+    if decided == "after":
+        held.sign(review)
+    held.settle()
+    signed.sequence()
+    told = data(make_dossier(acting("theo"), review.id).page)
+    before, after = check(told)
+    assert [one.origin for one in checkpoints(told)] == [f"{trees.log_name()}/1", f"{trees.log_name()}/2"]
+    assert {"approvals:action:proposed", "accounts:passkey:enrolled"} <= set(before) - set(after)
+    assert {"integrations:call:succeeded", "approvals:action:succeeded"} <= set(after) - set(before)
+    assert "approvals:decision:made" in (before if decided == "before" else after)
+    (name,) = (one for one in told["disclosures"] if one["path"] == "name" and one["value"] == "Ana Ferreira")
+    assert name["tree"] == told["decisions"][0]["tree"] == ("before", "after").index(decided)
+
+
+def test_action_that_ended_before_a_restore_needs_the_old_tree_alone(settled: Review, signed: SignedLog) -> None:
+    begin_next_tree(signed)
+    for _ in range(2):  # the second time that it was made before is on record in the new tree
+        told = data(make_dossier(acting("theo"), settled.id).page)
+        (kinds,) = check(told)
+        assert "approvals:action:succeeded" in kinds
+        assert [one.origin for one in checkpoints(told)] == [f"{trees.log_name()}/1"]
+        signed.sequence()
+
+
+def test_what_waits_for_the_new_tree_is_waited_for(held: World, signed: SignedLog) -> None:
+    review = held.review(large=True)
+    held.sign(review)
+    begin_next_tree(signed)
+    held.settle()
+    with pytest.raises(Conflict, match="wait for the tree"):
+        make_dossier(acting("theo"), review.id)
 
 
 def test_a_description_that_changed_since_is_no_obstacle(settled: Review) -> None:

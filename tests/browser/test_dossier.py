@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import httpx
 import pytest
 from playwright.sync_api import Browser, expect
 from pytest_django.plugin import DjangoDbBlocker
@@ -15,7 +16,7 @@ from examples.demo.charges import seed_charges
 from examples.demo.people import acting, seed_people
 from examples.demo.seed import connect
 from tests.audit.conftest import SignedLog, SignerInProcess
-from tests.audit.test_dossier import data
+from tests.audit.test_dossier import begin_next_tree, data
 from tests.browser.alone import Alone
 from tests.conftest import a_clone
 from tests.spine.conftest import World, running_standin
@@ -32,7 +33,27 @@ def made(
     tmp_path_factory: pytest.TempPathFactory,
     django_db_blocker: DjangoDbBlocker,
 ) -> tuple[str, str]:
-    """The file, and the log's key. Playwright's event loop runs in this thread already."""
+    """The file, and the log's key."""
+    page, keys = make(running_standin, tmp_path_factory.mktemp("signer"), django_db_blocker)
+    return page, keys[0]
+
+
+@pytest.fixture(scope="module")
+def over_restore(
+    chromium: Browser,
+    running_standin: str,
+    tmp_path_factory: pytest.TempPathFactory,
+    django_db_blocker: DjangoDbBlocker,
+) -> tuple[str, list[str]]:
+    """The same of an action that was held before a restore and decided after it."""
+    return make(running_standin, tmp_path_factory.mktemp("signer"), django_db_blocker, restore=True)
+
+
+def make(
+    running_standin: str, signer: Path, django_db_blocker: DjangoDbBlocker, *, restore: bool = False
+) -> tuple[str, list[str]]:
+    """Playwright's event loop runs in this thread already."""
+    httpx.delete(f"{running_standin}/_config/data").raise_for_status()
     with pytest.MonkeyPatch.context() as patch, django_db_blocker.unblock():
         patch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "1")
         patch.setattr(presence, "number", lambda: 1)
@@ -43,11 +64,15 @@ def made(
             connect(running_standin)
             world.begin()
             world.settle()
+            log = SignedLog(SignerInProcess(signer))
+            world.authenticator("ana")
+            if restore:
+                begin_next_tree(log)
             review = world.sign(world.review(large=True), reason="Charged twice, <b>see</b> above")
             world.settle()
-            SignedLog(SignerInProcess(tmp_path_factory.mktemp("signer"))).sequence()
+            log.sequence()
             page = make_dossier(acting("theo"), review.id).page.decode()
-            return page, proofs.log_keys(Tree.objects.get())[0]
+            return page, [key for tree in Tree.objects.order_by("number") for key in proofs.log_keys(tree)]
 
 
 Open = Callable[..., Alone]
@@ -120,7 +145,7 @@ EDITS: dict[str, tuple[Callable[[str], tuple[str, str]], str]] = {
     "request": (lambda page: (data(page.encode())["request"]["path"], "/v1/refundz"), "What was sent"),
     "signature": (lambda page: flip(data(page.encode())["decisions"][0]["signature"]), "Decisions"),
     "payload": (lambda page: flip(data(page.encode())["decisions"][0]["payload"]), "Decisions"),
-    "root": (lambda page: flip(data(page.encode())["checkpoint"].split("\n")[2]), "Identity of the log"),
+    "root": (lambda page: flip(data(page.encode())["trees"][0]["checkpoint"].split("\n")[2]), "Identity of the log"),
     "proof": (lambda page: flip(data(page.encode())["records"][0]["proof"][0]), "Records"),
 }  # fmt: skip
 
@@ -138,6 +163,55 @@ def test_one_character_that_was_edited_is_told(made: tuple[str, str], opened: Op
     found = states(alone)
     assert found[question] == "failed"
     expect(alone.page.locator(".end")).to_contain_text("This file is not what it says.")
+    alone.close()
+
+
+def test_file_with_records_of_two_trees_checks_itself_too(over_restore: tuple[str, list[str]], opened: Open) -> None:
+    page, keys = over_restore
+    alone = opened(page)
+    assert states(alone) == {
+        "Records": "ok", "Identity of the log": "left to you", "Witnesses": "left to you", "Decisions": "ok",
+        "What was shown and agreed": "ok", "What was sent": "ok",
+    }  # fmt: skip
+    origins = [key.partition("+")[0] for key in keys]
+    expect(alone.page.get_by_text(f"The log went on after a restore: {', '.join(origins)}.")).to_be_visible()
+    expect(alone.page.get_by_text(f"No witness has seen the checkpoint of {origins[1]}.")).to_be_visible()
+    expect(alone.page.get_by_text("Ana Ferreira decided: approve, by passkey. The signature is right.")).to_be_visible()
+    for kind in ("approvals:action:proposed", "approvals:action:succeeded"):
+        expect(alone.page.locator("summary", has_text=kind)).to_have_count(1)
+    alone.page.get_by_text("The key that you were given").click()
+    for given, expected in ((keys, "ok"), (keys[1:], "failed")):
+        alone.page.get_by_label("The log’s verifier key").fill("\n".join(given))
+        alone.page.get_by_label("The log’s verifier key").blur()
+        item = alone.page.locator(".verdicts > li", has_text="Identity of the log")
+        expect(item.locator(".state")).to_have_text(expected)
+    assert alone.close() == []
+
+
+def checkpoint(page: str, tree: int) -> list[str]:
+    lines: list[str] = data(page.encode())["trees"][tree]["checkpoint"].split("\n")
+    return lines
+
+
+OVER: dict[str, tuple[Callable[[str], tuple[str, str]], str]] = {
+    "root before": (lambda page: flip(checkpoint(page, 0)[2]), "Identity of the log"),
+    "root after": (lambda page: flip(checkpoint(page, 1)[2]), "Identity of the log"),
+    "proof after": (lambda page: flip(data(page.encode())["records"][-1]["proof"][-1]), "Records"),
+    "tree of a record": (lambda page: ('"records":[{"tree":0', '"records":[{"tree":1'), "Records"),
+    "tree of a decision": (lambda page: ('"decisions":[{"tree":1', '"decisions":[{"tree":0'), "Decisions"),
+    "tree of an enrolment": (lambda page: ('"enrolled":{"tree":0', '"enrolled":{"tree":1'), "Decisions"),
+    "order of the trees": (lambda page: (f"{checkpoint(page, 0)[0]}\\n", f"{checkpoint(page, 1)[0]}\\n"),
+                           "Identity of the log"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", OVER)
+def test_record_that_is_said_to_stand_elsewhere_is_told(
+    over_restore: tuple[str, list[str]], opened: Open, what: str
+) -> None:
+    edit, question = OVER[what]
+    alone = opened(changed(over_restore[0], *edit(over_restore[0])))
+    assert states(alone)[question] == "failed"
     alone.close()
 
 

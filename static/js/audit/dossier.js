@@ -1,5 +1,6 @@
-// Checks a dossier: one action, with the documents that people signed, its records, and their proofs to one checkpoint. What
-// the file shows is either under one of these digests or in one of these records, or is said to be under none.
+// Checks a dossier: one action, with the documents that people signed, its records, and their proofs to one checkpoint; after a
+// restore to two or more, of trees that follow each other. What the file shows is either under one of these digests or in one of
+// these records, or is said to be under none.
 import { Mismatch, canonical, concat, counted, decode, encode, has, hex, isObject, jsonObject, unbase64 } from "./bytes.js";
 import { checkDecision } from "./decisions.js";
 import { sealed } from "./disclosures.js";
@@ -12,7 +13,7 @@ import { Verdict, momentOf } from "./verdicts.js";
 export const QUESTIONS = {
   records: "Records", identity: "Identity of the log", witnesses: "Witnesses", decisions: "Decisions", shown: "What was shown and agreed", sent: "What was sent",
 };
-const FORMAT = "countersign-dossier/1";
+const FORMAT = "countersign-dossier/2";
 const SENDING = "integrations:call:sending";
 const SETTLING = ["approvals:action:held", "approvals:action:permitted"];
 
@@ -22,14 +23,15 @@ export class DossierCheck {
   // `keys`: VKeys that were given in a safe way; without any, those of the file itself are named to be compared.
   constructor(given, keys = []) {
     if (!isObject(given) || given.format !== FORMAT) throw new Mismatch(`This program reads ${FORMAT}.`);
-    Object.assign(this, { given, keys, checkpoint: null, leaves: new Map(), told: new Map(), digests: {} });
+    // Leaves are numbered as they lie in the file, in the order of the log; `placed` has their places in the trees.
+    Object.assign(this, { given, keys, trees: [], leaves: new Map(), placed: new Map(), told: new Map(), digests: {} });
     this.verdicts = Object.fromEntries(Object.keys(QUESTIONS).map((name) => [name, new Verdict()]));
   }
 
   async run() {
     const { records, identity, witnesses, decisions, shown, sent } = this.verdicts;
     await identity.fails(() => guarded(() => this.checkIdentity()));
-    if (!this.checkpoint) {
+    if (!this.trees.length) {
       for (const verdict of Object.values(this.verdicts)) if (verdict !== identity) verdict.fail("There is no checkpoint to check this against.");
       return this;
     }
@@ -46,12 +48,23 @@ export class DossierCheck {
   }
 
   async checkIdentity() {
-    const [note, verdict] = [parseNote(this.given.checkpoint), this.verdicts.identity];
-    this.checkpoint = parseCheckpoint(note.body);
-    const { origin } = this.checkpoint;
-    this.log = origin.slice(0, Math.max(0, origin.lastIndexOf("/")));
-    this.policy = new Policy(this.given.policy);
-    const keys = (this.keys.length ? this.keys : this.policy.logs).filter(({ name }) => name === origin);
+    const trees = this.given.trees.map(({ checkpoint, policy }) => {
+      const note = parseNote(checkpoint);
+      return { note, policy: new Policy(policy), ...parseCheckpoint(note.body) };
+    });
+    const numbers = trees.map(({ origin }) => Number(origin.slice(origin.lastIndexOf("/") + 1)));
+    this.log = trees[0].origin.slice(0, Math.max(0, trees[0].origin.lastIndexOf("/")));
+    if (trees.some(({ origin }, at) => origin !== `${this.log}/${numbers[at]}` || numbers[at] <= numbers[at - 1])) {
+      throw new Mismatch("The checkpoints are not of trees of one log that follow each other.");
+    }
+    this.trees = trees;
+    for (const tree of trees) await this.checkSigned(tree);
+    if (trees.length > 1) this.verdicts.identity.say(`The log went on after a restore: ${trees.map(({ origin }) => origin).join(", ")}.`);
+  }
+
+  async checkSigned({ note, policy, origin }) {
+    const verdict = this.verdicts.identity;
+    const keys = (this.keys.length ? this.keys : policy.logs).filter(({ name }) => name === origin);
     if (!keys.length) throw new Mismatch(`This is the log ${origin}, and there is no key of it.`);
     const { verified, unchecked } = await checkSignatures(note, keys);
     if (!verified.length) throw new Mismatch(unchecked.length ? NOT_CHECKED : `The checkpoint is not signed by a key of ${origin}.`);
@@ -62,46 +75,67 @@ export class DossierCheck {
   }
 
   async checkWitnesses() {
-    const [verdict, { policy }] = [this.verdicts.witnesses, this];
-    const { verified } = await checkSignatures(parseNote(this.given.checkpoint), policy.witnesses.values());
-    for (const { vkey, moment } of verified) verdict.say(`${vkey.name} saw this checkpoint ${momentOf(moment)}.`);
-    if (!policy.satisfied(verified.map(({ vkey }) => vkey))) throw new Mismatch("A witness that the file names has not cosigned.");
-    if (!verified.length) verdict.leave("No witness has seen this checkpoint.");
+    const verdict = this.verdicts.witnesses;
+    for (const { note, policy, origin } of this.trees) {
+      const { verified } = await checkSignatures(note, policy.witnesses.values());
+      const which = this.trees.length > 1 ? `the checkpoint of ${origin}` : "this checkpoint";
+      for (const { vkey, moment } of verified) verdict.say(`${vkey.name} saw ${which} ${momentOf(moment)}.`);
+      if (!policy.satisfied(verified.map(({ vkey }) => vkey))) throw new Mismatch("A witness that the file names has not cosigned.");
+      if (!verified.length) verdict.leave(`No witness has seen ${which}.`);
+    }
   }
 
   // Each record stands in the log where it is said to stand, and has the values that are disclosed.
   checkRecords() {
-    const [verdict, { checkpoint }] = [this.verdicts.records, this];
-    for (const { index, leaf, proof } of this.given.records) {
+    const verdict = this.verdicts.records;
+    const ordered = [...this.given.records].sort((one, other) => one.tree - other.tree || one.index - other.index);
+    for (const [place, { tree, index, leaf, proof }] of ordered.entries()) {
       try {
-        checkInclusion(index, checkpoint.size, leafHash(encode(leaf)), proof.map(unbase64), checkpoint.root);
+        const { size, root } = this.trees[tree];
+        checkInclusion(index, size, leafHash(encode(leaf)), proof.map(unbase64), root);
         const told = jsonObject(leaf, "the leaf");
         if (told.log !== this.log) throw new Mismatch("it belongs to another log.");
-        this.leaves.set(index, told);
+        this.leaves.set(place, told);
+        this.placed.set(place, { tree, index, text: leaf });
       } catch (fault) {
         if (!(fault instanceof Mismatch || fault instanceof TypeError)) throw fault;
         verdict.fail(`${called(index, idIn(leaf))}: ${fault.message}`, [index, idIn(leaf)]);
       }
     }
     for (const one of this.given.disclosures) this.open(one);
-    const size = counted(checkpoint.size);
-    verdict.say(`${counted(this.leaves.size)} records stand in the log, which held ${size} when it was signed.`);
+    const sizes = this.trees.map(({ size }) => counted(size)).join(" and ");
+    verdict.say(`${counted(this.leaves.size)} records stand in the log, which held ${sizes} when it was signed.`);
     verdict.say("That there are no others about this action, only an export of the whole log proves.");
   }
 
   open(one) {
-    const leaf = this.leaves.get(one.index);
+    const place = this.placeOf(one);
+    const leaf = this.leaves.get(place);
     if (!leaf) return;
     if (!isObject(leaf.c) || !has(leaf.c, one.path) || sealed(one) !== leaf.c[one.path]) {
       this.verdicts.records.fail(`${called(one.index, leaf.id)}: what is disclosed as '${one.path}' is not what was recorded.`, [one.index, leaf.id]);
     } else {
-      this.told.set(`${one.index} ${one.path}`, one.value);
+      this.told.set(`${place} ${one.path}`, one.value);
     }
   }
 
+  placeOf({ tree, index }) {
+    return [...this.placed.keys()].find((place) => this.placed.get(place).tree === tree && this.placed.get(place).index === index);
+  }
+
+  // The index, with the tree where there are several.
+  index(place) {
+    const { tree, index } = this.placed.get(place);
+    return this.trees.length > 1 ? `${index} of ${this.trees[tree].origin}` : index;
+  }
+
+  bad(place) {
+    return [this.index(place), this.leaves.get(place).id];
+  }
+
   // A personal value of a record, if it is disclosed and fits.
-  personal(index, path) {
-    return this.told.get(`${index} ${path}`) ?? null;
+  personal(place, path) {
+    return this.told.get(`${place} ${path}`) ?? null;
   }
 
   of(kind) {
@@ -110,30 +144,37 @@ export class DossierCheck {
 
   async checkDecisions() {
     const [verdict, { given }] = [this.verdicts.decisions, this];
-    const entries = new Map(given.decisions.map((entry) => [entry.index, entry]));
-    for (const [index, leaf] of this.of(DECIDED)) {
-      const bad = [index, leaf.id];
+    const entries = new Map(given.decisions.map((entry) => [this.placeOf(entry), entry]));
+    for (const [place, leaf] of this.of(DECIDED)) {
+      const bad = this.bad(place);
       try {
-        const entry = entries.get(index);
+        const entry = entries.get(place);
         if (!entry) throw new Mismatch("what was signed is not in this file.");
-        const level = await checkDecision(entry, leaf, this.checkpoint);
+        const level = await this.checkDecided(entry, leaf);
         if (leaf.detail.of !== given.action) throw new Mismatch("it is about another action.");
-        if (this.of(REVOKED).some(([at, one]) => one.object === entry.passkey && at < index)) throw new Mismatch("the passkey had been revoked before.");
+        if (this.of(REVOKED).some(([at, one]) => one.object === entry.passkey && at < place)) throw new Mismatch("the passkey had been revoked before.");
         const said = jsonObject(unbase64(entry.payload), "the payload");
-        this.checkComment(index, leaf, said);
-        verdict.say(`${this.personal(index, "name") ?? leaf.actor.id} decided: ${leaf.decision.effect}, by ${level}. ${level === "passkey" ? "The signature is right." : "There is no signature that an outsider can check."}`);
+        this.checkComment(place, leaf, said);
+        verdict.say(`${this.personal(place, "name") ?? leaf.actor.id} decided: ${leaf.decision.effect}, by ${level}. ${level === "passkey" ? "The signature is right." : "There is no signature that an outsider can check."}`);
       } catch (fault) {
         if (!(fault instanceof Mismatch)) throw fault;
         verdict.fail(`${called(...bad)}: ${fault.message}`, bad);
       }
-      entries.delete(index);
+      entries.delete(place);
     }
-    for (const index of entries.keys()) verdict.fail(`A decision is said to stand at record ${index}, and none does.`);
+    for (const { index } of entries.values()) verdict.fail(`A decision is said to stand at record ${index}, and none does.`);
     if (!this.of(DECIDED).length) verdict.leave("Nobody decided about this action.");
   }
 
-  checkComment(index, leaf, said) {
-    const reason = isObject(leaf.c) && has(leaf.c, "reason") ? this.personal(index, "reason") : "";
+  // A passkey that was enrolled in an earlier tree was enrolled before.
+  checkDecided(entry, leaf) {
+    const tree = entry.enrolled?.tree ?? entry.tree;
+    const index = tree < entry.tree ? Infinity : tree === entry.tree ? entry.index : -Infinity;
+    return checkDecision({ ...entry, index }, leaf, this.trees[tree]);
+  }
+
+  checkComment(place, leaf, said) {
+    const reason = isObject(leaf.c) && has(leaf.c, "reason") ? this.personal(place, "reason") : "";
     if (reason !== null && said.comment_digest !== hex(sha256(encode(String(reason))))) throw new Mismatch("the reason is not the one that was signed.");
   }
 
@@ -148,12 +189,12 @@ export class DossierCheck {
     for (const entry of given.decisions) {
       const said = jsonObject(unbase64(entry.payload), "the payload");
       const wrong = Object.keys(found).find((name) => said[name] !== found[name]);
-      if (wrong) verdict.fail(`${TITLES[wrong]} in this file is not what was signed.`, [entry.index, this.leaves.get(entry.index)?.id ?? ""]);
+      if (wrong) verdict.fail(`${TITLES[wrong]} in this file is not what was signed.`, [entry.index, this.leaves.get(this.placeOf(entry))?.id ?? ""]);
       else signed += 1;
     }
-    for (const [index, leaf] of this.leaves) {
+    for (const [place, leaf] of this.leaves) {
       const recorded = SETTLING.includes(leaf.action) && leaf.object === given.action ? leaf.detail.action_digest : undefined;
-      if (recorded && found.action_digest && recorded !== found.action_digest) verdict.fail(`${called(index, leaf.id)} tells of another action.`, [index, leaf.id]);
+      if (recorded && found.action_digest && recorded !== found.action_digest) verdict.fail(`${called(...this.bad(place))} tells of another action.`, this.bad(place));
     }
     if (signed) verdict.say(`Sentence, changes and evidence${given.document ? ", and all arguments," : ""} are those that ${counted(signed)} signed ${signed === 1 ? "payload names" : "payloads name"}.`);
     if (!given.decisions.length) verdict.leave("Nobody signed what is shown here.");
@@ -168,9 +209,9 @@ export class DossierCheck {
       if (digestOf("request", parts) !== agreed) throw new Mismatch("The request in this file is not the one that was agreed.");
       verdict.say("The request below is the one that was agreed, to the last byte; without the credential, which is in no file.");
     }
-    for (const [index, leaf] of this.of(SENDING)) {
-      if (leaf.detail.request_digest !== agreed) verdict.fail(`${called(index, leaf.id)}: another request was sent than agreed.`, [index, leaf.id]);
-      else verdict.say(`Attempt ${leaf.detail.attempt}: record ${index} was written before the first byte, with the same digest.`);
+    for (const [place, leaf] of this.of(SENDING)) {
+      if (leaf.detail.request_digest !== agreed) verdict.fail(`${called(...this.bad(place))}: another request was sent than agreed.`, this.bad(place));
+      else verdict.say(`Attempt ${leaf.detail.attempt}: record ${this.index(place)} was written before the first byte, with the same digest.`);
     }
     if (!this.of(SENDING).length) verdict.say("Nothing that has an effect was sent.");
   }

@@ -35,7 +35,7 @@ function end(state, words, more, ...children) {
 
 function judge({ verdicts }) {
   const [state, words] = endOf(Object.values(verdicts), "This file is not what it says.");
-  const bad = Object.values(verdicts).map((verdict) => verdict.firstBad).filter(Boolean).sort(([one], [other]) => one - other)[0];
+  const bad = Object.values(verdicts).map((verdict) => verdict.firstBad).filter(Boolean).sort(([one], [other]) => parseInt(one, 10) - parseInt(other, 10))[0];
   const items = Object.entries(verdicts).map(([name, verdict]) => verdictItem(QUESTIONS[name], verdict));
   end(state, words, bad && `First bad record: ${bad[0]} ${bad[1]}`, make("ul", { className: "verdicts", children: items }));
 }
@@ -49,10 +49,10 @@ function show(check) {
   find("[data-content]").replaceChildren(
     asked(given, listed),
     seen(check),
-    ...given.decisions.filter(({ index }) => leaves.has(index)).map((entry) => decision(check, entry, leaves.get(entry.index))),
-    sent(given, listed),
+    ...given.decisions.filter((entry) => leaves.has(check.placeOf(entry))).map((entry) => decision(check, entry, check.placeOf(entry))),
+    sent(check, listed),
     said(given),
-    records(listed, given),
+    records(listed, check),
     signed(check),
   );
 }
@@ -108,17 +108,17 @@ function value({ format, currency }, given) {
   return typeof given === "string" ? given : JSON.stringify(given, null, 1);
 }
 
-function decision(check, entry, leaf) {
-  const payload = jsonObject(unbase64(entry.payload), "the payload");
-  const reason = check.personal(entry.index, "reason");
+function decision(check, entry, place) {
+  const [payload, leaf] = [jsonObject(unbase64(entry.payload), "the payload"), check.leaves.get(place)];
+  const reason = check.personal(place, "reason");
   const told = pairs([
-    ["Name", check.personal(entry.index, "name") ?? "erased"],
+    ["Name", check.personal(place, "name") ?? "erased"],
     ["Person", leaf.actor.id],
     ["Time", moment(leaf.ts)],
     ["Meaning", `“${payload.meaning}”`],
     ["Signed by", { passkey: "passkey", password: "password, which no outsider can check", session: "being signed in, without a signature" }[leaf.decision.level] ?? leaf.decision.level],
     ["Reason", reason === null ? (leaf.c?.reason ? "erased" : "") : reason],
-    ["Record", `${entry.index}`],
+    ["Record", `${check.index(place)}`],
   ]);
   return part(payload.decision === "approve" ? "Approved" : "Refused", told, fold("What was signed, byte for byte", make("pre", { text: decode(unbase64(entry.payload)) })));
 }
@@ -128,9 +128,10 @@ function seen({ given: { evidence, rendering }, digests }) {
   return part("What the signer saw", make("p", { className: "dim", text: `The sentence and the table above, as the template ${rendering.template} shows them, and this evidence.` }), ...shown, pairs([["Digest of what was shown", digests.render_digest ?? ""], ["Digest of the evidence", digests.evidence_digest ?? ""]]));
 }
 
-function sent({ request, document: agreed }, listed) {
+function sent(check, listed) {
+  const { request, document: agreed } = check.given;
   const calls = listed.filter(([, leaf]) => leaf.action.startsWith("integrations:call:"));
-  const told = calls.map(([index, leaf]) => [`Record ${index}`, callText(leaf)]);
+  const told = calls.map(([place, leaf]) => [`Record ${check.index(place)}`, callText(leaf)]);
   return part(
     "What was sent, and the answer",
     request && make("pre", { text: `${request.method} ${request.scheme}://${request.host}:${request.port}${request.path}${request.query ? `?${request.query}` : ""}\n${request.content_type}\n\n${bodyText(request)}`.trim() }),
@@ -149,14 +150,17 @@ function callText({ ts, state, detail }) {
 
 const said = ({ says }) => says && part("What the agent wrote", make("p", { className: "dim", text: "Untrusted, and under no signature." }), make("pre", { text: says }));
 
-function records(listed, { records: given }) {
-  const items = listed.map(([index, leaf]) => {
-    const text = given.find((one) => one.index === index).leaf;
+function records(listed, check) {
+  const items = listed.map(([place, leaf]) => {
+    const { index, text } = check.placed.get(place);
     const summary = make("summary", { children: [make("span", { text: `${counted(index)}  ${leaf.action}` }), make("span", { className: "dim", text: moment(leaf.ts) })] });
     return make("li", { children: [make("details", { children: [summary, make("pre", { text })] })] });
   });
   return part("Records", make("ol", { className: "records", children: items }));
 }
 
-const signed = ({ given }) =>
-  part("Checkpoint and keys", make("h3", { text: "The log, as it was signed" }), make("pre", { text: given.checkpoint }), make("h3", { text: "Keys" }), make("pre", { text: given.policy }));
+const signed = ({ given: { trees } }) =>
+  part(
+    "Checkpoint and keys",
+    ...trees.flatMap(({ checkpoint, policy }) => [make("h3", { text: "The log, as it was signed" }), make("pre", { text: checkpoint }), make("h3", { text: "Keys" }), make("pre", { text: policy })]),
+  );
