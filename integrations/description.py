@@ -1,7 +1,8 @@
 """An integration's YAML, read into frozen values. Pure; unknown keys, effects and modes are errors with a place."""
 
+import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import jsonschema
@@ -15,9 +16,11 @@ from console.core.canonical import digest
 from console.core.documents import load
 from console.core.errors import Invalid
 from integrations.models import CATEGORIES, EFFECTS, TRUSTS
+from integrations.styles import PLACES
 
 MODES = ("native_key", "client_id", "natural_key", "conditional", "set_semantics", "none", "unknown")
 _FORMATS = jsonschema.FormatChecker(["regex"])
+TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110 §5.6.2
 _SLUG = r"^[a-z][a-z0-9_]{0,63}$"
 _TEXT = {"type": "string", "minLength": 1, "maxLength": 500}
 
@@ -26,12 +29,27 @@ def _object(properties: Mapping[str, Any], *required: str) -> dict[str, Any]:
     return {"type": "object", "properties": properties, "required": list(required), "additionalProperties": False}
 
 
+FORMS = ("form", "json", "multipart", "text", "binary")
+METHODS = ("GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE")
+LOOKING = ("GET", "HEAD", "OPTIONS")  # RFC 9110 §9.2.1: safe
+# Headers that say who sends, where to, how the message is framed, or what the console itself answers for.
+OURS = frozenset({
+    "accept-encoding", "authorization", "connection", "content-encoding", "content-length", "content-type", "cookie",
+    "cookie2", "expect", "host", "keep-alive", "proxy-authenticate", "proxy-authorization", "proxy-connection", "te",
+    "trailer", "transfer-encoding", "upgrade", "user-agent", "via",
+})  # fmt: skip
+_PAIR = {"type": "array", "items": {"type": "string"}, "minItems": 2, "maxItems": 2}
 _ARGUMENT = _object(
     {
-        "in": {"enum": ["path", "query", "body"]},
+        "in": {"enum": list(PLACES)},
         "name": _TEXT,
         "required": {"type": "boolean"},
-        "schema": {"type": "object"},
+        "schema": {"type": ["object", "boolean"]},
+        "style": {"enum": sorted({style for styles in PLACES.values() for style in styles})},
+        "explode": {"type": "boolean"},
+        "reserved": {"type": "boolean"},  # written as it is, where a query would encode it
+        "whole": {"type": "boolean"},  # the body itself, not a field of it
+        "type": _TEXT,  # media type of a part of the body
     },
     "in",
     "schema",
@@ -60,9 +78,15 @@ _OPERATION = _object(
         "effect": {"enum": list(EFFECTS)},
         "categories": {"type": "array", "items": {"enum": list(CATEGORIES)}, "uniqueItems": True},
         "trust": {"enum": list(TRUSTS)},
-        "method": {"enum": ["GET", "POST", "PUT", "PATCH", "DELETE"]},
+        "method": {"enum": list(METHODS)},
         "path": {"type": "string", "pattern": "^/"},
-        "body": {"enum": ["form", "json"]},
+        "fixed": {"type": "array", "items": _PAIR},  # of the query, whatever the arguments are
+        "body": {
+            "anyOf": [
+                {"enum": list(FORMS)},
+                _object({"form": {"enum": list(FORMS)}, "type": _TEXT, "required": {"type": "boolean"}}, "form"),
+            ]
+        },
         "arguments": {"type": "object", "propertyNames": {"pattern": _SLUG}, "additionalProperties": _ARGUMENT},
         "idempotency": _object(
             {"mode": {"enum": list(MODES)}, "header": _TEXT, "body": _TEXT, "evidence": {"type": "string"}}, "mode"
@@ -101,10 +125,12 @@ SCHEMA = _object(
 
 @dataclass(frozen=True, slots=True)
 class Description:
-    """One operation as described, with the questions that the door and the gate ask of it."""
+    """One operation as described, with the questions that the door and the gate ask of it. Schemas refer to
+    `definitions`, which operations of an import have in common, by `definitions#/NAME`."""
 
     slug: str
     document: Mapping[str, Any]
+    definitions: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def digest(self) -> bytes:
@@ -123,6 +149,12 @@ class Description:
         return self.document.get("arguments", {})  # type: ignore[no-any-return]
 
     @property
+    def body(self) -> Mapping[str, Any]:
+        """`form` and where told `type` and `required`; empty where nothing is said of a body."""
+        told = self.document.get("body", {})
+        return {"form": told} if isinstance(told, str) else told
+
+    @property
     def reads(self) -> Mapping[str, Any]:
         return self.document.get("reads", {})  # type: ignore[no-any-return]
 
@@ -135,15 +167,21 @@ class Description:
         unknown = given.keys() - self.arguments.keys()
         if unknown:
             raise Invalid(f"{self.slug} has no argument {sorted(unknown)[0]!r}.", code="invalid_arguments")
+        registry: Registry[Any] = Registry()
+        if self.definitions:
+            registry = registry.with_resource("definitions", DRAFT202012.create_resource(self.definitions))
         for name, argument in self.arguments.items():
             if name in given:
-                _check_value(self.slug, name, given[name], argument["schema"])
+                _check_value(self.slug, name, given[name], argument["schema"], registry)
             elif argument.get("required"):
                 raise Invalid(f"{self.slug} needs the argument {name!r}.", code="invalid_arguments")
 
 
-def _check_value(slug: str, name: str, value: Any, schema: Mapping[str, Any]) -> None:
-    error = best_match(jsonschema.Draft202012Validator(schema, registry=Registry()).iter_errors(value))
+def _check_value(slug: str, name: str, value: Any, schema: Mapping[str, Any] | bool, registry: "Registry[Any]") -> None:
+    try:
+        error = best_match(jsonschema.Draft202012Validator(schema, registry=registry).iter_errors(value))
+    except RecursionError:
+        raise Invalid(f"{slug}: argument {name!r}: its schema has no end", code="invalid_arguments") from None
     if error is not None:
         raise Invalid(f"{slug}: argument {name!r}: {error.message:.200}", code="invalid_arguments")
 
@@ -168,12 +206,15 @@ def _check_operation(operation: Description, known: Mapping[str, Description]) -
     if "when" in operation.document.get("success", {}):
         expressions.check(operation.document["success"]["when"], f"{where}.success.when")
     for name, read in operation.reads.items():
-        for field in read["pin"]:
-            expressions.check(field, f"{where}.reads.{name}.pin")
+        for pinned in read["pin"]:
+            expressions.check(pinned, f"{where}.reads.{name}.pin")
+    headers = [argument.get("name", name).lower() for name, argument in operation.arguments.items()
+               if argument["in"] == "header"]  # fmt: skip
+    if len(set(headers)) < len(headers):
+        raise Invalid(f"{where}.arguments: two of them are one header")
     for name, argument in operation.arguments.items():
         _check_schema(argument["schema"], f"{where}.arguments.{name}.schema")
-        if argument["in"] == "path" and f"{{{argument.get('name', name)}}}" not in operation.document["path"]:
-            raise Invalid(f"{where}.arguments.{name}: the path has no {{{argument.get('name', name)}}}")
+        _check_place(operation, argument.get("name", name), argument, f"{where}.arguments.{name}")
     inner = [*((f"reads.{name}", read) for name, read in operation.reads.items())]
     if operation.probe:
         inner.append(("probe", operation.probe))
@@ -182,8 +223,23 @@ def _check_operation(operation: Description, known: Mapping[str, Description]) -
         target = known.get(read["operation"])
         if target is None or target.effect != "read":
             raise Invalid(f"{where}.{name}: {read['operation']!r} is not an operation of effect read in this document")
-    if operation.effect == "read" and operation.document["method"] != "GET":
+    if operation.effect == "read" and operation.document["method"] not in LOOKING:
         raise Invalid(f"{where}: effect read with {operation.document['method']}; only GET is known to change nothing")
+
+
+def _check_place(operation: Description, name: str, argument: Mapping[str, Any], where: str) -> None:
+    place = argument["in"]
+    if place == "path" and f"{{{name}}}" not in operation.document["path"]:
+        raise Invalid(f"{where}: the path has no {{{name}}}")
+    key = operation.document.get("idempotency", {}).get("header", "")
+    if place == "header" and (name.lower() in OURS | {key.lower()} or not TOKEN.fullmatch(name)):
+        raise Invalid(f"{where}: {name!r:.80} is no header that callers set")
+    if place == "cookie" and not TOKEN.fullmatch(name):
+        raise Invalid(f"{where}: {name!r:.80} is no name of a cookie")
+    if "style" in argument and argument["style"] not in PLACES[place]:
+        raise Invalid(f"{where}: the style {argument['style']} is not for {place}")
+    if argument.get("whole") and (place != "body" or operation.body.get("form") in (None, "form", "multipart")):
+        raise Invalid(f"{where}: a whole body is json, text or binary")
 
 
 def _check_schema(schema: Mapping[str, Any], where: str) -> None:

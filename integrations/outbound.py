@@ -78,7 +78,7 @@ def send(
 
 
 def _request(rendered: Rendered, headers: Mapping[str, str], expected: bytes) -> httpcore.Request:
-    lines = {"Host": rendered.authority, **HEADERS, **headers}
+    lines = {"Host": rendered.authority, **HEADERS, **dict(rendered.headers), **headers}
     if rendered.body or rendered.method != "GET":
         lines["Content-Length"] = str(len(rendered.body))
     try:
@@ -87,7 +87,8 @@ def _request(rendered: Rendered, headers: Mapping[str, str], expected: bytes) ->
     except UnicodeEncodeError:
         raise NotSent(UNWRITABLE) from None
     url = httpcore.URL(scheme=rendered.scheme.encode(), host=host, port=rendered.port, target=target)
-    extensions = {"timeout": TIMEOUT, "countersign_digest": expected}
+    agreed = [name for name, _ in rendered.headers]
+    extensions = {"timeout": TIMEOUT, "countersign_digest": expected, "countersign_headers": agreed}
     return httpcore.Request(rendered.method, url, headers=fields, content=rendered.body, extensions=extensions)
 
 
@@ -203,10 +204,12 @@ class _AgreedPool(httpcore.ConnectionPool):
         path, _, query = request.url.target.decode().partition("?")
         scheme, host = request.url.scheme.decode(), request.url.host.decode()
         content_type = next((value for name, value in request.headers if name == b"Content-Type"), b"")
+        given = {name.decode(): value.decode() for name, value in request.headers}
+        agreed = tuple((name, given[name]) for name in request.extensions["countersign_headers"])
         assert isinstance(request.stream, Iterable)
         actual = request_digest(
             request.method.decode(), scheme, host, request.url.port or DEFAULT_PORTS[scheme], path, query,
-            content_type.decode(), b"".join(request.stream),
+            content_type.decode(), agreed, b"".join(request.stream),
         )  # fmt: skip
         if actual != request.extensions["countersign_digest"]:
             raise Tampered("The request about to be written is not the one that was agreed.")

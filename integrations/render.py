@@ -2,18 +2,20 @@
 
 import functools
 import hashlib
-import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
-from urllib.parse import quote, urlencode, urlsplit
+from typing import Any, NamedTuple
+from urllib.parse import urlencode, urlsplit
 
 from console.core.canonical import digest
 from console.core.errors import Invalid
 from integrations.description import Description
+from integrations.styles import as_json, from_base64, header_value, multipart, path_part, query_parts
 
-CONTENT_TYPES = {"form": "application/x-www-form-urlencoded", "json": "application/json"}
+CONTENT_TYPES = {"form": "application/x-www-form-urlencoded", "json": "application/json", "text": "text/plain",
+                 "binary": "application/octet-stream"}  # fmt: skip
 DEFAULT_PORTS = {"http": 80, "https": 443}
+Headers = tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,7 @@ class Rendered:
     path: str  # percent-encoded
     query: str  # encoded, in the order of the description
     content_type: str
+    headers: Headers  # of arguments, in the order of the description
     body: bytes
 
     @property
@@ -46,16 +49,18 @@ class Rendered:
     @functools.cached_property
     def digest(self) -> bytes:
         return request_digest(
-            self.method, self.scheme, self.host, self.port, self.path, self.query, self.content_type, self.body
-        )
+            self.method, self.scheme, self.host, self.port, self.path, self.query, self.content_type, self.headers,
+            self.body,
+        )  # fmt: skip
 
 
 def request_digest(
-    method: str, scheme: str, host: str, port: int, path: str, query: str, content_type: str, body: bytes
-) -> bytes:
+    method: str, scheme: str, host: str, port: int, path: str, query: str, content_type: str, headers: Headers,
+    body: bytes,
+) -> bytes:  # fmt: skip
     """The same function for what was proposed and for what the transport is about to write."""
     return digest(
-        "countersign/request/v1",
+        "countersign/request/v2",
         {
             "method": method,
             "scheme": scheme,
@@ -64,6 +69,7 @@ def request_digest(
             "path": path,
             "query": query,
             "content_type": content_type,
+            "headers": [[name, value] for name, value in headers],
             "body": hashlib.sha256(body).hexdigest(),
         },
     )
@@ -74,38 +80,44 @@ def render(operation: Description, arguments: Mapping[str, Any], *, base_url: st
     base = urlsplit(base_url)
     if base.scheme not in DEFAULT_PORTS or not base.hostname or base.username or base.query or base.fragment:
         raise Invalid(f"The base URL {base_url!r} must be http(s)://host[:port][/path].")
-    placed = {place: _placed(operation, arguments, place) for place in ("path", "query", "body")}
-    body = dict(placed["body"])
-    body_field = operation.document.get("idempotency", {}).get("body")
-    if body_field:
-        body[body_field] = key
-    content_type, content = _body(operation.document.get("body"), body)
+    placed = {place: _placed(operation, arguments, place) for place in ("path", "query", "header", "cookie", "body")}
+    fixed = [urlencode([(name, value)]) for name, value in operation.document.get("fixed", [])]
+    query = [part for one in placed["query"] for part in query_parts(one.name, one.value, **one.how)]
+    content_type, content = _body(operation, placed["body"], key)
     return Rendered(
         method=operation.document["method"],
         scheme=base.scheme,
         host=base.hostname,
         port=base.port or DEFAULT_PORTS[base.scheme],
         path=base.path.rstrip("/") + _path(operation.document["path"], placed["path"]),
-        query=urlencode([(name, _scalar(name, value)) for name, value in placed["query"].items()]),
+        query="&".join(fixed + query),
         content_type=content_type,
+        headers=_headers(placed["header"], placed["cookie"]),
         body=content,
     )
 
 
-def _placed(operation: Description, arguments: Mapping[str, Any], place: str) -> dict[str, Any]:
-    return {
-        argument.get("name", name): arguments[name]
+class Placed(NamedTuple):
+    name: str
+    value: Any
+    argument: Mapping[str, Any]
+
+    @property
+    def how(self) -> dict[str, Any]:
+        return {name: self.argument[name] for name in ("style", "explode", "reserved") if name in self.argument}
+
+
+def _placed(operation: Description, arguments: Mapping[str, Any], place: str) -> list[Placed]:
+    return [
+        Placed(argument.get("name", name), arguments[name], argument)
         for name, argument in operation.arguments.items()
-        if argument["in"] == place and arguments.get(name) is not None
-    }
+        if argument["in"] == place and name in arguments and (arguments[name] is not None or place == "body")
+    ]
 
 
-def _path(template: str, values: Mapping[str, Any]) -> str:
-    for name, value in values.items():
-        text = _scalar(name, value)
-        if text in {"", ".", ".."}:
-            raise Invalid(f"The argument {name!r} cannot be {text!r}: it would change the path.")
-        template = template.replace(f"{{{name}}}", quote(text, safe=""))
+def _path(template: str, placed: Sequence[Placed]) -> str:
+    for one in placed:
+        template = template.replace(f"{{{one.name}}}", path_part(one.name, one.value, **one.how))
     if "{" in template:
         raise Invalid(f"The path {template} lacks an argument.")
     if not {".", ".."}.isdisjoint(template.split("/")):
@@ -113,18 +125,41 @@ def _path(template: str, values: Mapping[str, Any]) -> str:
     return template
 
 
-def _body(kind: str | None, fields: Mapping[str, Any]) -> tuple[str, bytes]:
-    if not fields:
+def _headers(headers: Sequence[Placed], cookies: Sequence[Placed]) -> Headers:
+    made = [(one.name, header_value(one.name, one.value, **one.how)) for one in headers]
+    if cookies:
+        parts = [part for one in cookies for part in query_parts(one.name, one.value, explode=False)]
+        made.append(("Cookie", "; ".join(parts)))
+    return tuple(made)
+
+
+def _body(operation: Description, placed: Sequence[Placed], key: str) -> tuple[str, bytes]:
+    told = operation.body
+    form = told.get("form", "form")
+    if whole := next((one for one in placed if one.argument.get("whole")), None):
+        return told.get("type", CONTENT_TYPES[form]), _whole(form, whole)
+    if field := operation.document.get("idempotency", {}).get("body"):
+        placed = [*(one for one in placed if one.name != field), Placed(field, key, {"schema": {}})]
+    if not placed and not told.get("required"):
         return "", b""
-    if kind == "json":
-        return CONTENT_TYPES["json"], json.dumps(fields, separators=(",", ":"), ensure_ascii=False).encode()
-    return CONTENT_TYPES["form"], urlencode([(name, _scalar(name, value)) for name, value in fields.items()]).encode()
+    if form == "json":
+        content = as_json({one.name: one.value for one in placed}).encode()
+    elif form == "multipart":
+        return multipart([(one.name, one.value, one.argument) for one in placed])
+    else:
+        parts = (part for one in placed for part in query_parts(one.name, one.value, **_of_form(one)))
+        content = "&".join(parts).encode()
+    return told.get("type", CONTENT_TYPES[form]), content
 
 
-def _scalar(name: str, value: Any) -> str:
-    match value:
-        case bool():
-            return "true" if value else "false"
-        case str() | int() | float():
-            return str(value)
-    raise Invalid(f"The argument {name!r} is not a single value.")
+def _of_form(one: Placed) -> dict[str, Any]:
+    """Where nothing is said, an object in a form is JSON, as OpenAPI has it."""
+    return one.how or ({"style": "json"} if isinstance(one.value, Mapping) else {})
+
+
+def _whole(form: str, one: Placed) -> bytes:
+    if form == "json":
+        return as_json(one.value).encode()
+    if not isinstance(one.value, str):
+        raise Invalid(f"The argument {one.name!r} is not text.")
+    return one.value.encode() if form == "text" else from_base64(one.name, one.value)

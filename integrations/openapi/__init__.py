@@ -1,0 +1,1 @@
+"""Reading OpenAPI documents into descriptions. Pure: nothing is fetched, stored or sent."""
