@@ -22,6 +22,7 @@ from console.accounts.models import User
 from console.core.errors import Conflict, Forbidden, NotFound
 from examples.demo.people import acting
 from tests.audit.conftest import SignedLog, SignerInProcess
+from tests.services import services
 from tests.spine.conftest import World, held, proxy, running_standin, standin, world
 
 __all__ = ["held", "proxy", "running_standin", "standin", "world"]
@@ -185,6 +186,46 @@ def test_action_that_ended_before_a_restore_needs_the_old_tree_alone(settled: Re
         assert "approvals:action:succeeded" in kinds
         assert [one.origin for one in checkpoints(told)] == [f"{trees.log_name()}/1"]
         signed.sequence()
+
+
+def test_record_that_a_restore_put_into_both_trees_is_proven_where_it_is_signed(
+    held: World, signed: SignedLog, committed: str
+) -> None:
+    review = held.review(large=True)
+    first = signed.sequence()
+    held.sign(review)
+    held.settle()
+    tree = signed.sequence()
+    newest = trees.newest_checkpoint(tree)
+    assert newest is not None
+    with services().superuser(committed) as superuser:  # the backup was made before this was signed
+        superuser.execute("SET session_replication_role = replica")
+        superuser.execute("DELETE FROM audit_checkpoint WHERE size > %s", [first.size])
+    sequencer.reopen(tree, newest.note, {})
+    signed.sequence()
+    before, after = check(data(make_dossier(acting("theo"), review.id).page))
+    assert "approvals:action:proposed" in before
+    assert {"approvals:decision:made", "approvals:action:succeeded"} <= set(after) - set(before)
+
+
+def test_passkey_of_another_team_from_before_a_restore_is_proven_in_the_old_tree(
+    world: World, committed: str, tmp_path: Path
+) -> None:
+    log = SignedLog(SignerInProcess(tmp_path / "signer"))
+    world.authenticator("ana")
+    with services().superuser(committed) as superuser:
+        superuser.execute("SET session_replication_role = replica")
+        superuser.execute("UPDATE audit_record SET team = 'team_other' WHERE kind = 'accounts:passkey:enrolled'")
+    begin_next_tree(log)
+    world.begin()
+    world.settle()
+    review = world.sign(world.review(large=True))
+    world.settle()
+    log.sequence()
+    told = data(make_dossier(acting("theo"), review.id).page)
+    before, after = check(told)
+    assert (before, told["decisions"][0]["enrolled"]["tree"]) == ([], 0)
+    assert {"approvals:action:proposed", "approvals:decision:made"} <= set(after)
 
 
 def test_what_waits_for_the_new_tree_is_waited_for(held: World, signed: SignedLog) -> None:

@@ -1,5 +1,6 @@
 """A dossier, opened from the disk without a network: it says by itself whether it is what it says."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -193,6 +194,11 @@ def checkpoint(page: str, tree: int) -> list[str]:
     return lines
 
 
+def written(value: object) -> str:
+    """As it stands in the file."""
+    return json.dumps(value, separators=(",", ":"))
+
+
 OVER: dict[str, tuple[Callable[[str], tuple[str, str]], str]] = {
     "root before": (lambda page: flip(checkpoint(page, 0)[2]), "Identity of the log"),
     "root after": (lambda page: flip(checkpoint(page, 1)[2]), "Identity of the log"),
@@ -200,8 +206,8 @@ OVER: dict[str, tuple[Callable[[str], tuple[str, str]], str]] = {
     "tree of a record": (lambda page: ('"records":[{"tree":0', '"records":[{"tree":1'), "Records"),
     "tree of a decision": (lambda page: ('"decisions":[{"tree":1', '"decisions":[{"tree":0'), "Decisions"),
     "tree of an enrolment": (lambda page: ('"enrolled":{"tree":0', '"enrolled":{"tree":1'), "Decisions"),
-    "order of the trees": (lambda page: (f"{checkpoint(page, 0)[0]}\\n", f"{checkpoint(page, 1)[0]}\\n"),
-                           "Identity of the log"),
+    "order of the trees": (lambda page: (written(data(page.encode())["trees"]),
+                                         written(data(page.encode())["trees"][::-1])), "Identity of the log"),
 }  # fmt: skip
 
 
