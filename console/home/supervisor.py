@@ -18,7 +18,7 @@ from console.home.cluster import DidNotStart
 from console.home.embedded import Postgres, Valkey, provision, start_postgres, start_valkey, watch_schema
 from console.home.keys import make_keys
 from console.home.logstream import LogStream
-from console.home.places import Occupied, occupy, open_state
+from console.home.places import Occupied, occupy, open_state, private_file
 from console.home.processes import (
     DATABASE,
     Process,
@@ -51,6 +51,7 @@ STOP_ORDER = (
 )
 PATIENCE = {"web": 7.0, "door": 20.0}  # the door may be waiting for the answer to something it has sent
 READY_WITHIN = 120.0
+PORT = 8000
 LAUNCHER = "examples.standins.launcher"
 WITNESS = "examples.demo.witness_program"
 
@@ -64,9 +65,10 @@ class Stopped(Exception):
 
 
 class Supervisor:
-    def __init__(self, state: Path, *, port: int, demo: bool, out: TextIO) -> None:
+    def __init__(self, state: Path, *, port: int | None, demo: bool, out: TextIO) -> None:
+        """Without a `port`, that of the first start on this state."""
         self.state = open_state(state)
-        self.port = port
+        self.port = port or known_port(self.state) or PORT
         self.demo = demo
         self.stream = LogStream(out)
         self.roster = Roster(self.state / "children.json")
@@ -82,6 +84,7 @@ class Supervisor:
         refuse_busy_port(self.port)
         with self.holding_state(), self.heeding_signals():
             try:
+                self.keep_port()
                 self.start()
                 while True:
                     self.watch()
@@ -91,6 +94,13 @@ class Supervisor:
                 raise Refusal(str(reason)) from reason
             finally:
                 self.stop()
+
+    def keep_port(self) -> None:
+        """An address is for good: the log's name and the passkeys are made of it."""
+        kept = int(private_file(self.state / "port", lambda: str(self.port)))
+        if kept != self.port:
+            raise Refusal(f"What is in {self.state} belongs to http://localhost:{kept}, its log and passkeys too:"
+                          f" leave --port out, or give another directory with --state.")  # fmt: skip
 
     @contextlib.contextmanager
     def holding_state(self) -> Iterator[None]:
@@ -255,6 +265,12 @@ def forget_hearts(postgres: Postgres) -> None:
     """What beat before the last stop would count as ready for half a minute."""
     with psycopg.connect(postgres.url(APP, DATABASE)) as connection:
         connection.execute("DELETE FROM home_heartbeat")
+
+
+def known_port(state: Path) -> int | None:
+    with contextlib.suppress(FileNotFoundError):
+        return int((state / "port").read_text())
+    return None
 
 
 def refuse_busy_port(port: int) -> None:

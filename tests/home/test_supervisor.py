@@ -122,9 +122,10 @@ def state() -> Iterator[Path]:
 def start(state: Path) -> Iterator[Callable[[], Up]]:
     """Starts `up` on the test's state, as often as the test wants; what still runs at its end is stopped."""
     started: list[Up] = []
+    port = free_port()
 
     def start_up() -> Up:
-        started.append(Up(state, free_port()))
+        started.append(Up(state, port))
         return started[-1]
 
     yield start_up
@@ -218,6 +219,17 @@ def test_a_busy_port_is_refused_in_a_sentence(state: Path, address: str) -> None
     assert refusal.returncode == 1
     assert refusal.stdout + refusal.stderr == (
         f"Port {port} is in use by another program: stop that, or choose another with --port.\n"
+    )
+
+
+def test_another_port_than_that_of_the_first_start_is_refused_in_a_sentence(state: Path) -> None:
+    state.mkdir()
+    (state / "port").write_text("4242")
+    refusal = refused(state, free_port())
+    assert refusal.returncode == 1
+    assert refusal.stdout + refusal.stderr == (
+        f"What is in {state} belongs to http://localhost:4242, its log and passkeys too:"
+        " leave --port out, or give another directory with --state.\n"
     )
 
 

@@ -17,9 +17,9 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--demo", action="store_true", help="with example data and stand-ins for outside systems")
         parser.add_argument("--state", type=Path, default=ROOT / ".countersign", help="where everything is kept")
-        parser.add_argument("--port", type=int, default=8000)
+        parser.add_argument("--port", type=int, help="of the first start on this state; 8000 unless given then")
 
-    def handle(self, *, state: Path, port: int, demo: bool, **_: Any) -> None:
+    def handle(self, *, state: Path, port: int | None, demo: bool, **_: Any) -> None:
         try:
             Supervisor(state, port=port, demo=demo, out=sys.stdout).run()
         except Refusal as sentence:
