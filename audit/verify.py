@@ -43,6 +43,10 @@ class Mismatch(Exception):
     """Something does not fit what it is checked against."""
 
 
+class KeyNeeded(Mismatch):
+    """It is signed by a key that nobody gave."""
+
+
 def leaf_hash(leaf: bytes) -> bytes:
     return sha256(b"\0" + leaf).digest()
 
@@ -1154,8 +1158,10 @@ DECISION = b"countersign/decision/v1\0"  # before the payload, in the challenge 
 PRESENT_AND_VERIFIED = 0x05  # flags of authenticator data: WebAuthn level 3 §6.1
 
 
-def check_decision(entry: Mapping[str, Any], leaf: Mapping[str, Any], checkpoint: Checkpoint) -> str:
-    """How it was signed. Raises Mismatch."""
+def check_decision(
+    entry: Mapping[str, Any], leaf: Mapping[str, Any], checkpoint: Checkpoint, keys: Sequence[VKey] = ()
+) -> str:
+    """How it was signed. The keys are those of the log, and of its earlier trees. Raises Mismatch."""
     try:
         payload = unbase64(entry["payload"])
         level, challenge = leaf["decision"]["level"], sha256(DECISION + payload).digest()
@@ -1165,7 +1171,7 @@ def check_decision(entry: Mapping[str, Any], leaf: Mapping[str, Any], checkpoint
         if "signature" not in entry:
             raise Mismatch("it was signed with a passkey, and the signature is not there.")
         check_assertion(entry, challenge, str(leaf["log"]))
-        check_enrolment(entry, leaf, checkpoint)
+        check_enrolment(entry, leaf, checkpoint, keys)
     except (KeyError, TypeError, ValueError, AttributeError) as fault:
         raise Mismatch(f"something is missing or not of its kind ({type(fault).__name__}: {fault}).") from None
     return "passkey"
@@ -1207,22 +1213,41 @@ def check_assertion(entry: Mapping[str, Any], challenge: bytes, log: str) -> Non
         raise Mismatch("the signature of the passkey is wrong.")
 
 
-def check_enrolment(entry: Mapping[str, Any], leaf: Mapping[str, Any], checkpoint: Checkpoint) -> None:
+def check_enrolment(
+    entry: Mapping[str, Any], leaf: Mapping[str, Any], checkpoint: Checkpoint, keys: Sequence[VKey]
+) -> None:
     """The key was enrolled, on record, before it signed, and by the person who is said to have decided."""
     enrolled, key = entry["enrolled"], sha256(unbase64(entry["public_key"])).hexdigest()
     text, index = enrolled["leaf"].encode(), enrolled["index"]
     proof = [unbase64(line) for line in enrolled["proof"]]
+    earlier = "checkpoint" in enrolled  # before a restore, in the tree that it closed
+    tree = earlier_tree(enrolled["checkpoint"], checkpoint.origin, keys) if earlier else checkpoint
     try:
-        check_inclusion(index, checkpoint.size, leaf_hash(text), proof, checkpoint.root)
+        check_inclusion(index, tree.size, leaf_hash(text), proof, tree.root)
     except Mismatch as fault:
         raise Mismatch(f"the enrolment of the passkey is not in the log. {fault}") from None
     told = json_object(text, "the record of the enrolment")
     if (told["action"], told["log"], told["detail"]["public_key"]) != (ENROLLED, leaf["log"], key):
         raise Mismatch("the record of the enrolment is of another key.")
-    if not told["object"] == entry["passkey"] == leaf["detail"]["passkey"] or index >= entry["index"]:
+    later = not earlier and index >= entry["index"]
+    if not told["object"] == entry["passkey"] == leaf["detail"]["passkey"] or later:
         raise Mismatch("the record of the enrolment is of another passkey, or later than the decision.")
     if told["detail"]["user"] != leaf["actor"]["id"]:
         raise Mismatch("the passkey was enrolled by another person.")
+
+
+def earlier_tree(text: str, later: str, keys: Iterable[VKey]) -> Checkpoint:
+    """Signed by a key of its own. Raises Mismatch."""
+    note = parse_note(text)
+    found = parse_checkpoint(note.body)
+    if not is_earlier(found.origin, later):
+        raise Mismatch(f"its passkey was enrolled in {found.origin}, which is no earlier tree of this log.")
+    own = [vkey for vkey in keys if vkey.name == found.origin]
+    if not own:
+        raise KeyNeeded(f"its passkey was enrolled in {found.origin}: give the key of that tree too (--key).")
+    if not check_signatures(note, own).verified:
+        raise Mismatch(f"its passkey is said to be enrolled in {found.origin}, which no key of that tree signed.")
+    return found
 
 
 # Restores: leaf 0 of a tree names the end of the one before it
@@ -1351,6 +1376,7 @@ class Verification:
         self.verdicts = {aspect: Verdict() for aspect in ASPECTS}
         self.checkpoint: Checkpoint | None = None
         self.note = ""
+        self.keys: Sequence[VKey] = ()  # of the log and its earlier trees: given, or as the bundle says
         self.log_keys: list[VKey] = []
         self.restored = b""  # leaf 0, when it tells of a restore
         self.decided: dict[int, bytes] = {}
@@ -1426,7 +1452,7 @@ class Verification:
                 f"The checkpoint is of {checkpoint.origin} with {checkpoint.size:,} records, "
                 f"and the manifest tells of {manifest.origin} with {manifest.size:,}.")  # fmt: skip
         bundled = None if (pinned := self.pinned) else self.bundled_policy()
-        keys = pinned or (bundled.logs if bundled else [])
+        self.keys = keys = pinned or (bundled.logs if bundled else [])
         self.log_keys = [vkey for vkey in keys if vkey.name == checkpoint.origin]
         if not self.log_keys:
             names = ", ".join(sorted({vkey.name for vkey in keys})) or "no log"
@@ -1742,10 +1768,12 @@ class Verification:
         leaf = json_object(line, "The leaf")
         bad = entry["index"], id_of(leaf)
         try:
-            level = check_decision(entry, leaf, checkpoint)
+            level = check_decision(entry, leaf, checkpoint, self.keys)
             if self.revoked.get(str(entry.get("passkey")), bad[0]) < bad[0]:
                 raise Mismatch("the passkey had been revoked before.")
             levels[level] = levels.get(level, 0) + 1
+        except KeyNeeded as reason:
+            self.verdicts["decisions"].leave(f"{called(*bad)}: {reason}")
         except Mismatch as fault:
             self.verdicts["decisions"].fail(f"{called(*bad)}: {fault}", bad)
 

@@ -77,10 +77,13 @@ def _note(checkpoint: Checkpoint) -> str:
 
 
 def _policy(tree: Tree, checkpoint: Checkpoint, oldest: int) -> str:
-    """c2sp.org/tlog-policy. Keys that retired before the oldest checkpoint here are left out. The quorum is those who
-    did sign: an auditor who wants more says so in a policy of their own."""
+    """c2sp.org/tlog-policy. Keys that retired before the oldest checkpoint here are left out; those of earlier trees
+    are there for what stands in them. The quorum is those who did sign: an auditor who wants more says so in a policy
+    of their own."""
     keys = [key.vkey for key in LogKey.objects.filter(tree=tree).order_by("since", "vkey")
             if key.until is None or key.until >= oldest]  # fmt: skip
+    before = LogKey.objects.filter(tree__log=tree.log, tree__number__lt=tree.number)
+    keys += before.order_by("tree__number", "since", "vkey").values_list("vkey", flat=True)
     signed = {name for name, _, _ in parse_note(_note(checkpoint)).lines}
     witnesses = {f"witness-{number}": vkey for number, vkey in enumerate(witness_keys(), 1)
                  if VKey.parse(vkey).name in signed}  # fmt: skip

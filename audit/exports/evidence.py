@@ -57,9 +57,20 @@ class Enrolments:
 
     def _find(self, passkey: str) -> Mapping[str, object] | None:
         record = Record.objects.of(passkey).filter(kind=Kind.PASSKEY_ENROLLED).order_by("at").first()
-        place = record and Leaf.objects.filter(tree=self.tree, record_id=record.pk, idx__lt=self.size).first()
-        if not record or not place:
+        if record is None:
             return None
-        proof = trees.inclusion_proof(self.tree, place.idx, self.size)
-        lines = [b64encode(digest).decode() for digest in proof]
-        return {"index": place.idx, "leaf": bytes(record.leaf).decode(), "proof": lines}
+        if found := proven(record, self.tree, self.size):
+            return found
+        for earlier in trees.all_trees().filter(number__lt=self.tree.number):  # before a restore
+            checkpoint = trees.newest_checkpoint(earlier)
+            if checkpoint and (found := proven(record, earlier, checkpoint.size)):
+                return {**found, "checkpoint": checkpoint.note}
+        return None
+
+
+def proven(record: Record, tree: Tree, size: int) -> Mapping[str, object] | None:
+    place = Leaf.objects.filter(tree=tree, record_id=record.pk, idx__lt=size).first()
+    if place is None:
+        return None
+    lines = [b64encode(digest).decode() for digest in trees.inclusion_proof(tree, place.idx, size)]
+    return {"index": place.idx, "leaf": bytes(record.leaf).decode(), "proof": lines}

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from django.db import connection
 
 from audit.models import Export, Record, Tree
+from audit.vocabulary import Kind
 
 DAYS = ("since", "until")
 CHOICES: Mapping[str, str] = {
@@ -31,7 +32,8 @@ FROM audit_leaf WHERE tree_id = %(tree)s AND idx < %(size)s
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """`condition` is SQL over `record`, with named values. The teams are always a part of it."""
+    """`condition` is SQL over `record`, with named values. The teams are always a part of it; that records were lost
+    is told to all."""
 
     condition: str
     values: Mapping[str, object]
@@ -41,8 +43,9 @@ class Scope:
         chosen = {name: export.filter[name] for name in CHOICES if name in export.filter}
         # What belongs to no team is the console's own, and is told to a team that has the console for itself.
         teams = [export.team] if "team" in export.filter else [export.team, ""]
-        parts = ["record.team = ANY(%(teams)s)", *(CHOICES[name] for name in chosen)]
-        return cls(" AND ".join(parts), {"teams": teams, **chosen})
+        theirs = "(record.team = ANY(%(teams)s) OR record.kind = %(for_all)s)"
+        values = {"teams": teams, "for_all": Kind.LOG_RESTORED.value, **chosen}
+        return cls(" AND ".join([theirs, *(CHOICES[name] for name in chosen)]), values)
 
 
 def choice(export: Export) -> dict[str, str]:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from audit.merkle import inclusion_proof
 from audit.verify import Options, Source, Verification, leaf_hash, range_nodes
-from tests.audit.written import ORIGIN, Grown, Json, Written
+from tests.audit.written import Grown, Json, Written
 
 Files = dict[str, bytes]
 
@@ -23,6 +23,7 @@ class Bundle:
     size: int
     included: list[int]
     filter: Json
+    origin: str
     chunk: int = 16  # leaf indexes in one chunk
 
     def copy(self) -> "Bundle":
@@ -33,7 +34,7 @@ class Bundle:
         leaves = self.files["leaves.jsonl"].splitlines(keepends=True)
         files = {name: {"bytes": len(data), "sha256": digest(data)}
                  for name, data in self.files.items() if name != "manifest.json"}  # fmt: skip
-        manifest = {"format": "countersign-bundle/1", "origin": ORIGIN, "begin": self.begin, "end": self.end,
+        manifest = {"format": "countersign-bundle/1", "origin": self.origin, "begin": self.begin, "end": self.end,
                     "size": self.size, "records": len(leaves), "filter": self.filter, "made_at": "2026-11-20T13:00:00Z",
                     "made_by": "user_auditor", "export": "export_1", "files": files,
                     "chunks": self.chunks(leaves)}  # fmt: skip
@@ -101,7 +102,7 @@ def bundle_of(log: Written, begin: int = 0, end: int | None = None, *, chosen: I
     if previous is not None:
         files["previous-checkpoint"] = log.note(previous).encode()
         files["consistency.txt"] = "".join(f"{one}\n" for one in lines(tree.consistency(previous))).encode()
-    bundle = Bundle(files, begin, end, size, included, dict(filtered_by or {}))
+    bundle = Bundle(files, begin, end, size, included, dict(filtered_by or {}), log.origin)
     bundle.seal()
     return bundle
 
@@ -109,6 +110,9 @@ def bundle_of(log: Written, begin: int = 0, end: int | None = None, *, chosen: I
 def with_enrolment(log: Written, entry: Json, tree: Grown) -> Json:
     if "passkey" not in entry:
         return entry
+    if log.before and entry["passkey"] not in log.enrolments:
+        found = with_enrolment(log.before, entry, log.before.tree())
+        return found | {"enrolled": found["enrolled"] | {"checkpoint": log.before.note()}}
     index = log.enrolments[entry["passkey"]]
     proof = lines(inclusion_proof(index, len(log.leaves), tree.read))
     return entry | {"enrolled": {"index": index, "leaf": log.leaves[index].decode(), "proof": proof}}

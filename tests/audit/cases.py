@@ -11,7 +11,7 @@ from tests.accounts.authenticator import SoftAuthenticator
 from tests.audit import test_verify_decisions as decisions
 from tests.audit.bundles import Bundle, bundle_of, changed_base64
 from tests.audit.test_verify_bundle import TAMPERED
-from tests.audit.written import ORIGIN, REVIEWER, Json, Witness, Written, a_log
+from tests.audit.written import LOG, ORIGIN, REVIEWER, Json, Witness, Written, a_log
 
 Case = tuple[str, Bundle, Json]
 
@@ -110,6 +110,34 @@ def decided(log: Written) -> Iterator[Case]:
     other.write(Kind.PASSKEY_REVOKED, passkey, detail={"user": REVIEWER.id})
     other.decide(key, passkey)
     yield "somebody else's, and revoked", bundle_of(other), {}
+
+
+def restored(_: Written) -> Iterator[Case]:
+    """A decision in the second tree, by a passkey that was enrolled in the first."""
+
+    def after(origin: str = f"{LOG}/2", first: str = ORIGIN, at: int = 0) -> Written:
+        before, key = Written(first), SoftAuthenticator()
+        for number in range(at):
+            before.write(Kind.PAGE_READ, f"page {number}")
+        passkey = before.enrol(key)
+        log = Written(origin, before)
+        log.decide(key, passkey)
+        return log
+
+    def forge(entries: list[Json]) -> None:
+        note = entries[0]["enrolled"]["checkpoint"]
+        entries[0]["enrolled"]["checkpoint"] = note.replace(note.splitlines()[2], "A" * 43 + "=")
+
+    log = after()
+    before = log.before or log
+    yield "enrolled before a restore", bundle_of(log), {}
+    yield "later in its tree than the decision in the next", bundle_of(after(at=9)), {}
+    yield "with both keys", bundle_of(log), {"keys": [log.keys[0].vkey, before.keys[0].vkey]}
+    yield "without the key of the earlier tree", bundle_of(log), {"keys": [log.keys[0].vkey]}
+    yield "another key", bundle_of(log), {"keys": [log.keys[0].vkey, SigningKey.generate(ORIGIN).vkey]}
+    yield "a forged tree", rewritten(bundle_of(log), "decisions", forge), {}
+    yield "in a later tree", bundle_of(after(ORIGIN, f"{LOG}/2")), {}
+    yield "in another log", bundle_of(after(first="other.example/1")), {}
 
 
 def change_second(alter: Callable[[Json], Any], entries: list[Json]) -> None:
@@ -232,4 +260,4 @@ def spoilt(log: Written) -> Iterator[Case]:
         yield f"spoilt {number} {name}", bundle, {}
 
 
-FAMILIES = (sound, tampered, filtered, decided, disclosed, signed, files_changed, spoilt)
+FAMILIES = (sound, tampered, filtered, decided, restored, disclosed, signed, files_changed, spoilt)

@@ -119,3 +119,12 @@ def adversary(committed: str, signed_log: SignedLog) -> Iterator[Adversary]:
     with services().superuser(committed) as superuser:
         superuser.execute("SET session_replication_role = replica")
         yield Adversary(superuser)
+
+
+def begin_next_tree(log: SignedLog) -> None:
+    """As after a restore of a backup from which nothing was missing."""
+    tree = log.sequence()
+    newest = trees.newest_checkpoint(tree)
+    assert newest is not None
+    sequencer.reopen(tree, newest.note, {})
+    log.sequence()

@@ -21,7 +21,7 @@ from audit.vocabulary import Kind
 from console.accounts.models import User
 from console.core.errors import Conflict, Forbidden, NotFound
 from examples.demo.people import acting
-from tests.audit.conftest import SignedLog, SignerInProcess
+from tests.audit.conftest import SignedLog, SignerInProcess, begin_next_tree
 from tests.services import services
 from tests.spine.conftest import World, held, proxy, running_standin, standin, world
 
@@ -64,15 +64,6 @@ def data(page: bytes) -> dict[str, Any]:
 def checkpoints(told: dict[str, Any]) -> list[Checkpoint]:
     """Of the trees, each opened with its own keys."""
     return [open_note(tree["checkpoint"], Policy.parse(tree["policy"]).logs)[0] for tree in told["trees"]]
-
-
-def begin_next_tree(log: SignedLog) -> None:
-    """As after a restore of a backup from which nothing was missing."""
-    tree = log.sequence()
-    newest = trees.newest_checkpoint(tree)
-    assert newest is not None
-    sequencer.reopen(tree, newest.note, {})
-    log.sequence()
 
 
 def test_it_holds_what_was_signed_and_sent_with_every_proof(settled: Review) -> None:

@@ -18,7 +18,7 @@ from audit.vocabulary import Kind
 from console.core.actor import Actor, Role, system
 from console.core.clock import now
 from console.core.errors import Conflict, Forbidden, Invalid, NotFound
-from tests.audit.conftest import Adversary, SignedLog
+from tests.audit.conftest import Adversary, SignedLog, begin_next_tree
 from tests.audit.exports import (
     AUDITOR,
     OTHERS,
@@ -113,6 +113,13 @@ def test_others_see_what_is_theirs_and_not_what_is_the_consoles(shared: SignedLo
     assert export.records == 50
 
 
+def test_that_records_were_lost_is_told_to_every_team(shared: SignedLog) -> None:
+    begin_next_tree(shared)
+    record(Kind.PAGE_READ, subject="theirs", actor=system("web"), team=OTHERS)
+    shared.sequence()
+    assert [leaf["action"] for leaf in lines(made(by=OUTSIDER))] == [Kind.LOG_RESTORED, Kind.PAGE_READ]
+
+
 def test_days_choose_the_range_and_leave_nothing_out_of_it(log: SignedLog, adversary: Adversary, state: Path) -> None:
     for table, key in (("audit_leaf", "record_id"), ("audit_record", "id")):
         adversary.sql.execute(
@@ -163,6 +170,15 @@ def test_passkey_that_was_added_in_another_team_counts_all_the_same(
 ) -> None:
     held.sign(held.review(large=True))
     adversary.sql.execute("UPDATE audit_record SET team = %s WHERE kind = %s", [OTHERS, Kind.PASSKEY_ENROLLED])
+    _check_decision(signed_log, state)
+
+
+def test_passkey_that_was_added_before_a_restore_counts_in_the_next_tree(
+    held: World, signed_log: SignedLog, state: Path
+) -> None:
+    review = held.review(large=True)
+    begin_next_tree(signed_log)
+    held.sign(review)
     _check_decision(signed_log, state)
 
 

@@ -6,10 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from audit.verify import VKey
 from audit.vocabulary import Kind
 from tests.accounts.authenticator import SoftAuthenticator
-from tests.audit.bundles import Verify, bundle_of, failed, told, verifier
-from tests.audit.written import REVIEWER, Json, Written
+from tests.audit.bundles import Bundle, Verify, bundle_of, failed, told, verifier
+from tests.audit.cases import restored
+from tests.audit.written import LOG, ORIGIN, REVIEWER, Json, Written
 
 
 @pytest.fixture
@@ -54,6 +56,27 @@ def test_an_enrolment_after_the_decision_does_not_count(verify: Verify, key: Sof
     log.decide(key, "pk_early")
     log.enrolments["pk_early"] = log.write(Kind.PASSKEY_ENROLLED, "pk_early", detail=detail(key))
     assert "later than the decision" in told(verify(bundle_of(log)), "decisions")
+
+
+RESTORED: dict[str, tuple[str, str]] = {
+    "enrolled before a restore": ("ok", "Decisions: 1 by passkey."),
+    "later in its tree than the decision in the next": ("ok", "Decisions: 1 by passkey."),
+    "with both keys": ("ok", "Decisions: 1 by passkey."),
+    "without the key of the earlier tree": ("open", f"enrolled in {ORIGIN}: give the key of that tree too (--key)."),
+    "another key": ("failed", "which no key of that tree signed"),
+    "a forged tree": ("failed", "signature"),
+    "in a later tree": ("failed", f"enrolled in {LOG}/2, which is no earlier tree of this log"),
+    "in another log": ("failed", "enrolled in other.example/1, which is no earlier tree of this log"),
+}
+
+
+@pytest.mark.parametrize(("name", "bundle", "options"), [*restored(Written())], ids=[*RESTORED])
+def test_an_enrolment_before_a_restore_counts_where_its_own_tree_proves_it(
+    verify: Verify, name: str, bundle: Bundle, options: Json
+) -> None:
+    done = verify(bundle, keys=[VKey.parse(key) for key in options.get("keys", ())])
+    assert done.verdicts["decisions"].state == RESTORED[name][0]
+    assert RESTORED[name][1] in told(done, "decisions")
 
 
 def test_an_enrolment_in_another_log_does_not_count(verify: Verify, key: SoftAuthenticator) -> None:

@@ -48,12 +48,14 @@ class Witness:
 class Written:
     """A log as it is written: leaves, the values they commit to, and what passkeys signed."""
 
-    def __init__(self) -> None:
+    def __init__(self, origin: str = ORIGIN, before: "Written | None" = None) -> None:
+        """`before` is the log up to a restore, whose tree was another one."""
+        self.origin, self.before = origin, before
         self.leaves: list[bytes] = []
         self.disclosures: list[Json] = []
         self.decisions: list[Json] = []
         self.enrolments: dict[str, int] = {}
-        self.keys = [SigningKey.generate(ORIGIN)]
+        self.keys = [SigningKey.generate(origin)]
         self.witnesses = [Witness("witness.example/w1"), Witness("witness.example/w2")]
 
     def write(self, kind: str, subject: str = "thing", *, actor: Actor = REVIEWER, **entry: Any) -> int:
@@ -121,14 +123,14 @@ class Written:
 
     def note(self, size: int | None = None) -> str:
         size = len(self.leaves) if size is None else size
-        body = checkpoint_body(ORIGIN, size, self.tree().root(size))
+        body = checkpoint_body(self.origin, size, self.tree().root(size))
         return sign_note(body, self.keys) + "".join(one.cosign(body) for one in self.witnesses)
 
     @property
     def policy(self) -> str:
         witnesses = [f"witness w{number} {one.vkey}" for number, one in enumerate(self.witnesses, 1)]
         group = f"group both all {' '.join(f'w{number}' for number in range(1, len(self.witnesses) + 1))}"
-        logs = [f"log {key.vkey}" for key in self.keys]
+        logs = [f"log {key.vkey}" for key in (*self.keys, *(self.before.keys if self.before else ()))]
         end = [group, "quorum both"] if witnesses else ["quorum none"]
         return "\n".join([*logs, *witnesses, *end]) + "\n"
 

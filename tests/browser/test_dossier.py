@@ -16,8 +16,8 @@ from console.core import presence
 from examples.demo.charges import seed_charges
 from examples.demo.people import acting, seed_people
 from examples.demo.seed import connect
-from tests.audit.conftest import SignedLog, SignerInProcess
-from tests.audit.test_dossier import begin_next_tree, data
+from tests.audit.conftest import SignedLog, SignerInProcess, begin_next_tree
+from tests.audit.test_dossier import data
 from tests.browser.alone import Alone
 from tests.conftest import a_clone
 from tests.spine.conftest import World, running_standin

@@ -3,6 +3,9 @@
 // Something does not fit what it is checked against.
 export class Mismatch extends Error {}
 
+// It is signed by a key that nobody gave.
+export class KeyNeeded extends Mismatch {}
+
 const utf8 = new TextEncoder();
 const strict = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 export const NUMBER = /^(0|[1-9][0-9]{0,15})$/;

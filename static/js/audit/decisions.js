@@ -1,7 +1,8 @@
 // What people decided: the bytes that they signed, the answer of their passkey (WebAuthn level 3 §7.2), and the record by
 // which that passkey was enrolled.
-import { Mismatch, base64url, concat, encode, equal, has, hex, isObject, jsonObject, quoted, unbase64 } from "./bytes.js";
+import { KeyNeeded, Mismatch, base64url, concat, encode, equal, has, hex, isObject, jsonObject, quoted, unbase64 } from "./bytes.js";
 import { ENROLLED } from "./leaves.js";
+import { checkSignatures, isEarlier, parseCheckpoint, parseNote } from "./notes.js";
 import { sha256 } from "./sha256.js";
 import { checkCose } from "./signatures.js";
 import { checkInclusion, leafHash } from "./tree.js";
@@ -10,8 +11,8 @@ export const DECISIONS = "decisions.jsonl";
 const TAG = encode("countersign/decision/v1\0"); // before the payload, in the challenge that a passkey signs
 const PRESENT_AND_VERIFIED = 0x05; // flags of authenticator data, §6.1
 
-// How it was signed.
-export async function checkDecision(entry, leaf, checkpoint) {
+// How it was signed. The keys are those of the log, and of its earlier trees.
+export async function checkDecision(entry, leaf, checkpoint, keys = []) {
   try {
     const payload = unbase64(need(entry, "payload"));
     const level = need(need(leaf, "decision"), "level");
@@ -20,7 +21,7 @@ export async function checkDecision(entry, leaf, checkpoint) {
     if (level !== "passkey") return String(level);
     if (!has(entry, "signature")) throw new Mismatch("it was signed with a passkey, and the signature is not there.");
     await checkAssertion(entry, challenge, String(leaf.log));
-    checkEnrolment(entry, leaf, checkpoint);
+    await checkEnrolment(entry, leaf, checkpoint, keys);
     return "passkey";
   } catch (fault) {
     if (!(fault instanceof TypeError)) throw fault;
@@ -78,14 +79,16 @@ async function checkAssertion(entry, challenge, log) {
 const afterFirst = (text, mark) => (text.includes(mark) ? text.slice(text.indexOf(mark) + mark.length) : "");
 
 // The key was enrolled, on record, before it signed, and by the person who is said to have decided.
-function checkEnrolment(entry, leaf, checkpoint) {
+async function checkEnrolment(entry, leaf, checkpoint, keys) {
   const enrolled = need(entry, "enrolled");
   const key = hex(sha256(unbase64(entry.public_key)));
   const [text, index] = [need(enrolled, "leaf"), need(enrolled, "index")];
   if (typeof text !== "string" || typeof index !== "number" || !Array.isArray(need(enrolled, "proof"))) throw new TypeError("enrolled");
   const proof = enrolled.proof.map(unbase64);
+  const earlier = has(enrolled, "checkpoint"); // before a restore, in the tree that it closed
+  const tree = earlier ? await earlierTree(enrolled.checkpoint, checkpoint.origin, keys) : checkpoint;
   try {
-    checkInclusion(index, checkpoint.size, leafHash(encode(text)), proof, checkpoint.root);
+    checkInclusion(index, tree.size, leafHash(encode(text)), proof, tree.root);
   } catch (fault) {
     throw new Mismatch(`the enrolment of the passkey is not in the log. ${fault.message}`);
   }
@@ -94,8 +97,21 @@ function checkEnrolment(entry, leaf, checkpoint) {
     throw new Mismatch("the record of the enrolment is of another key.");
   }
   const passkey = need(told, "object");
-  if (passkey !== need(entry, "passkey") || passkey !== need(leaf.detail, "passkey") || index >= entry.index) {
+  if (passkey !== need(entry, "passkey") || passkey !== need(leaf.detail, "passkey") || (!earlier && index >= entry.index)) {
     throw new Mismatch("the record of the enrolment is of another passkey, or later than the decision.");
   }
   if (need(told.detail, "user") !== leaf.actor.id) throw new Mismatch("the passkey was enrolled by another person.");
+}
+
+// Signed by a key of its own.
+async function earlierTree(text, later, keys) {
+  const note = parseNote(text);
+  const found = parseCheckpoint(note.body);
+  if (!isEarlier(found.origin, later)) throw new Mismatch(`its passkey was enrolled in ${found.origin}, which is no earlier tree of this log.`);
+  const own = keys.filter((vkey) => vkey.name === found.origin);
+  if (!own.length) throw new KeyNeeded(`its passkey was enrolled in ${found.origin}: give the key of that tree too (--key).`);
+  if (!(await checkSignatures(note, own)).verified.length) {
+    throw new Mismatch(`its passkey is said to be enrolled in ${found.origin}, which no key of that tree signed.`);
+  }
+  return found;
 }

@@ -67,6 +67,12 @@ export function parseCheckpoint(body) {
   return { origin: lines[0], size, root, body };
 }
 
+// Whether these are trees of one log: the same but for the number at the end.
+export function isEarlier(origin, later) {
+  const [one, other] = [origin, later].map((text) => [text.slice(0, text.lastIndexOf("/") + 1), text.slice(text.lastIndexOf("/") + 1)]);
+  return one[0] === other[0] && NUMBER.test(one[1]) && NUMBER.test(other[1]) && Number(one[1]) < Number(other[1]);
+}
+
 export const checkpointOf = (text) => parseCheckpoint(parseNote(text).body);
 
 // Of the given keys those that have signed: { verified: [{ vkey, moment }], unchecked: [vkey] }. Signatures of other

@@ -1,6 +1,6 @@
 // Checks an exported bundle in the browser, as `audit/verify.py` does outside of it: the same questions, in the same order,
 // with the same answers.
-import { Mismatch, counted, equal, quoted, unbase64 } from "./bytes.js";
+import { KeyNeeded, Mismatch, counted, equal, quoted, unbase64 } from "./bytes.js";
 import { DECISIONS, checkDecision } from "./decisions.js";
 import { Disclosures } from "./disclosures.js";
 import {
@@ -29,7 +29,7 @@ export class Verification {
   constructor(source, manifest, { keys = [], policy = null, since = "", progress = () => {} }) {
     Object.assign(this, { source, manifest, keys, policy, since, progress });
     this.verdicts = Object.fromEntries(ASPECTS.map((aspect) => [aspect, new Verdict()]));
-    Object.assign(this, { checkpoint: null, note: "", logKeys: [], decided: new Map(), revoked: new Map(), roots: new Map() });
+    Object.assign(this, { checkpoint: null, note: "", allKeys: [], logKeys: [], decided: new Map(), revoked: new Map(), roots: new Map() });
     Object.assign(this, { firstFault: null, records: 0, readAll: false, proven: false });
   }
 
@@ -96,6 +96,7 @@ export class Verification {
     }
     const pinned = [...this.keys, ...(this.policy?.logs ?? [])];
     const keys = pinned.length ? pinned : ((await this.bundledPolicy())?.logs ?? []);
+    this.allKeys = keys; // of the log and its earlier trees
     this.logKeys = keys.filter((vkey) => vkey.name === checkpoint.origin);
     if (!this.logKeys.length) {
       const names = [...new Set(keys.map(({ name }) => name))].sort().join(", ") || "no log";
@@ -342,12 +343,13 @@ export class Verification {
   async checkOneDecision(entry, leaf, count) {
     const bad = [entry.index, idOf(leaf)];
     try {
-      const level = await checkDecision(entry, leaf, this.checkpoint);
+      const level = await checkDecision(entry, leaf, this.checkpoint, this.allKeys);
       if ((this.revoked.get(String(entry.passkey)) ?? bad[0]) < bad[0]) throw new Mismatch("the passkey had been revoked before.");
       count(level);
     } catch (fault) {
       if (!(fault instanceof Mismatch)) throw fault;
-      this.verdicts.decisions.fail(`${called(...bad)}: ${fault.message}`, bad);
+      if (fault instanceof KeyNeeded) this.verdicts.decisions.leave(`${called(...bad)}: ${fault.message}`);
+      else this.verdicts.decisions.fail(`${called(...bad)}: ${fault.message}`, bad);
     }
   }
 }
