@@ -164,7 +164,8 @@ def request_parts(action: Action, expected: bytes) -> dict[str, object] | None:
 def told(request: Rendered) -> dict[str, object]:
     return {
         "method": request.method, "scheme": request.scheme, "host": request.host, "port": request.port,
-        "path": request.path, "query": request.query, "content_type": request.content_type, "body": text(request.body),
+        "path": request.path, "query": request.query, "content_type": request.content_type,
+        "headers": [[name, value] for name, value in request.headers], "body": text(request.body),
     }  # fmt: skip
 
 

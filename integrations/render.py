@@ -60,7 +60,7 @@ def request_digest(
 ) -> bytes:  # fmt: skip
     """The same function for what was proposed and for what the transport is about to write."""
     return digest(
-        "countersign/request/v2",
+        "countersign/request/v1",
         {
             "method": method,
             "scheme": scheme,

@@ -1,56 +1,16 @@
 """What an operation probably does. Proposals for a person to confirm: names lie, so doubt counts as the worse case."""
 
 from collections.abc import Iterable
+from pathlib import Path
 from typing import NamedTuple
 
+import yaml
 
-def _of(text: str) -> frozenset[str]:
-    return frozenset(text.split())
-
-
-_DESTROYING = _of("""
-    archive cancel close deactivate delete destroy drop erase kill purge remove reset revoke terminate truncate
-    uninstall unpublish wipe
-""")
-_CHANGING = _of("""
-    add approve assign attach change charge create detach disable edit enable execute grant import insert invite merge
-    modify move patch pay post publish put refund register reject replace restart rotate run save send set start stop
-    submit sync transfer trigger update upload write
-""")
-_LOOKING = _of("""
-    calculate check count describe download estimate export fetch find get list lookup preview query read retrieve
-    search show validate verify view
-""")
-_CATEGORIES = {
-    "financial": _of("""
-        balance balances bank billing card cards charge charges checkout coupon coupons credit credits debit dispute
-        fund funds invoice invoices loan loans order orders pay payment payments payout payouts payroll price prices
-        purchase purchases quote quotes refund refunds subscription subscriptions tax transfer transfers wallet
-    """),
-    "legal": _of("""
-        agreement agreements compliance consent consents contract contracts dpa envelope envelopes legal license
-        licenses signature signatures
-    """),
-    "security": _of("""
-        access acl admin admins auth authorization certificate certificates credential credentials firewall group groups
-        iam identity key keys login member members mfa oauth owner owners password passwords permission permissions
-        policies policy role roles scope secret secrets session sessions sso token tokens user users webhook webhooks
-    """),
-    "personal_data": _of("""
-        address addresses candidate candidates contact contacts customer customers employee employees guest guests lead
-        leads patient patients people person profile profiles student students subscriber subscribers
-    """),
-    "external_message": _of("""
-        call calls campaign campaigns chat chats comment comments email emails fax invitation invitations invite mail
-        mails message messages newsletter notification notifications post posts reply sms tweet tweets
-    """),
-    "code_change": _of("""
-        artifact artifacts branch branches build builds commit commits deploy deployment deployments function functions
-        merge merges pipeline pipelines pull pulls ref refs release releases repo repos repositories repository script
-        scripts tag tags workflow workflows
-    """),
-}
-_MEANING = {word: category for category, known in _CATEGORIES.items() for word in known}
+_WORDS = yaml.safe_load(Path(__file__).with_name("words.yaml").read_text())
+_DESTROYING, _CHANGING, _LOOKING = (
+    frozenset(_WORDS["doing"][kind].split()) for kind in ("destroying", "changing", "looking")
+)
+_MEANING = {word: category for category, known in _WORDS["about"].items() for word in known.split()}
 
 
 class Proposal(NamedTuple):

@@ -128,13 +128,19 @@ function seen({ given: { evidence, rendering }, digests }) {
   return part("What the signer saw", make("p", { className: "dim", text: `The sentence and the table above, as the template ${rendering.template} shows them, and this evidence.` }), ...shown, pairs([["Digest of what was shown", digests.render_digest ?? ""], ["Digest of the evidence", digests.evidence_digest ?? ""]]));
 }
 
+function written(request) {
+  const query = request.query ? `?${request.query}` : "";
+  const head = [request.content_type, ...request.headers.map(([name, value]) => `${name}: ${value}`)].filter(Boolean);
+  return [`${request.method} ${request.scheme}://${request.host}:${request.port}${request.path}${query}`, ...head, "", bodyText(request)].join("\n").trim();
+}
+
 function sent(check, listed) {
   const { request, document: agreed } = check.given;
   const calls = listed.filter(([, leaf]) => leaf.action.startsWith("integrations:call:"));
   const told = calls.map(([place, leaf]) => [`Record ${check.index(place)}`, callText(leaf)]);
   return part(
     "What was sent, and the answer",
-    request && make("pre", { text: `${request.method} ${request.scheme}://${request.host}:${request.port}${request.path}${request.query ? `?${request.query}` : ""}\n${request.content_type}\n\n${bodyText(request)}`.trim() }),
+    request && make("pre", { text: written(request) }),
     pairs([["Digest agreed", agreed?.request_digest ?? ""], ...told]),
   );
 }
