@@ -2,13 +2,16 @@
 // are, and tells what they return. A mismatch is told as its text.
 import { readFileSync } from "node:fs";
 import { Mismatch, canonical, unhex, hex } from "../../static/js/audit/bytes.js";
+import { VKey, parseCheckpoint } from "../../static/js/audit/notes.js";
 import { Alarm, checkRecord } from "../../static/js/audit/record.js";
+import { checkRestored } from "../../static/js/audit/restores.js";
 import { hmac, sha256 } from "../../static/js/audit/sha256.js";
 import { checkByHand, checkCose, checkEd25519, checkP256, checkRsa } from "../../static/js/audit/signatures.js";
 import { checkConsistency, checkInclusion, leafHash } from "../../static/js/audit/tree.js";
 import { crc32 } from "../../static/js/audit/zip.js";
 
 const FUNCTIONS = {
+  checkRestored: (leaf, body, origin, keys) => checkRestored(leaf, parseCheckpoint(body), origin, keys.map((key) => new VKey(key))),
   canonical, checkByHand, checkConsistency, checkCose, checkEd25519, checkInclusion, checkP256, checkRsa, checkSeen, crc32, hmac, leafHash, sha256,
 };
 

@@ -38,17 +38,21 @@ CHANCE = random.Random(8)
 Ask = Callable[[list[list[Any]]], list[Any]]
 
 
-@pytest.fixture
-def ask(tmp_path: Path) -> Ask:
+def asking(place: Path) -> Ask:
     def asked(questions: list[list[Any]]) -> list[Any]:
-        (tmp_path / "questions.json").write_text(json.dumps(questions, default=spelled))
-        command = [NODE, "--no-warnings", str(RUNNER), str(tmp_path / "questions.json")]
+        (place / "questions.json").write_text(json.dumps(questions, default=spelled))
+        command = [NODE, "--no-warnings", str(RUNNER), str(place / "questions.json")]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
         answers: list[Any] = json.loads(done.stdout)
         return answers
 
     return asked
+
+
+@pytest.fixture
+def ask(tmp_path: Path) -> Ask:
+    return asking(tmp_path)
 
 
 def spelled(value: Any) -> str:

@@ -92,7 +92,7 @@ def in_python(place: Path, options: Json) -> Json:
 
 # What each says in words of its own: the language's fault in brackets, and where to look for what it cannot do.
 OWN_WORDS = [(re.compile(pattern), text) for pattern, text in [
-    (r"(is not JSON|not of its kind) \(.*\)\.", r"\1."),
+    (r"(is not JSON|not of its kind|lacks something) \(.*\)\.", r"\1."),
     (r" is damaged: .*", " is damaged"),
     (r" \(--since, --state\)", ""),
     (r"give --policy to say", "give your own policy to say"),

@@ -1,6 +1,7 @@
 """A kept checkpoint of the tree before a restore: leaf 0 of the new one has to go on from it, signed by two people."""
 
 import json
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 from audit import sequencer, trees
 from audit.exports.files import archive_of
 from audit.models import Checkpoint, Export, LogKey, Tree
+from audit.note import checkpoint_body
 from audit.verify import Checkpoint as Signed
 from audit.verify import Mismatch, Options, Source, Verification, VKey, check_restored, is_earlier, open_note
 from tests.accounts.conftest import acting
@@ -17,6 +19,8 @@ from tests.audit.bundles import changed_base64
 from tests.audit.bundles import told as texts
 from tests.audit.exports import ask, contents, state, verified, write
 from tests.audit.restoring import House, broken, house
+from tests.audit.test_javascript import asking
+from tests.audit.test_verify_in_javascript import NODE, comparable, differences, in_javascript, in_python, plain
 from tests.services import services
 
 __all__ = ["broken", "house", "state"]
@@ -55,8 +59,15 @@ def bundle(house: House, **asked: Any) -> Export:
 
 
 def checked(export: Export, since: str, keys: list[VKey]) -> Verification:
+    """By the program, of which the browser says the same."""
     verification = Verification(Source(archive_of(export)), Options(keys, since=since))
     verification.run()
+    if NODE:
+        options = {"keys": [str(key) for key in keys], "since": since}
+        case = {"place": str(archive_of(export)), "archived": True, **options}
+        with tempfile.TemporaryDirectory() as folder:
+            (theirs,) = in_javascript([case], Path(folder))
+        assert differences(comparable(theirs), comparable(in_python(archive_of(export), options))) == []
     return verification
 
 
@@ -176,8 +187,10 @@ def test_tree_that_was_lost_as_a_whole_is_said_to_have_been(house: House) -> Non
 # Leaf 0 that does not fit
 
 
-def test_leaf_zero_that_tells_something_else_is_found(after: House) -> None:
+def test_leaf_zero_that_tells_something_else_is_found(after: House, tmp_path: Path) -> None:
     opened, keys = tree(2), key_of(1)
+    questions: list[list[Any]] = []
+    answers: list[str] = []
     leaf = json.loads(sequencer.leaf_zero(opened))
     end, _ = open_note(end_of(1), keys)
 
@@ -185,9 +198,12 @@ def test_leaf_zero_that_tells_something_else_is_found(after: House) -> None:
                 keys: list[VKey] = keys, origin: str = opened.origin) -> str:  # fmt: skip
         told = json.loads(json.dumps(leaf))
         change(told["detail"])
+        body = checkpoint_body(*old[:3])
+        questions.append(["checkRestored", {"json": told}, body, origin, [str(key) for key in keys]])
         try:
-            check_restored(json.dumps(told).encode(), old, origin, keys)
+            answers.append(check_restored(json.dumps(told).encode(), old, origin, keys)[1])
         except Mismatch as fault:
+            answers.append(f"Mismatch: {fault}")
             return str(fault)
         return ""
 
@@ -217,6 +233,10 @@ def test_leaf_zero_that_tells_something_else_is_found(after: House) -> None:
         "lacks something (TypeError": refusal(lambda detail: detail.update(signatures=[1])),
     }.items():
         assert (said in found, bool(said)) == (True, bool(found)), (said, found)
+    if NODE:
+        assert [plain(one if isinstance(one, str) else one[1]) for one in asking(tmp_path)(questions)] == list(
+            map(plain, answers)
+        )
 
 
 def spoil(entry: dict[str, Any], name: str) -> None:

@@ -29,13 +29,13 @@ export async function checkDecision(entry, leaf, checkpoint, keys = []) {
   }
 }
 
-function need(object, name) {
+export function need(object, name) {
   if (!isObject(object) || !has(object, name)) throw new TypeError(name);
   return object[name];
 }
 
 // Equal in the sense of JSON; two absent values are equal as well.
-const same = (one, other) => one === other || JSON.stringify(one) === JSON.stringify(other);
+export const same = (one, other) => one === other || JSON.stringify(one) === JSON.stringify(other);
 
 function checkPayload(payload, challenge, leaf) {
   const [told, decision, said] = [need(leaf, "detail"), leaf.decision, jsonObject(payload, "the payload")];
@@ -55,7 +55,7 @@ function checkPayload(payload, challenge, leaf) {
 }
 
 // Counters are not compared.
-async function checkAssertion(entry, challenge, log) {
+export async function checkAssertion(entry, challenge, log) {
   const [client, data] = [unbase64(need(entry, "client_data_json")), unbase64(need(entry, "authenticator_data"))];
   const [said, origin] = [jsonObject(client, "the client data"), need(entry, "origin")];
   if (need(said, "type") !== "webauthn.get" || need(said, "challenge") !== base64url(challenge)) {

@@ -5,10 +5,10 @@ import { Unreadable } from "./zip.js";
 
 const FORMAT = "countersign-bundle/1";
 export const [MANIFEST, LEAVES, INDEXES, HASHES] = ["manifest.json", "leaves.jsonl", "indexes.txt", "hashes.bin"];
-export const [DECIDED, ERASED, REVOKED, ENROLLED] = [
-  "approvals:decision:made", "audit:disclosure:erased", "accounts:passkey:revoked", "accounts:passkey:enrolled",
+export const [DECIDED, ERASED, REVOKED, ENROLLED, RESTORED] = [
+  "approvals:decision:made", "audit:disclosure:erased", "accounts:passkey:revoked", "accounts:passkey:enrolled", "audit:log:restored",
 ];
-const WANTED = new Set([DECIDED, ERASED, REVOKED]);
+const WANTED = new Set([DECIDED, ERASED, REVOKED, RESTORED]);
 const LONGEST_LEAF = 65_535;
 
 export class Manifest {

@@ -4,9 +4,10 @@ import { KeyNeeded, Mismatch, counted, equal, quoted, unbase64 } from "./bytes.j
 import { DECISIONS, checkDecision } from "./decisions.js";
 import { Disclosures } from "./disclosures.js";
 import {
-  DECIDED, HASHES, INDEXES, KnownHashes, LEAVES, Ledger, MANIFEST, Manifest, Places, REVOKED, called, idOf, isRemarkable, readLeaf,
+  DECIDED, HASHES, INDEXES, KnownHashes, LEAVES, Ledger, MANIFEST, Manifest, Places, RESTORED, REVOKED, called, idOf, isRemarkable, readLeaf,
 } from "./leaves.js";
-import { NOT_CHECKED, Policy, checkSignatures, parseCheckpoint, parseNote } from "./notes.js";
+import { NOT_CHECKED, Policy, checkSignatures, isEarlier, parseCheckpoint, parseNote } from "./notes.js";
+import { checkRestored } from "./restores.js";
 import { RangeCheck, checkConsistency, leafHash } from "./tree.js";
 import { ASPECTS, Verdict, momentOf } from "./verdicts.js";
 import { Unreadable } from "./zip.js";
@@ -30,7 +31,7 @@ export class Verification {
     Object.assign(this, { source, manifest, keys, policy, since, progress });
     this.verdicts = Object.fromEntries(ASPECTS.map((aspect) => [aspect, new Verdict()]));
     Object.assign(this, { checkpoint: null, note: "", allKeys: [], logKeys: [], decided: new Map(), revoked: new Map(), roots: new Map() });
-    Object.assign(this, { firstFault: null, records: 0, readAll: false, proven: false });
+    Object.assign(this, { restored: null, firstFault: null, records: 0, readAll: false, proven: false });
   }
 
   async run() {
@@ -94,7 +95,7 @@ export class Verification {
           `and the manifest tells of ${manifest.origin} with ${counted(manifest.size)}.`,
       );
     }
-    const pinned = [...this.keys, ...(this.policy?.logs ?? [])];
+    const { pinned } = this;
     const keys = pinned.length ? pinned : ((await this.bundledPolicy())?.logs ?? []);
     this.allKeys = keys; // of the log and its earlier trees
     this.logKeys = keys.filter((vkey) => vkey.name === checkpoint.origin);
@@ -153,9 +154,24 @@ export class Verification {
 
   async sameLog(note) {
     const old = parseCheckpoint(note.body);
+    if (isEarlier(old.origin, this.checkpoint.origin)) {
+      if (!(await checkSignatures(note, this.keysOf(old.origin))).verified.length) {
+        throw new Mismatch(`it is of ${old.origin}, and not signed by a key that you gave for that (--key).`);
+      }
+      return old;
+    }
     if (old.origin !== this.checkpoint.origin) throw new Mismatch(`it is of ${old.origin}, not of ${this.checkpoint.origin}.`);
     if (!(await checkSignatures(note, this.logKeys)).verified.length) throw new Mismatch("it is not signed by the key that signed the new one.");
     return old;
+  }
+
+  // Those that the auditor gave.
+  keysOf(origin) {
+    return this.pinned.filter((vkey) => vkey.name === origin);
+  }
+
+  get pinned() {
+    return [...this.keys, ...(this.policy?.logs ?? [])];
   }
 
   async rangeProof() {
@@ -218,6 +234,7 @@ export class Verification {
   async takeDown(index, leaf, disclosures) {
     await disclosures.check(index, idOf(leaf), leaf);
     if (leaf.action === DECIDED) this.decided.set(index, leaf);
+    if (leaf.action === RESTORED && index === 0) this.restored = leaf;
     if (leaf.action === REVOKED && !this.revoked.has(String(leaf.object))) this.revoked.set(String(leaf.object), index);
   }
 
@@ -281,13 +298,31 @@ export class Verification {
     const { history } = this.verdicts;
     for (const [what, old] of earlier) {
       try {
-        history.say(`Nothing was rewritten since ${what} (${counted(old.size)} records): ${await this.checkContinues(what, old)}.`);
+        if (old.origin !== this.checkpoint.origin) await this.followRestore(what, old);
+        else history.say(`Nothing was rewritten since ${what} (${counted(old.size)} records): ${await this.checkContinues(what, old)}.`);
       } catch (fault) {
         if (!(fault instanceof Mismatch)) throw fault;
         history.fail(`Of ${what} (${counted(old.size)} records): ${fault.message}`);
       }
     }
     if (!this.since && !history.problems.length) history.leave("No earlier checkpoint of your own was given.");
+  }
+
+  async followRestore(what, old) {
+    const { history } = this.verdicts;
+    if (!this.proven) throw new Mismatch("nothing is known about it while the records do not lead to the signed root.");
+    if (!this.restored) {
+      throw new Mismatch(
+        `it is of ${old.origin}, and there is no leaf 0 here that tells how the log went on after it. Export from the beginning, without a filter.`,
+      );
+    }
+    const [end, how] = await checkRestored(this.restored, old, this.checkpoint.origin, this.keysOf(old.origin));
+    history.say(`Since ${what} the log goes on after a restore: ${how}.`);
+    if (old.size < end) {
+      history.leave(
+        `Not shown here: that these ${counted(end)} began with the ${counted(old.size)} of ${what}. Check a bundle of ${old.origin} with it as well.`,
+      );
+    }
   }
 
   // How it was found out.
