@@ -238,8 +238,8 @@ def _check_place(operation: Description, name: str, argument: Mapping[str, Any],
         raise Invalid(f"{where}: {name!r:.80} is no name of a cookie")
     if "style" in argument and argument["style"] not in PLACES[place]:
         raise Invalid(f"{where}: the style {argument['style']} is not for {place}")
-    if argument.get("whole") and (place != "body" or operation.body.get("form") in (None, "form", "multipart")):
-        raise Invalid(f"{where}: a whole body is json, text or binary")
+    if argument.get("whole") and (place != "body" or "form" not in operation.body):
+        raise Invalid(f"{where}: the body has to say its form")
 
 
 def _check_schema(schema: Mapping[str, Any], where: str) -> None:

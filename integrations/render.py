@@ -136,7 +136,10 @@ def _headers(headers: Sequence[Placed], cookies: Sequence[Placed]) -> Headers:
 def _body(operation: Description, placed: Sequence[Placed], key: str) -> tuple[str, bytes]:
     told = operation.body
     form = told.get("form", "form")
-    if whole := next((one for one in placed if one.argument.get("whole")), None):
+    whole = next((one for one in placed if one.argument.get("whole")), None)
+    if whole and form in ("form", "multipart"):
+        placed = _spread(whole)
+    elif whole:
         return told.get("type", CONTENT_TYPES[form]), _whole(form, whole)
     if field := operation.document.get("idempotency", {}).get("body"):
         placed = [*(one for one in placed if one.name != field), Placed(field, key, {"schema": {}})]
@@ -155,6 +158,13 @@ def _body(operation: Description, placed: Sequence[Placed], key: str) -> tuple[s
 def _of_form(one: Placed) -> dict[str, Any]:
     """Where nothing is said, an object in a form is JSON, as OpenAPI has it."""
     return one.how or ({"style": "json"} if isinstance(one.value, Mapping) else {})
+
+
+def _spread(one: Placed) -> list[Placed]:
+    """The fields of an object that is the body as a whole; of each nothing more is known."""
+    if not isinstance(one.value, Mapping):
+        raise Invalid(f"The argument {one.name!r} is not an object.")
+    return [Placed(name, value, {"schema": {}}) for name, value in one.value.items()]
 
 
 def _whole(form: str, one: Placed) -> bytes:

@@ -16,7 +16,7 @@ from urllib.parse import quote, quote_plus
 from console.core.errors import Invalid
 
 PLACES = {
-    "path": ("simple", "label", "matrix"),
+    "path": ("simple", "label", "matrix", "json"),
     "query": ("form", "spaceDelimited", "pipeDelimited", "deepObject", "json"),
     "header": ("simple", "json"),
     "cookie": ("form", "json"),
@@ -49,6 +49,8 @@ def text(value: Any) -> str:
 
 def path_part(name: str, value: Any, *, style: str = "simple", explode: bool = False) -> str:
     """Percent-encoded. Raises Invalid for values that would change the path itself."""
+    if style == "json":
+        return quote(as_json(value), safe="")
     ahead, between = _AHEAD[style]
     between = between if explode else ","
     match value:

@@ -220,6 +220,8 @@ FORMS: dict[str, tuple[Any, dict[str, Any], str, bytes]] = {
     "form": ({"type": "object", "properties": {"a": {"type": "object"}, "b": {"type": "array", "items": {}}}},
              {"a": {"x": 1}, "b": [1, 2]}, "application/x-www-form-urlencoded", b"a=%7B%22x%22%3A1%7D&b=1&b=2"),
     "whole": ({"type": "array", "items": {"type": "integer"}}, {"body": [1]}, "application/json", b"[1]"),
+    "whole form": ({"allOf": [{"type": "object"}]}, {"body": {"a": 1, "b": {"c": 2}}},
+                   "application/x-www-form-urlencoded", b"a=1&b=%7B%22c%22%3A2%7D"),
     "merge patch": ({"type": "object", "properties": {"a": {}}}, {"a": None}, "application/merge-patch+json",
                     b'{"a":null}'),
     "text": ({"type": "object"}, {"body": "<a/>"}, "application/xml", b"<a/>"),
@@ -232,6 +234,13 @@ def test_bodies_are_written_in_their_form(name: str) -> None:
     schema, arguments, media_type, written = FORMS[name]
     made = called({"/a": {"post": body(schema, media_type)}}, arguments)
     assert (made.content_type, made.body) == (media_type, written)
+
+
+def test_a_body_in_parts_is_an_object() -> None:
+    paths = {"/a": {"post": body({"oneOf": [{"type": "object"}, {"type": "string"}]}, "multipart/form-data")}}
+    assert b'name="a"\r\n\r\n1\r\n' in called(paths, {"body": {"a": 1}}).body
+    with pytest.raises(Invalid, match="is not an object"):
+        called(paths, {"body": "text"})
 
 
 def test_the_encoding_of_a_form_says_how_objects_are_written() -> None:

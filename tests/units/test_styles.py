@@ -33,6 +33,10 @@ def test_paths_are_those_of_the_specification(style: str, explode: bool, one: st
     assert written == [one, several, pairs]
 
 
+def test_a_path_may_hold_json() -> None:
+    assert path_part("color", {"a": ["/"]}, style="json") == "%7B%22a%22%3A%5B%22%2F%22%5D%7D"
+
+
 QUERIES: list[tuple[str, bool, Any, str]] = [
     ("form", True, "blue", "color=blue"),
     ("form", True, "", "color="),
