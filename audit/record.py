@@ -8,10 +8,10 @@ import uuid
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from django.conf import settings
 from django.db import DEFAULT_DB_ALIAS, connections
 
 from audit.leaf import Commitment, Entry, build
+from audit.trees import log_name
 from audit.vocabulary import Kind
 from console.core.actor import Actor
 from console.core.clock import now
@@ -77,7 +77,7 @@ def record(
 def _append(entry: Entry, change: Change | None, also: list[Statement]) -> uuid.UUID:
     identity = uuid7()
     commitments = [Commitment(path, value) for path, value in entry.personal.items()]
-    log = settings.ORIGIN.partition("://")[2]
+    log = log_name()
     leaf = build(
         entry, log=log, identity=identity, at=now(), writer=(_WRITER, next(_SEQUENCE)), commitments=commitments
     )

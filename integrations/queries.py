@@ -143,9 +143,13 @@ def credentials_of(integration: Integration, given: Iterable[Sentence]) -> list[
     return [Held(row, sorted({name for identity, name in in_force if identity == row.pk})) for row in found]
 
 
-def in_words(schema: Mapping[str, Any]) -> str:
+def in_words(schema: Mapping[str, Any] | bool) -> str:
     """The usual parts of a JSON Schema as a person would say them; whatever else it holds is in the description."""
-    said = [" or ".join(map(str, schema["enum"]))] if "enum" in schema else [str(schema.get("type", "any value"))]
+    if isinstance(schema, bool):
+        return "any value" if schema else "no value at all"
+    kinds = schema.get("type", "any value")
+    choices = schema.get("enum") or (kinds if isinstance(kinds, list) else [kinds])
+    said = [" or ".join(map(str, choices))]
     lowest, highest = schema.get("minimum"), schema.get("maximum")
     if lowest is not None and highest is not None:
         said.append(f"{lowest:,} to {highest:,}")

@@ -4,26 +4,17 @@ from base64 import b64encode
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from audit import trees, verify
+from audit import proofs, trees, verify
 from audit.exports.evidence import Enrolments
 from audit.exports.files import Content, Output
 from audit.exports.leaves import Leaves
 from audit.exports.readme import readme
 from audit.exports.scope import choice
-from audit.exports.witnesses import witness_keys
-from audit.models import Checkpoint, Cosignature, Export, LogKey, Receipt, Tree
+from audit.models import Checkpoint, Export, LogKey, Receipt, Tree
 from audit.offline import verify_page
 from audit.verify import VKey, parse_checkpoint, parse_note
 
 INDEXES, HASHES, DISCLOSURES, DECISIONS = "indexes.txt", "hashes.bin", "disclosures.jsonl", "decisions.jsonl"
-
-
-def signed_tree(tree: Tree, end: int) -> Checkpoint:
-    """The newest checkpoint over at least these leaves that a witness has seen; else the newest of all."""
-    seen = Cosignature.objects.filter(tree=tree, size__gte=end).order_by("-size").values_list("size", flat=True).first()
-    found = trees.newest_checkpoint(tree, seen) if seen is not None else trees.newest_checkpoint(tree)
-    assert found is not None, "there was one when the export began"
-    return found
 
 
 def contents(export: Export, tree: Tree, checkpoint: Checkpoint, leaves: Leaves, output: Output) -> dict[str, Content]:
@@ -34,7 +25,7 @@ def contents(export: Export, tree: Tree, checkpoint: Checkpoint, leaves: Leaves,
     if choice(export) or export.records != export.end - export.begin:
         found |= {INDEXES: output.path(INDEXES), HASHES: _hashes(export, leaves, output)}
     found["range-proof.txt"] = _range_proof(tree, export.begin, export.end, checkpoint.size)
-    found["checkpoint"] = _note(checkpoint).encode()
+    found["checkpoint"] = proofs.signed_note(checkpoint).encode()
     oldest = checkpoint.size
     if export.previous:
         oldest = parse_checkpoint(parse_note(export.previous).body).size
@@ -70,12 +61,6 @@ def _lines(digests: Iterable[bytes]) -> bytes:
     return b"".join(b64encode(digest) + b"\n" for digest in digests)
 
 
-def _note(checkpoint: Checkpoint) -> str:
-    """With the lines that witnesses gave under the log's own."""
-    lines = Cosignature.objects.filter(tree=checkpoint.tree_id, size=checkpoint.size).order_by("witness")
-    return checkpoint.note + "".join(lines.values_list("line", flat=True))
-
-
 def _policy(tree: Tree, checkpoint: Checkpoint, oldest: int) -> str:
     """c2sp.org/tlog-policy. Keys that retired before the oldest checkpoint here are left out; those of earlier trees
     are there for what stands in them. The quorum is those who did sign: an auditor who wants more says so in a policy
@@ -84,8 +69,8 @@ def _policy(tree: Tree, checkpoint: Checkpoint, oldest: int) -> str:
             if key.until is None or key.until >= oldest]  # fmt: skip
     before = LogKey.objects.filter(tree__log=tree.log, tree__number__lt=tree.number)
     keys += before.order_by("tree__number", "since", "vkey").values_list("vkey", flat=True)
-    signed = {name for name, _, _ in parse_note(_note(checkpoint)).lines}
-    witnesses = {f"witness-{number}": vkey for number, vkey in enumerate(witness_keys(), 1)
+    signed = {name for name, _, _ in parse_note(proofs.signed_note(checkpoint)).lines}
+    witnesses = {f"witness-{number}": vkey for number, vkey in enumerate(proofs.witness_keys(), 1)
                  if VKey.parse(vkey).name in signed}  # fmt: skip
     lines = [f"log {vkey}" for vkey in keys] + [f"witness {name} {vkey}" for name, vkey in witnesses.items()]
     if len(witnesses) > 1:

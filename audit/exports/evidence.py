@@ -4,10 +4,9 @@ The rooms that own decisions are above this one; they register what gives their 
 """
 
 import json
-from base64 import b64encode
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-from audit import trees
+from audit import proofs, trees
 from audit.exports.leaves import Disclosed
 from audit.models import Export, Leaf, Record, Tree
 from audit.vocabulary import Kind
@@ -72,5 +71,5 @@ def proven(record: Record, tree: Tree, size: int) -> Mapping[str, object] | None
     place = Leaf.objects.filter(tree=tree, record_id=record.pk, idx__lt=size).first()
     if place is None:
         return None
-    lines = [b64encode(digest).decode() for digest in trees.inclusion_proof(tree, place.idx, size)]
-    return {"index": place.idx, "leaf": bytes(record.leaf).decode(), "proof": lines}
+    proof = proofs.proof_lines(trees.inclusion_proof(tree, place.idx, size))
+    return {"index": place.idx, "leaf": bytes(record.leaf).decode(), "proof": proof}

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 from django.db import Error, transaction
 
-from audit import trees
+from audit import proofs, trees
 from audit.exports import bundle
 from audit.exports.files import Content, Lost, Output, archive_of, delete_files, exports_folder
 from audit.exports.forms import FORMS, missing
@@ -162,7 +162,8 @@ def _progress(export: Export, **fields: object) -> None:
 
 
 def _finish(export: Export, tree: Tree, leaves: Leaves, output: Output) -> None:
-    checkpoint = bundle.signed_tree(tree, export.end)
+    checkpoint = proofs.covering(tree, export.end)
+    assert checkpoint is not None, "there was one when the export began"
     export.size = checkpoint.size
     others = _others(export, tree, checkpoint, leaves, output)
     told = manifest(export, tree.origin, output, others)

@@ -172,7 +172,10 @@ def test_looking_writes_nothing_but_the_log(mira: Client) -> None:
         ({"enum": ["a", 1]}, "a or 1"),
         ({"type": "string", "pattern": "^a$", "maxLength": 9}, "string, like ^a$, up to 9 characters"),
         ({}, "any value"),
+        (True, "any value"),
+        (False, "no value at all"),
+        ({"type": ["null", "string"]}, "null or string"),
     ],
 )
-def test_schema_is_said_in_words(schema: dict[str, Any], said: str) -> None:
+def test_schema_is_said_in_words(schema: dict[str, Any] | bool, said: str) -> None:
     assert in_words(schema) == said
