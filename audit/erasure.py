@@ -19,7 +19,7 @@ MAX_BASIS = 2_000
 # By the index on subjects, and through the whole log for what the person did.
 _OF_PERSON = """
 SELECT record.id, array_agg(disclosed.path ORDER BY disclosed.path)
-FROM audit_record AS record JOIN audit_disclosure AS disclosed ON disclosed.record_id = record.id
+FROM audit_log AS record JOIN audit_disclosure AS disclosed ON disclosed.record_id = record.id
 WHERE (record.subject = %s OR record.actor = %s) AND record.kind <> %s
 GROUP BY record.id, record.at ORDER BY record.at, record.id
 """

@@ -27,8 +27,7 @@ FROM audit_leaf AS leaf WHERE tree_id = %s AND idx >= %s AND idx < %s ORDER BY i
 """
 _STRAYS = """
 SELECT id FROM audit_record AS record
-WHERE NOT EXISTS (SELECT 1 FROM audit_leaf WHERE record_id = record.id)
-  AND NOT EXISTS (SELECT 1 FROM audit_pending WHERE record_id = record.id)
+WHERE NOT EXISTS (SELECT 1 FROM audit_leaf WHERE record_id = record.id AND at = record.at)
 LIMIT %s
 """
 
@@ -76,8 +75,8 @@ def check() -> Report:
     with connection.cursor() as cursor:
         cursor.execute(_STRAYS, [MOST])
         for (identity,) in cursor.fetchall():
-            report.find(f"Record {identity} is in no tree and does not wait for one")
-        cursor.execute("SELECT count(*) FROM audit_pending")
+            report.find(f"Record {identity} is in the log and has no place in a tree")
+        cursor.execute("SELECT count(*) FROM audit_waiting")
         report.waiting = int(cursor.fetchone()[0])
     return report
 

@@ -20,8 +20,8 @@ class RecordQuerySet(models.QuerySet["Record"]):
 class Record(models.Model):
     """One entry of the log. `leaf` is what is proven; the other columns repeat parts of it for search.
 
-    The table is partitioned by month of `at` and made by SQL in the first migration; the application role may only
-    INSERT (not `at` and `txid`, which the database fills) and SELECT.
+    What is read is a view: the log itself, by month of `at`, and before it what was written and waits for its place in
+    the tree. Writers add to the latter alone (not `at`, which the database fills); the sequencer takes it over.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4)
@@ -42,6 +42,7 @@ class Record(models.Model):
     class Meta:
         ordering: ClassVar = ["-at", "-id"]
         managed = False
+        db_table = "audit_log"
 
     def __str__(self) -> str:
         return f"{self.kind} of {self.subject}"
@@ -51,17 +52,17 @@ class Record(models.Model):
         return leaf_hash(bytes(self.leaf))
 
 
-class Pending(models.Model):
+class Waiting(models.Model):
     """A record that no tree holds yet. A sequencer consumes this queue; it never guesses by a highest id."""
 
-    record_id = models.UUIDField(primary_key=True)
-    at = models.DateTimeField()
+    id = models.UUIDField(primary_key=True)
+    at = models.DateTimeField(db_default=Now())
 
     class Meta:
         managed = False
 
     def __str__(self) -> str:
-        return str(self.record_id)
+        return str(self.id)
 
 
 class Disclosure(models.Model):

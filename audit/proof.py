@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from audit.leaf import Commitment
-from audit.models import Disclosure, Pending, Record
+from audit.models import Disclosure, Record, Waiting
 from audit.vocabulary import Kind
 
 # Search columns repeat parts of the leaf; whoever inserts by SQL could make them differ.
@@ -56,7 +56,7 @@ def prove(record: Record) -> Proof:
             replace(open_commitment(path, seal, disclosed.get(path)), erased_by=gone.get((str(record.pk), path), ""))
             for path, seal in leaf["c"].items()
         ],
-        waiting=Pending.objects.filter(pk=record.pk).exists(),
+        waiting=Waiting.objects.filter(pk=record.pk).exists(),
     )
 
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from django.apps import apps
 from django.db import connection
 
 from audit.standing import Standing
@@ -10,30 +11,31 @@ _FACTS = """
 WITH log AS (
     SELECT 'audit_record'::regclass::oid AS oid
     UNION ALL SELECT inhrelid FROM pg_inherits WHERE inhparent = 'audit_record'::regclass
+    UNION ALL SELECT 'audit_waiting'::regclass
 ), refusing AS (
     SELECT tgrelid, tgname FROM pg_trigger
-    WHERE tgfoid = 'audit_refuse_change'::regproc AND tgenabled IN ('O', 'A')
-), recording AS (
-    SELECT tgrelid FROM pg_trigger
-    WHERE tgname IN ('recorded_insert', 'recorded_update') AND tgfoid = 'audit_require_record'::regproc
+    WHERE tgfoid IN ('audit_refuse_change'::regproc, 'audit_guard_taken'::regproc) AND tgenabled IN ('O', 'A')
+), guarded AS (
+    SELECT tgrelid::regclass::text AS name FROM pg_trigger
+    WHERE tgname IN ('guarded_insert', 'guarded_update') AND tgfoid = 'audit_guard_change'::regproc
       AND tgenabled IN ('O', 'A')
     GROUP BY tgrelid HAVING count(*) = 2
-), moving AS (
-    SELECT DISTINCT tgrelid FROM pg_trigger WHERE tgname IN ('transition_insert', 'transition_update')
 )
 SELECT
     current_user::text AS role,
     (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) AS superuser,
     (SELECT bool_or(pg_has_role(current_user, relowner, 'MEMBER')) FROM pg_class JOIN log USING (oid)) AS owner,
-    (SELECT bool_or(has_any_column_privilege(oid, 'UPDATE') OR has_table_privilege(oid, 'DELETE, TRUNCATE'))
+    (SELECT bool_or(has_any_column_privilege(oid, 'UPDATE') OR has_table_privilege(oid, 'TRUNCATE')
+        OR oid <> 'audit_waiting'::regclass AND has_table_privilege(oid, 'DELETE'))  -- the trigger `taken` guards that
      FROM log) AS may_change,
     (SELECT count(*) FROM log WHERE (SELECT count(*) FROM refusing WHERE tgrelid = oid
-        AND tgname IN ('append_only', 'append_only_all')) < 2) AS open_tables,
+        AND tgname IN ('append_only', 'append_only_all', 'taken'))
+        < CASE oid WHEN 'audit_waiting'::regclass THEN 3 ELSE 2 END) AS open_tables,
     has_parameter_privilege(current_user, 'session_replication_role', 'SET') AS may_bypass,
     current_setting('synchronous_commit') AS synchronous_commit,
     current_setting('fsync') = 'on' AS fsync,
-    (SELECT count(*) FROM recording) AS guarded,
-    (SELECT count(*) FROM moving WHERE tgrelid NOT IN (SELECT tgrelid FROM recording)) AS unguarded,
+    (SELECT count(*) FROM guarded) AS guarded,
+    (SELECT count(*) FROM unnest(%s::text[]) AS name WHERE name NOT IN (SELECT name FROM guarded)) AS unguarded,
     (SELECT count(*) FROM log JOIN pg_class USING (oid) WHERE relname ~ '^audit_record_[0-9]{6}$'
         AND relname > 'audit_record_' || to_char(now(), 'YYYYMM')) AS months_ahead,
     (SELECT count(*) FROM pg_event_trigger WHERE evtname IN ('audit_schema_changed', 'audit_schema_dropped')
@@ -70,7 +72,7 @@ class Check:
 def read_facts() -> Facts:
     """Of the role that serves this page, which is the one that writes the log."""
     with connection.cursor() as cursor:
-        cursor.execute(_FACTS)
+        cursor.execute(_FACTS, [[model._meta.db_table for model in apps.get_models() if hasattr(model, "TRANSITIONS")]])
         return Facts(*cursor.fetchone())
 
 

@@ -12,7 +12,7 @@ MAX_FILTER = 500
 # The detail stands in the leaf as canonical bytes, so equal reads have equal bytes; the index on subject finds them.
 _KNOWN = """
 SELECT EXISTS (
-    SELECT 1 FROM audit_record
+    SELECT 1 FROM audit_log
     WHERE subject = %s AND at > now() - interval '5 minutes'
       AND kind = %s AND actor = %s AND team = %s AND position(%s IN leaf) > 0
 )

@@ -23,16 +23,13 @@ _WRITER = secrets.token_hex(8)
 _SEQUENCE = itertools.count(1)
 
 _APPEND = """
-WITH {change}written AS (
-    INSERT INTO audit_record (id, log, leaf, kind, subject, state, actor_kind, actor, team, run, trace)
-    SELECT %s, %s, %b, %s, %s, %s, %s, %s, %s, %s, %s {source} RETURNING id, at
-){disclosed}
-INSERT INTO audit_pending (record_id, at) SELECT id, at FROM written
+{before}INSERT INTO audit_waiting (id, log, leaf, kind, subject, state, actor_kind, actor, team, run, trace)
+SELECT %s, %s, %b, %s, %s, %s, %s, %s, %s, %s, %s {source}
 """
-_DISCLOSED = """, disclosed AS (
+_DISCLOSED = """disclosed AS (
     INSERT INTO audit_disclosure (record_id, path, salt, value)
-    SELECT written.id, given.path, decode(given.salt, 'hex'), given.value
-    FROM written, jsonb_to_recordset(%s::jsonb) AS given(path text, salt text, value jsonb)
+    SELECT given.id, given.path, decode(given.salt, 'hex'), given.value
+    FROM {changed}jsonb_to_recordset(%s::jsonb) AS given(id uuid, path text, salt text, value jsonb)
 )"""
 
 
@@ -83,10 +80,11 @@ def _append(entry: Entry, change: Change | None, also: list[Statement]) -> uuid.
     )
     statements = [change.statement, *also] if change else []
     values = [value for statement in statements for value in statement.values]
+    if commitments:  # most records have none, and PostgreSQL would look all the same
+        given = [{"id": str(identity), "path": c.path, "salt": c.salt.hex(), "value": c.value} for c in commitments]
+        values.append(json.dumps(given))
     values += [identity, log, leaf, str(entry.kind), entry.subject, entry.state, entry.actor.kind, entry.actor.id,
                entry.team, entry.run, entry.trace]  # fmt: skip
-    if commitments:  # most records have none, and PostgreSQL would look all the same
-        values.append(json.dumps([{"path": c.path, "salt": c.salt.hex(), "value": c.value} for c in commitments]))
     with connections[DEFAULT_DB_ALIAS].cursor() as cursor:
         cursor.execute(_text(tuple(statement.sql for statement in statements), bool(commitments)), values)
         if change and cursor.rowcount != 1:
@@ -97,7 +95,9 @@ def _append(entry: Entry, change: Change | None, also: list[Statement]) -> uuid.
 @functools.lru_cache(1024)
 def _text(statements: tuple[str, ...], personal: bool) -> str:
     """The first of the statements is the change, if there is any."""
-    parts = [f"changed AS ({sql} RETURNING 1), " if not number else f"also_{number} AS ({sql}), "
+    parts = [f"changed AS ({sql} RETURNING 1)" if not number else f"also_{number} AS ({sql})"
              for number, sql in enumerate(statements)]  # fmt: skip
-    source = "FROM changed" if statements else ""
-    return _APPEND.format(change="".join(parts), source=source, disclosed=_DISCLOSED if personal else "")
+    if personal:
+        parts.append(_DISCLOSED.format(changed="changed, " if statements else ""))
+    before = f"WITH {', '.join(parts)} " if parts else ""
+    return _APPEND.format(before=before, source="FROM changed" if statements else "")

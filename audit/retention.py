@@ -28,7 +28,7 @@ KEPT = (
     Kind.RETENTION_SET,
 )  # fmt: skip
 
-PATIENCE = "5s"  # for which the log stands still at most while a month waits for whoever reads or writes
+PATIENCE = "5s"  # for which sequencer and readers wait at most behind a month that somebody reads
 ONE_AT_A_TIME = 0x435352  # "CSR": the key of the lock that a drop holds
 
 _MONTHS = """
@@ -37,7 +37,7 @@ WHERE inhparent = 'audit_record'::regclass AND relname ~ '^audit_record_[0-9]{6}
 """
 _PLACES = """
 SELECT leaf.tree_id, count(*), min(leaf.idx), max(leaf.idx), count(*) FILTER (WHERE record.kind = ANY (%s))
-FROM audit_record AS record LEFT JOIN audit_leaf AS leaf ON leaf.record_id = record.id
+FROM audit_log AS record LEFT JOIN audit_leaf AS leaf ON leaf.record_id = record.id
 WHERE record.at >= %s AND record.at < %s GROUP BY leaf.tree_id ORDER BY leaf.tree_id
 """
 

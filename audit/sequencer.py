@@ -42,34 +42,40 @@ ACTOR = system("sequencer")
 # It is asked for the tree here and for the newest note of the signer.
 Restorations = Callable[[Tree, str], Mapping[str, object] | None]
 
-# The index of a batch goes on from the size of the tree, under the lock on its row. A pending row whose record does not
-# exist at its moment was not written by the product: it is taken off the queue and told.
+# The index of a batch goes on from the size of the tree, under the lock on its row. A second record with the id of one
+# that has its place was not written by the product: it is kept, gets none, and is told.
 _TAKE = """
 WITH taken AS (
-    DELETE FROM audit_pending WHERE record_id IN ({chosen})
-    RETURNING record_id, at
-), found AS (
-    SELECT record_id, at,
-        (SELECT sha256('\\x00'::bytea || leaf) FROM audit_record
-         WHERE id = taken.record_id AND audit_record.at = taken.at) AS leaf_hash
+    DELETE FROM audit_waiting WHERE {chosen}
+    RETURNING id, log, at, leaf, kind, subject, state, actor_kind, actor, team, run, trace
+), kept AS (
+    INSERT INTO audit_record (id, log, at, leaf, kind, subject, state, actor_kind, actor, team, run, trace)
+    SELECT * FROM taken
+), ranked AS (
+    SELECT id, at, leaf, row_number() OVER (PARTITION BY id ORDER BY at) > 1
+        OR EXISTS (SELECT 1 FROM audit_leaf WHERE record_id = id AND tree_id = %(tree)s) AS again
     FROM taken
 ), placed AS (
     INSERT INTO audit_leaf (tree_id, idx, record_id, at, leaf_hash)
-    SELECT %s, %s + row_number() OVER (ORDER BY record_id) - 1, record_id, at, leaf_hash
-    FROM found WHERE leaf_hash IS NOT NULL
+    SELECT %(tree)s, %(size)s + row_number() OVER (ORDER BY id) - 1, id, at, sha256('\\x00'::bytea || leaf)
+    FROM ranked WHERE NOT again
     RETURNING idx, leaf_hash
 )
 SELECT idx, leaf_hash, NULL::uuid FROM placed
-UNION ALL SELECT NULL::bigint, NULL::bytea, record_id FROM found WHERE leaf_hash IS NULL
+UNION ALL SELECT NULL::bigint, NULL::bytea, id FROM ranked WHERE again
 ORDER BY idx
 """
 
-_OLDEST = _TAKE.format(chosen="SELECT record_id FROM audit_pending ORDER BY record_id LIMIT %s")
-_ONE = _TAKE.format(chosen="SELECT %s::uuid")
+# In the order of the table, which is nearly that of time: nobody has to sort what waits, however much it is.
+_OLDEST = _TAKE.format(chosen="ctid = ANY (ARRAY(SELECT ctid FROM audit_waiting LIMIT %(given)s))")
+_ONE = _TAKE.format(chosen="id = %(given)s")
 
 # What no checkpoint here holds gets a second place, in the next tree, where it can be proven.
 _UNSIGNED = """
-INSERT INTO audit_pending (record_id, at) SELECT record_id, at FROM audit_leaf WHERE tree_id = %s AND idx >= %s
+INSERT INTO audit_leaf (tree_id, idx, record_id, at, leaf_hash)
+SELECT %s, %s + row_number() OVER (ORDER BY idx) - 1, record_id, at, leaf_hash
+FROM audit_leaf WHERE tree_id = %s AND idx >= %s
+RETURNING idx, leaf_hash
 """
 
 _TILE = """
@@ -212,11 +218,11 @@ def integrate(tree: Tree) -> int:
 
 def _take(locked: Tree, which: str, given: int | uuid.UUID) -> int:
     with connection.cursor() as cursor:
-        cursor.execute(which, [given, locked.pk, locked.size])
+        cursor.execute(which, {"given": given, "tree": locked.pk, "size": locked.size})
         rows = cursor.fetchall()
-    new = [bytes(digest) for _, digest, stray in rows if stray is None]
-    for _, _, stray in rows[len(new) :]:
-        what = f"{stray} was queued for the tree, and there is no such record"
+    new = [bytes(digest) for _, digest, again in rows if again is None]
+    for _, _, again in rows[len(new) :]:
+        what = f"a second record bears the id {again}: it is kept, and has no place in the tree"
         record(Kind.ALARM_TAMPERED, subject=locked.origin, actor=ACTOR, team="", detail={"what": what})
     if new:
         grow(locked, new)
@@ -284,7 +290,10 @@ def reopen(tree: Tree, note: str, agreed: Mapping[str, object]) -> Tree:
     first = record(Kind.LOG_RESTORED, subject=opened.origin, actor=ACTOR, team="", detail=detail)
     _take(opened, _ONE, first)
     with connection.cursor() as cursor:
-        cursor.execute(_UNSIGNED, [here.pk, newest.size if newest else 0])
+        cursor.execute(_UNSIGNED, [opened.pk, 1, here.pk, newest.size if newest else 0])
+        again = sorted(cursor.fetchall())
+    if again:
+        grow(Tree.objects.get(pk=opened.pk), [bytes(digest) for _, digest in again])
     return opened
 
 

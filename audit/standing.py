@@ -59,7 +59,7 @@ def standing() -> Standing | None:
 def waiting() -> int:
     """Records that no tree holds yet; one more than COUNTED stands for any larger number."""
     with connection.cursor() as cursor:
-        cursor.execute("SELECT count(*) FROM (SELECT 1 FROM audit_pending LIMIT %s) AS counted", [COUNTED + 1])
+        cursor.execute("SELECT count(*) FROM (SELECT 1 FROM audit_waiting LIMIT %s) AS counted", [COUNTED + 1])
         return int(cursor.fetchone()[0])
 
 

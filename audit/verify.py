@@ -933,32 +933,14 @@ def what_is_wrong(leaf: object, line: bytes, log: str, cause: Exception) -> str:
 
 
 class Ledger:
-    """Of bytes that pass by: the digest of all, and the first chunk of the manifest that they do not match."""
+    """Of bytes that pass by: how many, and their digest."""
 
-    def __init__(self, chunks: Sequence[Chunk]) -> None:
-        self.size, self.digest, self.chunks = 0, sha256(), deque(chunks)
-        self.left = chunks[0].bytes if chunks else 0
-        self.part = sha256()
-        self.damaged: Chunk | None = None
+    def __init__(self) -> None:
+        self.size, self.digest = 0, sha256()
 
     def update(self, data: bytes) -> None:
         self.size += len(data)
         self.digest.update(data)
-        view = memoryview(data)
-        while self.chunks and len(view) >= self.left:
-            self.part.update(view[: self.left])
-            view = view[self.left :]
-            chunk = self.chunks.popleft()
-            if self.part.hexdigest() != chunk.sha256:
-                self.damaged = self.damaged or chunk
-            self.left, self.part = self.chunks[0].bytes if self.chunks else 0, sha256()
-        self.part.update(view)
-        self.left -= len(view)
-
-    def finish(self) -> None:
-        self.update(b"")
-        if self.chunks:
-            self.damaged = self.damaged or self.chunks[0]
 
 
 def blocks(file: IO[bytes], ledger: Ledger) -> Iterator[bytes]:
@@ -1539,16 +1521,15 @@ class Verification:
     def check_range(self, checkpoint: Checkpoint, earlier: list[Checkpoint], disclosures: Disclosures) -> None:
         manifest, integrity = self.manifest, self.verdicts["integrity"]
         proof = RangeCheck(manifest.begin, manifest.end, manifest.size, *self.range_proof())
-        found, ledger = Range(proof, {old.size for old in earlier}), Ledger(manifest.chunks)
+        found, ledger = Range(proof, {old.size for old in earlier}), Ledger()
         differs = self.read_leaves(found, ledger, disclosures)
         self.read_all = True
-        ledger.finish()
-        if manifest.files.get(LEAVES) != (ledger.size, ledger.digest.hexdigest()) or ledger.damaged:
+        if manifest.files.get(LEAVES) != (ledger.size, ledger.digest.hexdigest()):
             integrity.fail(f"{LEAVES} is not the file that the manifest lists.")
         try:
             found.finish(checkpoint.root)
         except Mismatch as fault:
-            self.blame(str(fault), ledger, differs)
+            self.blame(str(fault), differs)
             return
         self.roots, self.proven = found.roots, differs is None
         if differs:
@@ -1626,9 +1607,9 @@ class Verification:
                 elif leaf["action"] == RESTORED and index == 0:
                     self.restored = record.leaf
 
-    def blame(self, fault: str, ledger: Ledger, differs: Bad | None) -> None:
+    def blame(self, fault: str, differs: Bad | None) -> None:
         """The range as a whole is not what was signed: say as much as can be known about where."""
-        integrity, manifest = self.verdicts["integrity"], self.manifest
+        integrity = self.verdicts["integrity"]
         if differs:
             integrity.fail(f"{fault} {called(*differs)} has another hash than {HASHES} says.", differs)
         elif self.first_fault:
@@ -1638,9 +1619,22 @@ class Verification:
             bad, text = twice
             integrity.fail(f"{fault} {called(*bad)} {text}.", bad)
         else:
-            part = ledger.damaged or Chunk(manifest.begin, manifest.end, 0, "")
-            place = f"between {part.begin:,} and {part.end - 1:,}"
-            integrity.fail(f"{fault} Some record {place} was altered, dropped, added or moved.")
+            begin, end = self.damaged_part()
+            integrity.fail(
+                f"{fault} Some record between {begin:,} and {end - 1:,} was altered, dropped, added or moved."
+            )
+
+    def damaged_part(self) -> tuple[int, int]:
+        """The first chunk of the manifest that its leaves do not match, or all of the range."""
+        with self.source.open(LEAVES) as file:
+            for chunk in self.manifest.chunks:
+                left, digest = chunk.bytes, sha256()
+                while left and (data := file.read(min(left, AT_ONCE))):
+                    digest.update(data)
+                    left -= len(data)
+                if left or digest.hexdigest() != chunk.sha256:
+                    return chunk.begin, chunk.end
+        return self.manifest.begin, self.manifest.end
 
     def first_duplicate(self) -> tuple[Bad, str] | None:
         """An id, or a writer's number, that was there before. Only looked for when something is wrong."""

@@ -20,7 +20,7 @@ from typing import NamedTuple
 import psycopg
 from django.db import connection, transaction
 
-from audit.models import Checkpoint, Leaf, Pending, Tree
+from audit.models import Checkpoint, Leaf, Tree, Waiting
 from audit.record import record
 from audit.trees import open_tree
 from audit.vocabulary import Kind
@@ -228,7 +228,7 @@ class Watch:
 
 def wait_until_signed() -> None:
     def all_signed() -> bool:
-        waiting = Pending.objects.exists()  # asked first: what is taken off the queue is in the tree that is read then
+        waiting = Waiting.objects.exists()  # asked first: what is taken off the queue is in the tree that is read then
         tree = open_tree()
         return not waiting and tree is not None and is_signed(tree)
 

@@ -93,16 +93,13 @@ WITH numbered AS (
     SELECT *, (lpad(to_hex((extract(epoch FROM at) * 1000)::bigint), 12, '0') || '7' || substr(chance, 1, 3)
                || '8' || substr(chance, 4, 15))::uuid AS id
     FROM numbered
-), written AS (
-    INSERT INTO audit_record (id, log, leaf, kind, subject, state, actor_kind, actor, team, run, trace)
-    SELECT id, %(log)s, convert_to(replace(replace(replace(%(leaf)s, %(id)s, id::text), %(ts)s,
-               to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')), '"seq":0', '"seq":' || number),
-           'UTF8'),
-           'runs:step:waiting', 'step_0_1', 'waiting', 'system', 'worker', %(team)s, 'run_0', %(trace)s
-    FROM identified
-    RETURNING id, at
 )
-INSERT INTO audit_pending (record_id, at) SELECT id, at FROM written
+INSERT INTO audit_waiting (id, log, leaf, kind, subject, state, actor_kind, actor, team, run, trace)
+SELECT id, %(log)s, convert_to(replace(replace(replace(%(leaf)s, %(id)s, id::text), %(ts)s,
+           to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')), '"seq":0', '"seq":' || number),
+       'UTF8'),
+       'runs:step:waiting', 'step_0_1', 'waiting', 'system', 'worker', %(team)s, 'run_0', %(trace)s
+FROM identified
 """
 
 

@@ -22,7 +22,7 @@ def check(table: Transitions, source: str, target: str) -> None:
 
 
 def trigger_arguments(table: Transitions) -> list[str]:
-    """The arguments of `audit_guard_transition` for this table, sorted: `initial>planned`, `planned>ready`, …"""
+    """The arguments of `audit_guard_change` for this table, sorted: `initial>planned`, `planned>ready`, …"""
     return sorted(f"{source}>{target}" for source, targets in table.items() for target in targets)
 
 

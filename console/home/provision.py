@@ -38,11 +38,17 @@ CREATE OR REPLACE FUNCTION public.audit_note_schema() RETURNS event_trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
 DECLARE
     change record;
-    instance text := coalesce((SELECT log FROM public.audit_tree ORDER BY id DESC LIMIT 1),
-                              (SELECT log FROM public.audit_record LIMIT 1));
+    instance text;
     identity uuid;
     leaf text;
 BEGIN
+    IF TG_EVENT = 'sql_drop' AND EXISTS (SELECT 1 FROM pg_event_trigger_dropped_objects()
+                                         WHERE object_identity IN ('public.audit_record', 'public.audit_waiting')) THEN
+        RAISE EXCEPTION 'the log itself is not dropped' USING ERRCODE = '42501';
+    END IF;
+    IF to_regclass('public.audit_waiting') IS NULL THEN RETURN; END IF;  -- there is no log yet
+    instance := coalesce((SELECT log FROM public.audit_tree ORDER BY id DESC LIMIT 1),
+                         (SELECT log FROM public.audit_waiting LIMIT 1));
     IF instance IS NULL THEN RETURN; END IF;  -- nothing has been recorded yet
     FOR change IN EXECUTE CASE TG_EVENT
         WHEN 'sql_drop' THEN 'SELECT object_identity AS object FROM pg_event_trigger_dropped_objects()'
@@ -57,13 +63,8 @@ BEGIN
             to_json(session_user::text), to_json(TG_TAG), to_json(left(change.object, 1000)), identity,
             to_json(instance), to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
             pg_current_xact_id(), (extract(epoch FROM clock_timestamp()) * 1000000)::bigint);
-        WITH written AS (
-            INSERT INTO public.audit_record (id, log, leaf, kind, subject, actor_kind, actor)
-            VALUES (identity, instance, convert_to(leaf, 'UTF8'), 'audit:schema:changed', 'schema', 'system',
-                    session_user)
-            RETURNING id, at
-        )
-        INSERT INTO public.audit_pending (record_id, at) SELECT id, at FROM written;
+        INSERT INTO public.audit_waiting (id, log, leaf, kind, subject, actor_kind, actor)
+        VALUES (identity, instance, convert_to(leaf, 'UTF8'), 'audit:schema:changed', 'schema', 'system', session_user);
     END LOOP;
 END $$;
 REVOKE ALL ON FUNCTION public.audit_note_schema() FROM PUBLIC;

@@ -10,7 +10,7 @@ from console.core.states import trigger_arguments
 from tests.architecture.test_layers import OURS
 from tests.services import TEMPLATE, services
 
-TRIGGERS = {"transition_insert", "transition_update", "recorded_insert", "recorded_update"}
+TRIGGERS = {"guarded_insert", "guarded_update"}
 
 
 def models() -> Iterator[type[Model]]:
@@ -51,26 +51,19 @@ def test_there_are_guarded_tables() -> None:
 def test_the_triggers_table_of_moves_is_the_codes(table: str, catalogue: list[dict[str, object]]) -> None:
     expected = trigger_arguments(GUARDED[table].TRANSITIONS)
     found = {
-        str(t["name"]): arguments(t)
-        for t in catalogue
-        if t["table"] == table and t["function"] == "audit_guard_transition"
+        str(t["name"]): arguments(t) for t in catalogue if t["table"] == table and t["function"] == "audit_guard_change"
     }
-    assert found == {"transition_insert": expected, "transition_update": expected}
+    assert found == dict.fromkeys(TRIGGERS, expected)
 
 
 @pytest.mark.parametrize("table", GUARDED)
-def test_all_four_guards_are_there_and_switched_on(table: str, catalogue: list[dict[str, object]]) -> None:
-    found = {str(t["name"]): t for t in catalogue if t["table"] == table}
-    assert found.keys() >= TRIGGERS
-    assert {name: found[name]["enabled"] for name in TRIGGERS} == dict.fromkeys(TRIGGERS, "O")
-    assert {name: found[name]["deferred"] for name in TRIGGERS} == {
-        name: name.startswith("recorded") for name in TRIGGERS
-    }
-    assert all(found[name]["function"] == "audit_require_record" for name in TRIGGERS if name.startswith("recorded"))
-    for name in ("recorded_update", "transition_update"):
-        assert "OLD.state IS DISTINCT FROM NEW.state" in str(found[name]["definition"]).replace("old.", "OLD.").replace(
-            "new.", "NEW."
-        )
+def test_both_guards_are_there_switched_on_and_asked_at_the_end(table: str, catalogue: list[dict[str, object]]) -> None:
+    found = {str(t["name"]): t for t in catalogue if t["table"] == table and t["name"] in TRIGGERS}
+    assert {name: (one["enabled"], one["deferred"]) for name, one in found.items()} == dict.fromkeys(
+        TRIGGERS, ("O", True)
+    )
+    assert "old.state IS DISTINCT FROM new.state" in str(found["guarded_update"]["definition"])
+    assert "WHEN" not in str(found["guarded_insert"]["definition"])
 
 
 def test_every_trigger_is_switched_on(catalogue: list[dict[str, object]]) -> None:
@@ -82,12 +75,12 @@ def test_a_table_with_a_state_is_guarded() -> None:
     with_state = {
         model._meta.db_table for model in models() if any(field.name == "state" for field in model._meta.fields)
     }
-    assert with_state - GUARDED.keys() == {"audit_record"}
+    assert with_state - GUARDED.keys() == {"audit_log"}
 
 
 FROZEN = {
     "approvals_decision", "approvals_policyversion", "approvals_ruling", "approvals_slot", "workflows_workflowversion",
-    "audit_record", "home_restoresignature",
+    "audit_record", "audit_waiting", "home_restoresignature",
 }  # fmt: skip
 
 
@@ -95,7 +88,7 @@ def test_what_was_said_once_is_append_only(catalogue: list[dict[str, object]]) -
     refusing = {t["table"] for t in catalogue if t["name"] == "append_only" and t["function"] == "audit_refuse_change"}
     assert refusing >= FROZEN
     emptied = {t["table"] for t in catalogue if t["name"] == "append_only_all"}
-    assert emptied >= {"audit_record", "audit_record_default", "audit_pending", "approvals_decision"}
+    assert emptied >= {"audit_record", "audit_record_default", "audit_waiting", "approvals_decision"}
 
 
 def test_functions_that_set_a_search_path_put_temporary_things_last() -> None:
@@ -108,7 +101,13 @@ def test_functions_that_set_a_search_path_put_temporary_things_last() -> None:
             " (SELECT oid FROM pg_language WHERE lanname = 'plpgsql')"
         ).fetchall()
     services().drop(name)
-    reads_tables = {"audit_require_record", "approvals_require_permit", "audit_make_partition", "audit_erase"}
+    reads_tables = {
+        "audit_guard_change",
+        "audit_guard_taken",
+        "approvals_require_permit",
+        "audit_make_partition",
+        "audit_erase",
+    }
     reads_tables |= {"audit_note_schema", "audit_drop_month"}
     assert {function for function, _, _ in found} >= reads_tables
     assert {function for function, definer, _ in found if definer} == {
@@ -144,7 +143,7 @@ WITHOUT_TEAM = {
     "accounts_team": "it is the team",
     "accounts_passkey": "a person's",
     "accounts_setuplink": "there is no team yet",
-    "audit_pending": "names a record",
+    "audit_waiting": "is a record",
     "audit_disclosure": "belongs to a record",
     "audit_tree": "of the installation",
     "audit_leaf": "names a record",

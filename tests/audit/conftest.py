@@ -8,7 +8,7 @@ import psycopg
 import pytest
 
 from audit import merkle, sequencer, trees
-from audit.models import Leaf, Pending, Tree
+from audit.models import Leaf, Tree, Waiting
 from audit.record import record
 from audit.sequencer import Sequencer
 from audit.signer import Refused, Signer, Store
@@ -46,7 +46,7 @@ class SignedLog:
         """All that is pending, integrated and signed."""
         at_work = Sequencer(self.signer, heart=lambda _: None)
         at_work._round()
-        while Pending.objects.exists():  # what the round itself had to tell
+        while Waiting.objects.exists():  # what the round itself had to tell
             at_work._round()
         tree = sequencer.current()
         assert trees.newest_checkpoint(tree) is not None

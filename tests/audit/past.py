@@ -48,14 +48,11 @@ class Past:
     def age(self, first: dt.date) -> None:
         """Whatever waits for the tree was written on the tenth of this month."""
         with services().superuser(self.database) as superuser:
-            superuser.execute("CREATE TEMP TABLE old AS SELECT record_id FROM audit_pending")
+            superuser.execute("CREATE TEMP TABLE old AS SELECT id FROM audit_waiting")
             superuser.execute("SELECT audit_make_partition(%s)", [first])  # and that is recorded now
             superuser.execute("SET session_replication_role = replica")
             moment = dt.datetime.combine(first.replace(day=10), dt.time(12), dt.UTC)
-            superuser.execute("UPDATE audit_record SET at = %s WHERE id IN (SELECT record_id FROM old)", [moment])
-            superuser.execute(
-                "UPDATE audit_pending SET at = %s WHERE record_id IN (SELECT record_id FROM old)", [moment]
-            )
+            superuser.execute("UPDATE audit_waiting SET at = %s WHERE id IN (SELECT id FROM old)", [moment])
 
     def write(self, count: int, first: dt.date) -> None:
         self.log.write(count, team=TEAM)

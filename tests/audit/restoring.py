@@ -11,7 +11,7 @@ import pytest
 from django.db import connections
 
 from audit import sequencer, trees
-from audit.models import Pending, Tree
+from audit.models import Tree, Waiting
 from audit.record import record
 from audit.sequencer import Sequencer
 from audit.signing import SignerClient
@@ -71,7 +71,7 @@ class House:
         working = self.at_work()
         assert working._begin(), Tree.objects.get(closed_at=None).problem
         working._round()
-        while Pending.objects.exists() or not self._all_signed():
+        while Waiting.objects.exists() or not self._all_signed():
             working._round()
         return sequencer.current()
 

@@ -3,6 +3,7 @@ who finds it."""
 
 from pathlib import Path
 
+import psycopg
 import pytest
 from django.db import connection
 
@@ -142,10 +143,16 @@ def test_two_views_of_one_log(signed_log: SignedLog, adversary: Adversary, tmp_p
 
 
 def test_records_kept_out_of_the_tree(signed_log: SignedLog, adversary: Adversary) -> None:
-    record(Kind.PAGE_READ, subject="never pending", actor=system("tests"))
-    adversary.sql.execute("DELETE FROM audit_pending")
-    identity = Record.objects.get(subject="never pending").pk
-    assert fsck.check().findings == [f"Record {identity} is in no tree and does not wait for one"]
+    """Put into the log past the tree; and taken off the queue, which the database refuses while its guards stand."""
+    record(Kind.PAGE_READ, subject="never in a tree", actor=system("tests"))
+    identity = Record.objects.get(subject="never in a tree").pk
+    adversary.sql.execute("SET session_replication_role = origin")
+    with pytest.raises(psycopg.Error, match=f"record {identity} would be lost"):
+        adversary.sql.execute("DELETE FROM audit_waiting")
+    columns = "id, log, at, leaf, kind, subject, state, actor_kind, actor, team, run, trace"
+    adversary.sql.execute(f"WITH taken AS (DELETE FROM audit_waiting RETURNING {columns})"
+                          f" INSERT INTO audit_record ({columns}) SELECT * FROM taken")  # fmt: skip
+    assert fsck.check().findings == [f"Record {identity} is in the log and has no place in a tree"]
 
 
 def test_search_columns_that_lie(signed_log: SignedLog, adversary: Adversary) -> None:

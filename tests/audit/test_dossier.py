@@ -206,7 +206,7 @@ def test_passkey_of_another_team_from_before_a_restore_is_proven_in_the_old_tree
     world.authenticator("ana")
     with services().superuser(committed) as superuser:
         superuser.execute("SET session_replication_role = replica")
-        superuser.execute("UPDATE audit_record SET team = 'team_other' WHERE kind = 'accounts:passkey:enrolled'")
+        superuser.execute("UPDATE audit_waiting SET team = 'team_other' WHERE kind = 'accounts:passkey:enrolled'")
     begin_next_tree(log)
     world.begin()
     world.settle()

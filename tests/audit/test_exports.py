@@ -169,7 +169,9 @@ def test_passkey_that_was_added_in_another_team_counts_all_the_same(
     held: World, signed_log: SignedLog, adversary: Adversary, state: Path
 ) -> None:
     held.sign(held.review(large=True))
+    signed_log.sequence()
     adversary.sql.execute("UPDATE audit_record SET team = %s WHERE kind = %s", [OTHERS, Kind.PASSKEY_ENROLLED])
+    assert Record.objects.filter(team=OTHERS).exists()
     _check_decision(signed_log, state)
 
 

@@ -106,8 +106,12 @@ def test_the_database_refuses_a_release_by_nobody_and_without_a_record() -> None
     with pytest.raises(DatabaseError, match="audit_hold_released_iff_by_somebody"), transaction.atomic():
         Hold.objects.filter(pk=hold.pk).update(state="released")
     release_hold(MIRA, hold.id, "Settled")
-    with pytest.raises(DatabaseError, match="is not an allowed move"), transaction.atomic():
+    with transaction.atomic():
+        point = transaction.savepoint()
         Hold.objects.filter(pk=hold.pk).update(state="placed", released_by="", released_at=None)
+        with pytest.raises(DatabaseError, match="is not an allowed move"):
+            connection.check_constraints()  # as COMMIT would
+        transaction.savepoint_rollback(point)
     with pytest.raises(DatabaseError, match="permission denied"), transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("DELETE FROM audit_hold")
 

@@ -71,7 +71,7 @@ def test_no_record_is_lost_none_doubled_and_no_index_missing(up: Up, tmp_path: P
             os.kill(pid, signal.SIGKILL)
         wait_until(lambda before=before: size_of(url) > max(before, 0), f"signed again after {victim}")  # type: ignore[misc]
     writer.communicate(timeout=60)
-    wait_until(lambda: asked(url, "SELECT count(*) FROM audit_pending") == [(0,)], "all is in the tree")
+    wait_until(lambda: asked(url, "SELECT count(*) FROM audit_waiting") == [(0,)], "all is in the tree")
     wait_until(lambda: size_of(url) == asked(url, "SELECT size FROM audit_tree")[0][0], "all is signed")
     check_whole(url, set(noted.read_text().split()))
 

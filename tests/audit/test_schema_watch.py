@@ -37,10 +37,11 @@ def test_a_change_of_the_schema_is_a_record(
     assert fsck.check().findings == []  # canonical, and its columns say what the bytes say
 
 
-def test_the_log_itself_cannot_be_dropped_in_silence(signed_log: SignedLog, committed: str) -> None:
+@pytest.mark.parametrize("table", ["audit_record", "audit_waiting"])
+def test_the_log_itself_cannot_be_dropped(signed_log: SignedLog, committed: str, table: str) -> None:
     signed_log.sequence()
-    with services().superuser(committed) as superuser, pytest.raises(psycopg.Error):
-        superuser.execute("DROP TABLE audit_record CASCADE")
+    with services().superuser(committed) as superuser, pytest.raises(psycopg.Error, match="the log itself"):
+        superuser.execute(f"DROP TABLE {table} CASCADE")
     assert Record.objects.exists()
 
 

@@ -1,13 +1,15 @@
 """From a record to its place in a signed tree, exactly once each."""
 
+import json
 import threading
+import uuid
 
 import psycopg
 import pytest
 from django.db import connection, transaction
 
 from audit import merkle, sequencer, trees
-from audit.models import Checkpoint, Leaf, LogKey, Pending, Record, Tile, Tree
+from audit.models import Checkpoint, Leaf, LogKey, Record, Tile, Tree, Waiting
 from audit.record import record
 from audit.sequencer import Sequencer, compare, integrate
 from audit.signing import SignerAway
@@ -29,7 +31,7 @@ def test_every_record_gets_one_place_and_a_signed_tree(signed_log: SignedLog) ->
     (vkey,) = LogKey.objects.values_list("vkey", flat=True)
     checkpoint, _ = open_note(newest.note, [VKey.parse(vkey)])
     assert (checkpoint.origin, checkpoint.size, checkpoint.root) == (tree.origin, tree.size, root_of(hashes))
-    assert not Pending.objects.exists()
+    assert not Waiting.objects.exists()
 
 
 def test_the_first_records_tell_of_the_log_itself(signed_log: SignedLog) -> None:
@@ -100,7 +102,7 @@ def test_a_batch_that_fails_half_way_leaves_nothing(signed_log: SignedLog, monke
         integrate(tree)
     monkeypatch.undo()
     assert (Tree.objects.get().size, Leaf.objects.count(), Tile.objects.count()) == before
-    assert Pending.objects.count() == 300
+    assert Waiting.objects.count() == 300
     assert signed_log.sequence().size == before[0] + 300
 
 
@@ -128,14 +130,23 @@ def test_two_sequencers_at_once_place_each_record_once(signed_log: SignedLog) ->
     assert after.size == Record.objects.count() == len(set(hashes_of(after)))
 
 
-def test_what_is_queued_and_is_no_record_is_told(signed_log: SignedLog) -> None:
-    signed_log.sequence()
+def test_a_second_record_of_one_id_is_kept_and_told(signed_log: SignedLog) -> None:
+    """Beside one that has its place already, and beside one that waits with it."""
+    first = signed_log.sequence_in([1])
+    placed = Record.objects.get(subject="thing 0")
+    forge = ("INSERT INTO audit_waiting (id, log, leaf, kind, subject, actor_kind, actor)"
+             " VALUES (%s, 'l', '{}', 'k', 'forged', 'system', 'a')")  # fmt: skip
+    fresh = uuid.uuid4()
     with connection.cursor() as cursor:
-        cursor.execute("INSERT INTO audit_pending (record_id, at) VALUES (gen_random_uuid(), now())")
+        for identity in (placed.pk, fresh, fresh):
+            cursor.execute(forge, [identity])
     signed_log.sequence()
-    told = Record.objects.get(kind=Kind.ALARM_TAMPERED)
-    assert b"there is no such record" in bytes(told.leaf)
-    assert not Pending.objects.exists()
+    told = [json.loads(bytes(one.leaf))["detail"]["what"] for one in Record.objects.filter(kind=Kind.ALARM_TAMPERED)]
+    says = "a second record bears the id {}: it is kept, and has no place in the tree"
+    assert sorted(told) == sorted([says.format(placed.pk), says.format(fresh)])
+    assert Record.objects.filter(subject="forged").count() == 3
+    assert Leaf.objects.filter(idx__gte=first.size).count() == 3  # one of them, and what was told
+    assert not Waiting.objects.exists()
 
 
 def test_a_signer_that_is_away_is_said_and_nothing_is_lost(

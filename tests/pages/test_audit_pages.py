@@ -48,7 +48,7 @@ def insert(entry: Entry, commitments: list[Commitment], **columns: str) -> uuid.
     kind, actor = columns.get("kind", entry.kind), columns.get("actor", entry.actor.id)
     with connection.cursor() as cursor:
         cursor.execute(
-            "INSERT INTO audit_record (id, log, leaf, kind, subject, actor_kind, actor, team) "
+            "INSERT INTO audit_waiting (id, log, leaf, kind, subject, actor_kind, actor, team) "
             "VALUES (%s, 'localhost:8765', %s, %s, %s, %s, %s, %s)",
             [identity, leaf, kind, entry.subject, entry.actor.kind, actor, entry.team],
         )

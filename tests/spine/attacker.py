@@ -63,7 +63,7 @@ class Attacker:
         entry = Entry(kind, subject, Actor("human", "usr_forged", auth="session"), team="", state=state, detail=detail)
         identity = uuid7()
         leaf = build(entry, log="localhost", identity=identity, at=now(), writer=("forged", 1), commitments=[])
-        self.run("INSERT INTO audit_record (id, log, leaf, kind, subject, state, actor_kind, actor) "
+        self.run("INSERT INTO audit_waiting (id, log, leaf, kind, subject, state, actor_kind, actor) "
                  "VALUES (%s, 'localhost', %s, %s, %s, %s, 'human', 'usr_forged')",
                  identity, leaf, kind, subject, state)  # fmt: skip
 

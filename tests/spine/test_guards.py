@@ -15,7 +15,7 @@ from integrations.models import Call, Operation
 from tests.spine.attacker import APP, DOOR, REFUSED, UNRECORDED, Attacker, owner
 from tests.spine.scene import Scene, prepared_scene, scene, sql  # noqa: F401  (fixtures)
 
-LOG = ["audit_record", "audit_record_default", "audit_pending", "audit_disclosure"]
+LOG = ["audit_record", "audit_record_default", "audit_waiting", "audit_disclosure"]
 
 
 def partitions(database: str) -> list[str]:
@@ -32,7 +32,7 @@ def test_the_products_roles_cannot_change_the_log(role: str, scene: Scene) -> No
     assert len(tables) >= 7
     with Attacker(scene.database, role) as sql:
         for table in tables:
-            column = {"audit_pending": "record_id", "audit_disclosure": "value"}.get(table, "kind")
+            column = "value" if table == "audit_disclosure" else "kind"
             for statement in (f"UPDATE {table} SET {column} = {column}", f"DELETE FROM {table}", f"TRUNCATE {table}"):
                 with sql.refused(says="permission denied"):
                     sql.run(statement)
@@ -44,25 +44,29 @@ def test_the_products_roles_cannot_write_what_the_database_fills_in(role: str, s
     with Attacker(scene.database, role) as sql:
         for column, value in (("at", "2020-01-01"), ("txid", "1")):
             with sql.refused(REFUSED):
-                sql.run(f"INSERT INTO audit_record (id, log, leaf, kind, subject, actor_kind, actor, {column})"
+                sql.run(f"INSERT INTO audit_waiting (id, log, leaf, kind, subject, actor_kind, actor, {column})"
                         " VALUES (gen_random_uuid(), 'l', '', 'k', 's', 'system', 'a', %s)", value)  # fmt: skip
-        for partition in set(partitions(scene.database)) - {"audit_record_default"}:
+        for partition in ("audit_record", *partitions(scene.database)):
             with sql.refused(says="permission denied"):
                 sql.run(f"INSERT INTO {partition} (id) VALUES (gen_random_uuid())")
 
 
 @pytest.mark.parametrize("statement", ["UPDATE audit_record SET kind = 'x'", "DELETE FROM audit_record",
-                                       "TRUNCATE audit_record", "TRUNCATE audit_pending"])  # fmt: skip
+                                       "TRUNCATE audit_record", "UPDATE audit_waiting SET kind = 'x'",
+                                       "DELETE FROM audit_waiting", "TRUNCATE audit_waiting"])  # fmt: skip
 def test_even_for_the_owner_the_log_is_append_only(statement: str, scene: Scene) -> None:
-    with owner(scene.database) as tables, pytest.raises(psycopg.Error, match="append-only") as refusal:
-        tables.execute(statement)
+    with owner(scene.database) as tables:
+        columns = "id, log, at, leaf, kind, subject, state, actor_kind, actor, team, run, trace"
+        tables.execute(f"INSERT INTO audit_record ({columns}) SELECT {columns} FROM audit_waiting LIMIT 1")
+        with pytest.raises(psycopg.Error, match="append-only") as refusal:
+            tables.execute(statement)
     assert refusal.value.sqlstate == "42501"
 
 
 @pytest.mark.parametrize("role", [APP, DOOR])
 @pytest.mark.parametrize("statement", [
     "ALTER TABLE audit_record DISABLE TRIGGER ALL",
-    "ALTER TABLE approvals_action DISABLE TRIGGER recorded_update",
+    "ALTER TABLE approvals_action DISABLE TRIGGER guarded_update",
     "ALTER TABLE accounts_passkey DISABLE TRIGGER USER",
     "DROP TRIGGER append_only ON audit_record",
     "SET session_replication_role = replica",
@@ -179,7 +183,7 @@ def test_a_temporary_table_does_not_stand_in_for_the_log(scene: Scene, sql: Atta
     """PostgreSQL looks for tables among the session's temporary ones first, unless a search path says otherwise."""
     review = scene.world.review(large=True)
     with sql.refused(UNRECORDED, "without a record"), sql.together():
-        sql.run("CREATE TEMPORARY TABLE audit_record AS SELECT %s::text AS subject, 'withdrawn'::text AS state,"
+        sql.run("CREATE TEMPORARY TABLE audit_waiting AS SELECT %s::text AS subject, 'withdrawn'::text AS state,"
                 " now() + interval '1 hour' AS at, pg_current_xact_id() AS txid", review.id)  # fmt: skip
         sql.run("UPDATE approvals_review SET state = 'withdrawn', closed_at = now() WHERE id = %s", review.id)
 
@@ -222,17 +226,19 @@ ILLEGAL = {
 
 
 @pytest.mark.parametrize(("table", "to"), [(table, to) for table, targets in ILLEGAL.items() for to in targets])
-def test_a_move_that_is_not_in_the_table_is_refused_at_once(table: str, to: str, scene: Scene, sql: Attacker) -> None:
+def test_a_move_that_is_not_in_the_table_is_refused(table: str, to: str, scene: Scene, sql: Attacker) -> None:
     identity = {"approvals_action": Action.objects.filter(state="held"), "approvals_review": Review.objects.all(),
                 "runs_run": Run.objects.all()}[table][0].pk  # fmt: skip
-    with sql.refused("23514", "is not an allowed move"), sql.together():
+    ended = {"approvals_action": "settled_at", "approvals_review": "closed_at", "runs_run": "finished_at"}[table]
+    moment = "now()" if to == "succeeded" else "NULL"
+    with sql.refused("23514", "is not an allowed move|_iff_final"), sql.together():
         sql.record("x:y:z", identity, to)
-        sql.run(f"UPDATE {table} SET state = %s WHERE id = %s", to, identity)
+        sql.run(f"UPDATE {table} SET state = %s, {ended} = {moment} WHERE id = %s", to, identity)
 
 
 @pytest.mark.parametrize("to", ["held", "permitted", "executing"])
 def test_what_is_settled_never_moves_again(to: str, scene: Scene, sql: Attacker) -> None:
     settled = Action.objects.get(state="succeeded")
     with sql.refused("23514", "succeeded>.* is not an allowed move"):
-        sql.run("UPDATE approvals_action SET state = %s WHERE id = %s", to, settled.id)
+        sql.run("UPDATE approvals_action SET state = %s, settled_at = NULL WHERE id = %s", to, settled.id)
     assert not Record.objects.of(settled.id).filter(state=to).exists()
