@@ -51,12 +51,12 @@ CREATE TRIGGER append_only BEFORE UPDATE ON audit_waiting
 CREATE TRIGGER append_only_all BEFORE TRUNCATE ON audit_waiting
     FOR EACH STATEMENT EXECUTE FUNCTION audit_refuse_change();
 
--- What no longer waits is in the log, as it was.
+-- What no longer waits is in the log, as it was. One by one and by the key: however long the log is.
 CREATE FUNCTION audit_guard_taken() RETURNS trigger
-LANGUAGE plpgsql SET search_path = pg_catalog, public, pg_temp AS $$
+LANGUAGE plpgsql SET search_path = pg_catalog, public, pg_temp SET enable_seqscan = off AS $$
 DECLARE
-    lost uuid := (SELECT taken.id FROM taken LEFT JOIN audit_record AS record USING (id, at)
-                  WHERE record.leaf IS DISTINCT FROM taken.leaf LIMIT 1);
+    lost uuid := (SELECT id FROM taken WHERE leaf IS DISTINCT FROM
+                  (SELECT leaf FROM audit_record AS record WHERE record.id = taken.id AND record.at = taken.at) LIMIT 1);
 BEGIN
     IF lost IS NOT NULL THEN
         RAISE EXCEPTION 'record % would be lost: audit_waiting is append-only', lost USING ERRCODE = '42501';
