@@ -16,7 +16,7 @@ from console.core.canonical import SAFE_INTEGER, digest
 from console.core.clock import now
 from console.core.errors import Invalid, NotFound
 from console.core.wake import wake
-from integrations.description import Description
+from integrations.described import complete
 from integrations.models import Grant, Operation
 
 MAX_SAYS = 4_000
@@ -125,7 +125,7 @@ def _refusal(action: Action, operation: Operation, grant: Grant | None) -> dict[
         text = f"{action.grantee} has no grant for {operation.integration.slug}.{operation.slug}."
         return {"code": "not_granted", "text": text}
     try:
-        Description(operation.slug, operation.description).check_arguments(action.arguments)
+        complete(operation).check_arguments(action.arguments)
     except Invalid as error:
         return {"code": error.code, "text": error.text}
     return None

@@ -34,6 +34,7 @@ class Kind(StrEnum):
     CALL_FAILED = "integrations:call:failed"
     CALL_IN_DOUBT = "integrations:call:in_doubt"
     INTEGRATION_DESCRIBED = "integrations:integration:described"
+    INTEGRATION_IMPORTED = "integrations:integration:imported"
     CREDENTIAL_SEALED = "integrations:credential:sealed"
     GRANT_GIVEN = "integrations:grant:given"
 

@@ -23,7 +23,7 @@ def describe_integration(text: str, *, base_url: str, actor: Actor) -> Integrati
     """Create or replace the description of an integration of the actor's team. Operations that are no longer described
     stay as they were: actions and calls refer to them."""
     actor.require(Role.ADMIN)
-    _check_base_url(base_url)
+    check_base_url(base_url)
     head, descriptions = parse(text)
     integration, _ = Integration.objects.update_or_create(
         team_id=actor.team, slug=head["slug"], defaults={**head, "base_url": base_url}
@@ -46,7 +46,13 @@ def describe_integration(text: str, *, base_url: str, actor: Actor) -> Integrati
 def _store_operation(integration: Integration, description: Description) -> None:
     operation = Operation.objects.filter(integration=integration, slug=description.slug).first()
     operation = operation or Operation(integration=integration, slug=description.slug)
-    operation.integration = integration
+    operation.integration, operation.definitions = integration, None
+    fill_operation(operation, description)
+    operation.save()
+
+
+def fill_operation(operation: Operation, description: Description) -> None:
+    """All columns that follow from the description, and the console's signature."""
     operation.title = description.document["title"]
     operation.effect = description.effect
     operation.categories = description.document.get("categories", [])
@@ -55,10 +61,9 @@ def _store_operation(integration: Integration, description: Description) -> None
     operation.description = dict(description.document)
     operation.digest = description.digest
     operation.attestation = attest("operation", operation.attested())
-    operation.save()
 
 
-def _check_base_url(base_url: str) -> None:
+def check_base_url(base_url: str) -> None:
     parts = urlsplit(base_url)
     if parts.scheme not in {"http", "https"} or not parts.hostname or parts.username or parts.query or parts.fragment:
         raise Invalid("The base URL must be http(s)://host[:port][/path], without a user, query or fragment.")

@@ -1,7 +1,7 @@
 """An integration's YAML, read into frozen values. Pure; unknown keys, effects and modes are errors with a place."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,6 +15,7 @@ from console.core import expressions
 from console.core.canonical import digest
 from console.core.documents import load
 from console.core.errors import Invalid
+from integrations.definitions import references
 from integrations.models import CATEGORIES, EFFECTS, TRUSTS
 from integrations.styles import PLACES
 
@@ -105,11 +106,13 @@ _OPERATION = _object(
     "method",
     "path",
 )
+INTEGRATION_SLUG = "^[a-z][a-z0-9-]{0,63}$"
+CREDENTIAL_TYPES = ("bearer", "basic", "none")
 SCHEMA = _object(
     {
-        "integration": {"type": "string", "pattern": "^[a-z][a-z0-9-]{0,63}$"},
+        "integration": {"type": "string", "pattern": INTEGRATION_SLUG},
         "title": _TEXT,
-        "credential": _object({"type": {"enum": ["bearer", "basic", "none"]}}, "type"),
+        "credential": _object({"type": {"enum": list(CREDENTIAL_TYPES)}}, "type"),
         "operations": {
             "type": "object",
             "propertyNames": {"pattern": _SLUG},
@@ -247,19 +250,9 @@ def _check_schema(schema: Mapping[str, Any], where: str) -> None:
     try:
         jsonschema.Draft202012Validator.check_schema(schema, format_checker=_FORMATS)
         resolver = Registry().with_resource("", DRAFT202012.create_resource(schema)).resolver()
-        for reference in _references(schema):
+        for reference in references(schema):
             resolver.lookup(reference)
     except SchemaError as error:
         raise Invalid(f"{where}: {error.message:.200}") from None
     except Unresolvable as error:
         raise Invalid(f"{where}: {error.ref!r:.200} is not in this schema") from None
-
-
-def _references(schema: Any) -> Iterator[str]:
-    if isinstance(schema, Mapping):
-        yield from (str(schema[name]) for name in ("$ref", "$dynamicRef") if name in schema)
-        for inner in schema.values():
-            yield from _references(inner)
-    elif isinstance(schema, list):
-        for inner in schema:
-            yield from _references(inner)

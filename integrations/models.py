@@ -23,6 +23,10 @@ def integration_id() -> str:
     return new_id("int")
 
 
+def definitions_id() -> str:
+    return new_id("dfn")
+
+
 def operation_id() -> str:
     return new_id("op")
 
@@ -61,6 +65,18 @@ class Integration(models.Model):
         return self.title
 
 
+class Definitions(models.Model):
+    """Schemas that operations of one import have in common. Never changed: a later import brings others."""
+
+    id = models.TextField(primary_key=True, default=definitions_id)
+    integration = models.ForeignKey(Integration, models.PROTECT, related_name="+")
+    content = OrderedJSONField()  # by name
+    made_at = models.DateTimeField(db_default=Now())
+
+    def __str__(self) -> str:
+        return self.id
+
+
 class Operation(models.Model):
     """One callable unit. `description` is the whole truth; the columns beside it repeat it for search.
 
@@ -76,6 +92,8 @@ class Operation(models.Model):
     trust = models.TextField(default="imported")
     idempotency = models.TextField(default="unknown")
     description = OrderedJSONField()
+    # What its schemas refer to; the description holds the digest of what they reach.
+    definitions = models.ForeignKey(Definitions, models.PROTECT, related_name="+", null=True)
     digest = models.BinaryField(max_length=32)
     attestation = models.BinaryField(max_length=64)
 

@@ -74,6 +74,7 @@ EVENTS: Mapping[Kind, Event] = {
     # What it works with.
     Kind.POLICY_PUBLISHED: _entity(*UPDATE),
     Kind.INTEGRATION_DESCRIBED: _entity(*UPDATE),
+    Kind.INTEGRATION_IMPORTED: _entity(*UPDATE),
     Kind.CREDENTIAL_SEALED: _entity(*CREATE),
     Kind.GRANT_GIVEN: _entity(*CREATE),
     Kind.WORKFLOW_PUBLISHED: _entity(*UPDATE),

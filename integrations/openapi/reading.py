@@ -1,6 +1,7 @@
 """From the bytes of a document to plain values, whoever wrote them: JSON or YAML, large, and careless."""
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -11,6 +12,8 @@ from console.core.errors import Invalid
 MAX_BYTES = 64 * 2**20
 DEEPEST = 200
 MOST_VALUES = 5_000_000  # with every YAML alias written out; the largest documents that vendors publish have 2 million
+
+_UNFIT = re.compile("[\0\ud800-\udfff]")  # what neither the database nor canonical JSON can hold
 
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -23,7 +26,7 @@ _Loader.add_constructor("tag:yaml.org,2002:timestamp", lambda loader, node: str(
 
 
 def read(data: bytes) -> dict[str, Any]:
-    """Raises Invalid. Keys are text; zero characters, which the database cannot hold, are left out."""
+    """Raises Invalid. Keys are text; zero characters and halves of surrogate pairs are not kept."""
     if len(data) > MAX_BYTES:
         raise Invalid(f"The document has {len(data):,} bytes; {MAX_BYTES:,} is the most.")
     try:
@@ -106,15 +109,19 @@ def _plain(value: Any) -> Any:
     if isinstance(value, list):
         return [_plain(inner) for inner in value]
     if isinstance(value, str):
-        return value.replace("\0", "") if "\0" in value else value
+        return _text(value)
     return value if value is None or isinstance(value, bool | int | float) else str(value)
+
+
+def _text(value: str) -> str:
+    return _UNFIT.sub(lambda found: "" if found[0] == "\0" else "\ufffd", value)
 
 
 def _key(key: object) -> str:
     """Of a response `200` that YAML reads as a number, or a `no` that it reads as false."""
     match key:
         case str():
-            return key.replace("\0", "")
+            return _text(key)
         case bool():
             return str(key).lower()
     return str(key)

@@ -7,14 +7,14 @@ form that cannot be checked is left out, so that a careless document asks for le
 import json
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
-from urllib.parse import quote, unquote
+from urllib.parse import unquote
 
 from console.core.canonical import SAFE_INTEGER
+from integrations.definitions import reference
 from integrations.openapi.report import Report
 
 DEEPEST = 60
 LONGEST_TEXT = 500
-REFERENCE = "definitions#/"
 _TYPES = {"string", "number", "integer", "boolean", "array", "object", "null"}
 _MEANT = {"int": "integer", "int32": "integer", "int64": "integer", "long": "integer", "float": "number",
           "double": "number", "decimal": "number", "bool": "boolean", "file": "string", "binary": "string",
@@ -87,7 +87,7 @@ class Schemas:
                 name += "_"
             self._names[pointer] = name
             self._waiting.append((name, pointer))
-        return REFERENCE + quote(self._names[pointer].replace("~", "~0"))
+        return reference(self._names[pointer])
 
     def _convert(self, schema: object, place: str, depth: int) -> Any:
         if isinstance(schema, bool):

@@ -80,7 +80,7 @@ def test_a_table_with_a_state_is_guarded() -> None:
 
 FROZEN = {
     "approvals_decision", "approvals_policyversion", "approvals_ruling", "approvals_slot", "workflows_workflowversion",
-    "audit_record", "audit_waiting", "home_restoresignature",
+    "audit_record", "audit_waiting", "home_restoresignature", "integrations_definitions",
 }  # fmt: skip
 
 
@@ -153,6 +153,7 @@ WITHOUT_TEAM = {
     "audit_receipt": "belongs to a checkpoint",
     "audit_logkey": "belongs to a tree",
     "audit_outlet": "of the installation",
+    "integrations_definitions": "belongs to an integration",
     "integrations_operation": "belongs to an integration",
     "integrations_credential": "belongs to an integration",
     "approvals_policyversion": "belongs to a policy",

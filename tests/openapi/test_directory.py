@@ -11,6 +11,7 @@ import subprocess
 import time
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,6 +19,7 @@ import pytest
 
 from console.core.errors import Invalid
 from integrations.description import Description
+from integrations.importing import described_in
 from integrations.openapi.operations import import_document
 from integrations.openapi.reading import check_version, read
 from integrations.render import render
@@ -58,12 +60,13 @@ def look(file: Path) -> Found:
     except Invalid as reason:
         return Found(file.name, len(data), str(reason), 0, 0, {}, time.process_time() - began, memory(), 0)
     made = import_document(document)
+    all_described = described_in(made)
     seconds, peak = time.process_time() - began, memory()
     left = {problem.place: problem.text for problem in made.report.left_out}
-    for name, described in made.operations.items():
-        if why := cannot_be_called(Description(name, described, made.definitions)):
-            left[made.keys[name]] = why
-    size = len(json.dumps([made.operations, made.definitions]))
+    for described in all_described:
+        if why := cannot_be_called(replace(described, definitions=made.definitions)):
+            left[made.keys[described.slug]] = why
+    size = len(json.dumps([[one.document for one in all_described], made.definitions]))
     count = made.report.operations
     return Found(file.name, len(data), "", count, count - len(left), left,
                  seconds, peak, size)  # fmt: skip

@@ -1,0 +1,107 @@
+"""Operations by the hundred: from a vendor's OpenAPI document, each as far as it can be called."""
+
+import hashlib
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import transaction
+
+from audit.record import record
+from audit.vocabulary import Kind
+from console.core.actor import Actor, Role
+from console.core.canonical import digest
+from console.core.errors import Conflict, Invalid
+from integrations.definitions import Reached
+from integrations.describe import check_base_url, fill_operation
+from integrations.described import reached
+from integrations.description import CREDENTIAL_TYPES, INTEGRATION_SLUG, Description
+from integrations.models import Definitions, Integration, Operation
+from integrations.openapi.operations import Imported, import_document
+from integrations.openapi.reading import check_version, read
+from integrations.openapi.report import Report
+
+AT_ONCE = 500  # rows
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """`changed` are operations that the document describes otherwise than an earlier one: they stay as they were."""
+
+    integration: Integration
+    added: list[str]
+    changed: list[str]
+    report: Report
+
+
+def import_openapi(data: bytes, *, slug: str, title: str, base_url: str, credential_type: str, actor: Actor) -> Outcome:
+    """Create an integration of the actor's team, or add what a newer document has more. Where it is served and who it
+    belongs to is said by the actor and never taken from the document. Raises Invalid for what is no OpenAPI document,
+    Conflict where the integration is bound to another address."""
+    actor.require(Role.ADMIN)
+    check_base_url(base_url)
+    if not re.fullmatch(INTEGRATION_SLUG, slug) or not title.strip():
+        raise Invalid("Give the integration a short name of a-z, 0-9 and hyphens, and a title.")
+    if credential_type not in CREDENTIAL_TYPES:
+        raise Invalid(f"{credential_type!r:.40} is no type of credential.")
+    document = read(data)
+    check_version(document)
+    bound = {"title": title.strip(), "base_url": base_url, "credential_type": credential_type}
+    with transaction.atomic():
+        integration, _ = Integration.objects.select_for_update().get_or_create(
+            team_id=actor.team, slug=slug, defaults=bound
+        )
+        if (integration.base_url, integration.credential_type) != (base_url, credential_type):
+            raise Conflict(f"{slug} is bound to {integration.base_url}, with a credential of type "
+                           f"{integration.credential_type}. An import does not change that.")  # fmt: skip
+        return _store(integration, document, hashlib.sha256(data).hexdigest(), actor)
+
+
+def _store(integration: Integration, document: dict[str, Any], file: str, actor: Actor) -> Outcome:
+    rows = {row.slug: row for row in Operation.objects.filter(integration=integration).only("slug", "description")}
+    sources = {row.description.get("source", {}).get("key", f"described {name}"): name for name, row in rows.items()}
+    imported = import_document(document, sources)
+    described = described_in(imported)
+    if not described:
+        raise Invalid("Not one operation of this document can be called.")
+    added = {one.slug: one for one in described if one.slug not in rows}
+    changed = [one.slug for one in described if one.slug in rows and not _same(rows[one.slug], one)]
+    _insert(integration, imported, list(added.values()))
+    told = {one.slug: one.digest.hex() for one in added.values()}
+    record(
+        Kind.INTEGRATION_IMPORTED, subject=integration.id, actor=actor,
+        detail={"slug": integration.slug, "base_url": integration.base_url, "document": file, "operations": len(added),
+                "changed": len(changed), "left_out": len(imported.report.left_out),
+                "descriptions": digest("countersign/descriptions/v1", told).hex()},
+    )  # fmt: skip
+    return Outcome(integration, list(added), changed, imported.report)
+
+
+def described_in(imported: Imported) -> list[Description]:
+    """Each with its place in the document and the digest of what its schemas reach."""
+    schemas = Reached(imported.definitions)
+    made = []
+    for slug, document in imported.operations.items():
+        told = dict(document)
+        if below := reached(schemas, Description(slug, document)):
+            told["definitions"] = below
+        source = {"key": imported.keys[slug], "digest": digest("countersign/imported/v1", told).hex()}
+        made.append(Description(slug, told | {"source": source}))
+    return made
+
+
+def _same(row: Operation, described: Description) -> bool:
+    return bool(row.description.get("source") == described.document["source"])
+
+
+def _insert(integration: Integration, imported: Imported, described: list[Description]) -> None:
+    shared = None
+    if any("definitions" in one.document for one in described):
+        shared = Definitions.objects.create(integration=integration, content=imported.definitions)
+    rows = []
+    for one in described:
+        row = Operation(integration=integration, slug=one.slug)
+        row.definitions = shared if "definitions" in one.document else None
+        fill_operation(row, one)
+        rows.append(row)
+    Operation.objects.bulk_create(rows, batch_size=AT_ONCE)
