@@ -23,7 +23,6 @@ import zlib
 from base64 import b64encode, urlsafe_b64encode
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -965,10 +964,8 @@ def examined(found: Iterator[bytes], log: str, lint: bool, jobs: int) -> Iterato
     if jobs <= 1:
         yield from (examine(block, log, lint) for block in found)
         return
-    with ProcessPoolExecutor(jobs) as pool:
-        waiting: deque[Future[Examined]] = deque(
-            pool.submit(examine, one, log, lint) for one in islice(found, 2 * jobs)
-        )
+    with import_module("concurrent.futures").ProcessPoolExecutor(jobs) as pool:  # dear to load: only where it is used
+        waiting = deque(pool.submit(examine, one, log, lint) for one in islice(found, 2 * jobs))
         while waiting:
             yield waiting.popleft().result()
             waiting.extend(pool.submit(examine, one, log, lint) for one in islice(found, 1))

@@ -3,7 +3,6 @@
 import datetime as dt
 import uuid
 from collections.abc import Mapping
-from dataclasses import replace
 
 import pytest
 import rfc8785
@@ -62,4 +61,4 @@ def test_the_end_of_depth_counts_from_the_leaf() -> None:
     entry = Entry("k", "s", Actor("human", "u"), "t", detail=nested)  # type: ignore[arg-type]
     assert b'"here"' in built(entry, uuid.UUID(int=0), dt.datetime.now(dt.UTC), {})
     with pytest.raises(ValueError, match="nested deeper than 8"):
-        built(replace(entry, detail={"a": nested}), uuid.UUID(int=0), dt.datetime.now(dt.UTC), {})
+        built(entry._replace(detail={"a": nested}), uuid.UUID(int=0), dt.datetime.now(dt.UTC), {})
