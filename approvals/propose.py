@@ -7,6 +7,7 @@ from typing import Any
 from django.db import transaction
 from django.db.models import Q
 
+from approvals.alarm import raise_alarm
 from approvals.models import Action
 from approvals.settle import settle
 from audit.move import begin
@@ -14,7 +15,7 @@ from console.core.actor import Actor
 from console.core.attest import attest
 from console.core.canonical import SAFE_INTEGER, digest
 from console.core.clock import now
-from console.core.errors import Invalid, NotFound
+from console.core.errors import Invalid, NotFound, Tampered
 from console.core.wake import wake
 from integrations.described import complete
 from integrations.models import Grant, Operation
@@ -49,7 +50,10 @@ def propose(proposal: Proposal, *, actor: Actor) -> Action:
             return known
         grant = _grant(proposal, operation)
         action = _insert(proposal, operation, grant, actor)
-        refusal = _refusal(action, operation, grant)
+        try:
+            refusal = _refusal(action, operation, grant)
+        except Tampered as tampering:
+            return raise_alarm(action.id, str(tampering), actor=actor)
         if refusal:
             settle(action, "refused", refusal, actor=actor)
         else:

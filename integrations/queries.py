@@ -5,14 +5,16 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Case, Count, Q, QuerySet, When
 
 from console.core.attest import verify
 from console.core.clock import now
-from console.core.errors import Tampered
+from console.core.errors import Invalid, Tampered
 from integrations.description import Description
 from integrations.models import EFFECTS, Credential, Grant, Integration, Operation
 
+AT_ONCE = 50  # operations on a page
+WORST_FIRST = EFFECTS[::-1]
 EFFECT_WORDS = {
     "read": "Only looks; may be repeated",
     "write": "Changes something at the other side",
@@ -61,9 +63,21 @@ class Told:
 
 @dataclass(frozen=True, slots=True)
 class Group:
+    """`count` is of all that match, `operations` are those of this page."""
+
     effect: str
     says: str
+    count: int
     operations: list[Told]
+
+
+@dataclass(frozen=True, slots=True)
+class Operations:
+    """A page of them. `next` is where the following one begins; "" when there is none."""
+
+    groups: list[Group]
+    matching: int
+    next: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,12 +108,38 @@ def listed(integrations: QuerySet[Integration]) -> QuerySet[Integration]:
     )
 
 
-def grouped(integration: Integration, grants: Iterable[Grant]) -> list[Group]:
-    """What can do most harm comes first; effects of which there is no operation are left out."""
+def operations_of(
+    integration: Integration, grants: Iterable[Grant], *, search: str = "", after: str = ""
+) -> Operations:
+    """What can do most harm comes first. Each word of `search` has to be in the name or the title. Two queries, however
+    many operations there are. Raises Invalid for a place that no page gave out."""
+    matching = integration.operations.all()
+    for word in search.split():
+        matching = matching.filter(Q(slug__icontains=word) | Q(title__icontains=word))
+    counts = dict(matching.order_by().values_list("effect").annotate(Count("pk")))
     users = _users(grants)
-    operations = [told(row, integration, users.get(row.slug, [])) for row in integration.operations.all()]
-    by_effect = {effect: [one for one in operations if one.row.effect == effect] for effect in reversed(EFFECTS)}
-    return [Group(effect, EFFECT_WORDS[effect], found) for effect, found in by_effect.items() if found]
+    rows = list(_beyond(matching, after)[: AT_ONCE + 1])
+    shown = [told(row, integration, users.get(row.slug, [])) for row in rows[:AT_ONCE]]
+    groups = [
+        Group(effect, EFFECT_WORDS[effect], counts[effect], found)
+        for effect in WORST_FIRST
+        if (found := [one for one in shown if one.row.effect == effect])
+    ]
+    following = f"{shown[-1].row.effect} {shown[-1].row.slug}" if len(rows) > AT_ONCE else ""
+    return Operations(groups, sum(counts.values()), following)
+
+
+def _beyond(operations: QuerySet[Operation], after: str) -> QuerySet[Operation]:
+    """In the order of the page, from behind this place on."""
+    rank = Case(*(When(effect=effect, then=place) for place, effect in enumerate(WORST_FIRST)))
+    operations = operations.annotate(rank=rank).order_by("rank", "slug")
+    if not after:
+        return operations
+    effect, _, slug = after.partition(" ")
+    if effect not in WORST_FIRST or not slug:
+        raise Invalid("This is not a place in the list. Begin with the first page.", code="invalid_cursor")
+    place = WORST_FIRST.index(effect)
+    return operations.filter(Q(rank__gt=place) | Q(rank=place, slug__gt=slug))
 
 
 def told(row: Operation, integration: Integration, grantees: list[str]) -> Told:

@@ -7,7 +7,9 @@ from django.views.decorators.http import require_safe
 from audit.read import record_read, require_role
 from console.core.web import Request, signed_in
 from integrations.access import READERS, access_integration, visible_grants, visible_integrations
-from integrations.queries import credentials_of, grouped, listed, sentences
+from integrations.queries import credentials_of, listed, operations_of, sentences
+
+LONGEST_SEARCH = 100
 
 
 @require_safe
@@ -25,12 +27,15 @@ def show_integration(request: Request, slug: str) -> HttpResponse:
     require_role(request.actor, *READERS, page="integration")
     integration = access_integration(request.actor, slug)
     grants = list(visible_grants(request.actor).filter(integration=integration))
-    given = sentences(grants)
+    given, search = sentences(grants), request.GET.get("q", "").strip()[:LONGEST_SEARCH]
+    operations = operations_of(integration, grants, search=search, after=request.GET.get("after", ""))
     context = {
         "integration": integration,
-        "groups": grouped(integration, grants),
+        "operations": operations,
+        "search": search,
+        "searchable": search or operations.next or request.GET.get("after"),
         "credentials": credentials_of(integration, given),
         "sentences": given,
     }
-    record_read(actor=request.actor, page="integration", subject=integration.id)
+    record_read(actor=request.actor, page="integration", subject=integration.id, filter=search)
     return render(request, "integrations/integration.html", context)

@@ -72,6 +72,7 @@ ROUTES: dict[str, Route] = {
     "workflow_publish": Route(FORM, roles=ADMIN),
     "integrations": Route(READ, roles=ANYONE),
     "integration": Route(READ, roles=ANYONE, needs="integration"),
+    "connect_openapi": Route(FORM, roles=ADMIN),
     "audit": Route(READ, roles=AUDITOR | ADMIN),
     "record": Route(READ, roles=AUDITOR | ADMIN, needs="record"),
     "record_erasure": Route(FORM, roles=ADMIN, needs="record"),

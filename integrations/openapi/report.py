@@ -18,12 +18,14 @@ class Report:
     """`left_out` are operations that cannot be called; `notes` say what was understood in another way than written."""
 
     operations: int = 0
+    noted: int = 0
     left_out: list[Problem] = field(default_factory=list)
     notes: list[Problem] = field(default_factory=list)
     counted: Counter[str] = field(default_factory=Counter)
 
     def note(self, place: str, code: str, text: str) -> None:
         self.counted[code] += 1
+        self.noted += 1
         if len(self.notes) < MOST_TOLD:
             self.notes.append(Problem(place, code, text))
 

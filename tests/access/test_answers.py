@@ -29,6 +29,7 @@ QUESTIONS = {
     "run": ("span",),
     "workflow": ("version",),
     "workflow_publish": ("from",),
+    "integration": ("q", "after"),
     "audit": ("kind", "subject", "actor", "run", "since", "until", "after"),
     "holds": ("after",),
     "exports": ("after",),
@@ -151,6 +152,11 @@ def test_text_that_cannot_be_stored_is_refused(scene: Scene, text: str | bytes) 
         (ana, scene.address("review_challenge"), {"verdict": text, "reason": text}),
         (mira, scene.address("run_start", "cancel-subscription"), {"subscription": "\x00", "reason": text}),
         (mira, scene.address("workflow_publish"), {"source": text}),
+        (
+            mira,
+            scene.address("connect_openapi"),
+            {"document": text, "title": text, "slug": text, "base_url": text, "credential_type": text},
+        ),
         (mira, scene.address("account_team"), {"team": text}),
         (browser(), "/sign-in/", {"login": text, "password": text}),
     ]

@@ -5,11 +5,13 @@ from typing import Any
 
 import pytest
 
+from approvals.propose import Proposal, propose
 from audit.models import Record
 from console.accounts.models import Team
 from console.core.errors import Conflict, Forbidden, Invalid, Tampered
 from examples.demo.people import acting
 from integrations import described
+from integrations.describe import give_grant, store_credential
 from integrations.described import complete
 from integrations.importing import Outcome, import_openapi
 from integrations.models import Definitions, Integration, Operation
@@ -80,6 +82,22 @@ def test_other_schemas_than_those_of_the_description_are_refused(office: Team) -
         add.refresh_from_db()
         with pytest.raises(Tampered, match="schemas of add_parcel"):
             complete(add)
+
+
+def test_an_action_with_other_schemas_ends_with_an_alarm(office: Team) -> None:
+    outcome = imported(DOCUMENT)
+    key = store_credential(outcome.integration, name="key", secret="x", actor=acting("mira"))
+    give_grant(grantee="agent:a", operations=["add_parcel"], credential=key, actor=acting("mira"))
+    proposal = Proposal(team=office.id, operation="parcels.add_parcel", arguments={"body": [{}]}, grantee="agent:a",
+                        makers=[])  # fmt: skip
+    honest = propose(proposal, actor=acting("mira"))
+    assert (honest.state, (honest.outcome or {})["code"]) == ("refused", "invalid_arguments")
+    lax = Definitions.objects.create(integration=outcome.integration, content={"Node": True})
+    Operation.objects.filter(slug="add_parcel").update(definitions=lax)
+    stopped = propose(proposal, actor=acting("mira"))
+    assert (stopped.state, (stopped.outcome or {})["code"]) == ("refused", "tampered")
+    told = Record.objects.get(subject=stopped.id, kind="console:alarm:tampered")
+    assert b"The schemas of add_parcel were altered." in bytes(told.leaf)
 
 
 def test_the_same_again_changes_nothing_and_what_is_new_is_added_under_names_that_stay(office: Team) -> None:

@@ -1,5 +1,8 @@
 """What is connected, as everybody with a role in the team may read it."""
 
+import json
+import re
+from html import unescape
 from typing import Any
 
 import pytest
@@ -13,6 +16,7 @@ from console.core.clock import now
 from examples.demo.charges import API_KEY
 from examples.demo.people import acting
 from integrations.describe import describe_integration, give_grant, store_credential
+from integrations.importing import import_openapi
 from integrations.models import Credential, Grant, Integration, Operation
 from integrations.queries import in_words
 from tests.pages.conftest import NOWHERE, Enter, everything_but_the_log
@@ -179,3 +183,67 @@ def test_looking_writes_nothing_but_the_log(mira: Client) -> None:
 )
 def test_schema_is_said_in_words(schema: dict[str, Any] | bool, said: str) -> None:
     assert in_words(schema) == said
+
+
+def many(count: int) -> None:
+    """An import of so many operations of each effect."""
+    paths = {
+        f"/things/{number}": {
+            method: {"operationId": f"{verb}Thing{number:03}", "summary": f"{verb} the {number}th thing"}
+            for method, verb in (("get", "show"), ("put", "set"), ("delete", "remove"))
+        }
+        for number in range(count)
+    }
+    document = {"openapi": "3.0.3", "info": {"title": "Things", "version": "1"}, "paths": paths}
+    import_openapi(
+        json.dumps(document).encode(), slug="things", title="Things", base_url=NOWHERE, credential_type="none",
+        actor=acting("mira"),
+    )  # fmt: skip
+
+
+def shown(page: str) -> list[str]:
+    return re.findall(r'<details class="folds operation" id="([a-z0-9_]+)">', page)
+
+
+def test_pages_of_operations_show_each_once_the_most_harmful_first(mira: Client) -> None:
+    many(40)
+    address, found, pages = "/integrations/things/", list[str](), 0
+    while address:
+        page, pages = text(mira.get(address)), pages + 1
+        found += shown(page)
+        following = re.search(r'href="\?([^"]*)" rel="next"', page)
+        address = f"/integrations/things/?{unescape(following[1])}" if following else ""
+    assert pages == 3
+    assert found == [f"{verb}_thing{number:03}" for verb in ("remove", "set", "show") for number in range(40)]
+    assert "These are all." in page
+    assert 'id="effect-read">Read <span class="n">40</span>' in page
+
+
+def test_operations_are_found_by_words_of_name_and_title(mira: Client) -> None:
+    many(40)
+    page = text(mira.get("/integrations/things/?q=7th+show"))
+    assert shown(page) == ["show_thing007", "show_thing017", "show_thing027", "show_thing037"]
+    assert 'value="7th show"' in page
+    assert "No operation matches" in text(mira.get("/integrations/things/?q=nothing+such"))
+    assert shown(text(mira.get("/integrations/things/?q=thing0&after=write+set_thing030")))[0] == "set_thing031"
+
+
+def test_search_is_offered_where_there_is_much_and_is_in_the_log(mira: Client) -> None:
+    many(1)
+    assert 'role="search"' not in text(mira.get("/integrations/things/"))
+    assert 'role="search"' in text(mira.get("/integrations/things/?q=set"))
+    leaf = Record.objects.filter(kind="audit:page:read").order_by("-at")[0].leaf
+    assert json.loads(bytes(leaf))["detail"] == {"page": "integration", "filter": "set"}
+
+
+@pytest.mark.parametrize("after", ["nothing", "write", "write ", "elsewhere set_thing001"])
+def test_place_that_no_page_gave_out_is_refused(mira: Client, after: str) -> None:
+    assert mira.get(f"/integrations/stripe/?after={after}").status_code == 422
+
+
+def test_pages_cost_the_same_queries_however_many_operations_there_are(mira: Client) -> None:
+    many(1)
+    mira.get("/integrations/things/")
+    few = count_queries(mira, "/integrations/things/")
+    many(60)
+    assert count_queries(mira, "/integrations/things/") == few

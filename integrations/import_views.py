@@ -1,0 +1,53 @@
+"""Connecting a system by its OpenAPI document: an admin says where it is served, and sees what could not be read."""
+
+from django import forms
+from django.http import HttpResponse
+from django.shortcuts import render
+from django.views.decorators.http import require_http_methods
+
+from console.core.actor import Role
+from console.core.errors import Conflict, Invalid
+from console.core.web import Request, role_required
+from integrations.description import CREDENTIAL_TYPES
+from integrations.importing import import_openapi
+
+SHOWN = 100  # problems of each kind
+
+
+class Connection(forms.Form):
+    """A file wins over what stands in the text field."""
+
+    document = forms.CharField(required=False, strip=False)
+    file = forms.FileField(required=False, max_length=200)
+    title = forms.CharField(max_length=200)
+    slug = forms.CharField(max_length=64)
+    base_url = forms.CharField(max_length=500)
+    credential_type = forms.ChoiceField(choices=[(kind, kind) for kind in CREDENTIAL_TYPES])
+
+    def data_given(self) -> bytes:
+        file, text = self.cleaned_data["file"], str(self.cleaned_data["document"])
+        return bytes(file.read()) if file else text.encode()
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@role_required(Role.ADMIN)
+def connect_openapi(request: Request) -> HttpResponse:
+    form = Connection(request.POST or None, request.FILES or None)
+    if request.method != "POST" or not form.is_valid():
+        return _form(request, form, status=422 if request.method == "POST" else 200)
+    given = form.cleaned_data
+    if not (data := form.data_given()).strip():
+        return _form(request, form, "Choose the document, or paste it.", status=422)
+    bound = {name: given[name] for name in ("slug", "title", "base_url", "credential_type")}
+    try:
+        outcome = import_openapi(data, **bound, actor=request.actor)
+    except (Invalid, Conflict) as problem:
+        return _form(request, form, problem.text, status=problem.status)
+    report = outcome.report
+    context = {"outcome": outcome, "left_out": report.left_out[:SHOWN], "notes": report.notes[:SHOWN], "shown": SHOWN}
+    return render(request, "integrations/imported.html", context)
+
+
+def _form(request: Request, form: Connection, problem: str = "", *, status: int) -> HttpResponse:
+    context = {"form": form, "problem": problem, "credential_types": CREDENTIAL_TYPES}
+    return render(request, "integrations/connect.html", context, status=status)

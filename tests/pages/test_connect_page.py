@@ -1,0 +1,88 @@
+"""Connecting a system by its document: what the admin says is kept, and what could not be read is told."""
+
+import json
+from typing import Any
+
+import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.test import Client
+
+from console.accounts.models import Team
+from integrations.models import Integration
+from tests.pages.conftest import NOWHERE, Enter
+from tests.pages.test_importing import DOCUMENT
+
+ADDRESS = "/integrations/connect/openapi/"
+GIVEN = {"title": "Parcels <b>", "slug": "parcels", "base_url": NOWHERE, "credential_type": "bearer"}
+
+
+@pytest.fixture
+def mira(office: Team, enter: Enter) -> Client:
+    return enter("mira")
+
+
+def text(answer: Any) -> str:
+    return " ".join(str(answer.content.decode()).split())
+
+
+def file(data: bytes) -> SimpleUploadedFile:
+    return SimpleUploadedFile("document.json", data)
+
+
+def test_a_file_becomes_an_integration_and_the_report_says_what_was_left_out(mira: Client) -> None:
+    answer = mira.post(ADDRESS, {**GIVEN, "file": file(json.dumps(DOCUMENT).encode())})
+    page = text(answer)
+    assert answer.status_code == 200
+    assert "<bdi>Parcels &lt;b&gt;</bdi>: 2 operations added" in page
+    assert "Of 3 in the document" in page
+    assert "GET /parcels/{id" in page
+    assert "the braces of its path do not match" in page
+    integration = Integration.objects.get(slug="parcels")
+    assert (integration.title, integration.base_url, integration.credential_type) == (
+        "Parcels <b>", NOWHERE, "bearer",
+    )  # fmt: skip
+    assert "List" in text(mira.get("/integrations/parcels/"))
+
+
+def test_pasted_text_counts_where_there_is_no_file(mira: Client) -> None:
+    assert mira.post(ADDRESS, {**GIVEN, "document": json.dumps(DOCUMENT)}).status_code == 200
+    again = text(mira.post(ADDRESS, {**GIVEN, "document": json.dumps(DOCUMENT | {"components": {}})}))
+    assert "0 operations added" in again
+    assert 'Described otherwise than before <span class="n">1</span>' in again
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({}, "Choose the document, or paste it."),
+        ({"document": "{"}, "This is not JSON"),
+        ({"document": '{"swagger": "2.0"}'}, "This is Swagger 2.0"),
+        ({"document": json.dumps(DOCUMENT), "base_url": "ftp://x"}, "The base URL must be"),
+        ({"document": json.dumps(DOCUMENT), "slug": "No Slug"}, "short name"),
+    ],
+)
+def test_what_is_wrong_is_said_and_what_was_typed_is_kept(mira: Client, given: dict[str, str], says: str) -> None:
+    answer = mira.post(ADDRESS, {**GIVEN, **given})
+    page = text(answer)
+    assert answer.status_code == 422
+    assert says in page
+    assert 'value="Parcels &lt;b&gt;"' in page
+    assert not Integration.objects.filter(slug="parcels").exists()
+
+
+def test_fields_that_are_missing_are_named(mira: Client) -> None:
+    answer = mira.post(ADDRESS, {"document": json.dumps(DOCUMENT)})
+    assert answer.status_code == 422
+    assert text(answer).count("This field is required.") == 4
+
+
+def test_another_address_is_a_conflict(mira: Client) -> None:
+    mira.post(ADDRESS, {**GIVEN, "document": json.dumps(DOCUMENT)})
+    answer = mira.post(ADDRESS, {**GIVEN, "document": json.dumps(DOCUMENT), "base_url": "https://elsewhere.example"})
+    assert answer.status_code == 409
+    assert "An import does not change that." in text(answer)
+
+
+@pytest.mark.parametrize(("who", "offered"), [("mira", True), ("theo", False)])
+def test_only_admins_are_offered_it(office: Team, enter: Enter, who: str, offered: bool) -> None:
+    assert (ADDRESS in text(enter(who).get("/integrations/"))) == offered
