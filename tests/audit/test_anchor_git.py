@@ -13,6 +13,7 @@ import pytest
 
 from audit.anchors import AnchorFailed, Receipt, build
 from audit.anchors.git import Clone, GitAnchor
+from console.home.children import wait_until
 from tests.audit.growing import Log
 from tests.audit.peers import PASSWORD, USER, certificate, git_over_http, program, serving
 
@@ -239,13 +240,17 @@ def test_what_it_has_started_ends_with_its_time(remote: Path, tmp_path: Path, mo
     with pytest.raises(AnchorFailed, match=r"^It was not done within 1 seconds\.$"):
         anchor(f"ssh://git@git.example{remote}", Log().grow(1), timeout=1)
     child = int(born.read_text())
-    try:
-        stat = Path(f"/proc/{child}/stat").read_text().rpartition(")")[2].split()[0]
-    except FileNotFoundError:
-        stat = "Z"
-    if stat != "Z":
+    ended = wait_until(lambda: not is_running(child), patience=30)  # told to end, and gone when it next gets its turn
+    if not ended:
         os.kill(child, signal.SIGKILL)
-    assert stat == "Z"
+    assert ended
+
+
+def is_running(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
 
 
 def test_a_git_that_is_killed_at_any_moment_leaves_a_state_that_works(remote: Path, state: Path) -> None:
