@@ -48,6 +48,7 @@ def test_pasted_text_counts_where_there_is_no_file(mira: Client) -> None:
     assert mira.post(ADDRESS, {**GIVEN, "document": json.dumps(DOCUMENT)}).status_code == 200
     again = text(mira.post(ADDRESS, {**GIVEN, "document": json.dumps(DOCUMENT | {"components": {}})}))
     assert "0 operations added" in again
+    assert "Nothing in it is new." in again
     assert 'Described otherwise than before <span class="n">1</span>' in again
 
 
