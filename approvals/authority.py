@@ -13,9 +13,11 @@ from console.core.attest import verify
 from console.core.clock import iso, now
 from console.core.compiled import Compiled
 from console.core.errors import Tampered
+from integrations.amend import amended, quarantined
 from integrations.description import Description
 from integrations.models import Credential, Operation
 
+AMENDED = "The description of its operation has changed since it was proposed. Propose it again."
 PASSKEY, PASSWORD = "passkey", "password"
 
 
@@ -31,11 +33,16 @@ _ACTION = Compiled(
     lambda action: (
         Action.objects.filter(pk=action)
         .select_related("operation__integration", "grant__credential")
+        .annotate(amended=amended("operation", "created_at"))
         .defer("created_at", "settled_at", "outcome", "operation__title", "operation__categories", "operation__trust",
                "grant__created_at", "grant__credential__created_at")
     )
 )  # fmt: skip
-_OPERATIONS = Compiled(lambda integration, slugs: Operation.objects.filter(integration=integration, slug__in=slugs))
+_OPERATIONS = Compiled(
+    lambda integration, slugs: Operation.objects.filter(integration=integration, slug__in=slugs).annotate(
+        quarantined=quarantined("pk")
+    )
+)
 _POLICY = Compiled(
     lambda team: PolicyVersion.objects.select_related("policy").filter(policy__team=team).order_by("-number")[:1]
 )
@@ -58,6 +65,7 @@ class Loaded:
 
     action: Action
     operations: dict[str, Operation]  # by slug, the action's own and those it reads and probes with
+    amended: bool = False  # one of them, since the action was proposed
 
     @property
     def operation(self) -> Description:
@@ -86,7 +94,8 @@ def load(action_id: str) -> Loaded:
     for operation in _OPERATIONS(integration.id, sorted(reading)) if reading else ():
         operation.integration = integration
         operations[operation.slug] = operation
-    return Loaded(action, operations)
+    touched = [action.amended, *(one.quarantined for slug, one in operations.items() if slug != action.operation.slug)]  # type: ignore[attr-defined]  # annotated
+    return Loaded(action, operations, any(touched))
 
 
 def verify_proposal(loaded: Loaded) -> None:
@@ -109,6 +118,8 @@ def verify_proposal(loaded: Loaded) -> None:
         raise Tampered("The credential belongs to another integration.")
     if grant.revoked_at or (grant.until and grant.until <= now()) or credential.revoked_at:
         raise Stale("grant_ended", "The grant or its credential has ended.")
+    if loaded.amended:
+        raise Stale("description_changed", AMENDED)
 
 
 def _verify_operation(operation: Operation) -> None:

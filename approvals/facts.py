@@ -31,7 +31,7 @@ def decode(operation: Description, arguments: Mapping[str, Any], reads: Mapping[
     shown = {fact.get("shows") for fact in document.get("facts", [])}
     undecoded = tuple(name for name in arguments if name not in shown)
     lines = described + [_undecoded(name, arguments[name]) for name in undecoded]
-    sentence = str(fill(document.get("sentence") or document["title"], scope))
+    sentence = str(fill(document["sentence"], scope)) if "sentence" in document else str(document["title"])
     return Facts(sentence, lines, amount, currency, undecoded)
 
 

@@ -17,6 +17,7 @@ from console.core.canonical import SAFE_INTEGER, digest
 from console.core.clock import now
 from console.core.errors import Invalid, NotFound, Tampered
 from console.core.wake import wake
+from integrations.amend import quarantined
 from integrations.described import complete
 from integrations.models import Grant, Operation
 
@@ -78,9 +79,8 @@ def _check_carried(value: Any) -> None:
 
 def _access_operation(proposal: Proposal) -> Operation:
     integration, _, slug = proposal.operation.partition(".")
-    found = Operation.objects.select_related("integration").filter(
-        integration__team=proposal.team, integration__slug=integration, slug=slug
-    )
+    found = Operation.objects.select_related("integration").annotate(quarantined=quarantined("pk"))
+    found = found.filter(integration__team=proposal.team, integration__slug=integration, slug=slug)
     operation = found.first()
     if operation is None:
         raise NotFound(f"This team has no operation {proposal.operation}.", code="unknown_operation")
@@ -128,6 +128,9 @@ def _refusal(action: Action, operation: Operation, grant: Grant | None) -> dict[
     if grant is None:
         text = f"{action.grantee} has no grant for {operation.integration.slug}.{operation.slug}."
         return {"code": "not_granted", "text": text}
+    if operation.quarantined:  # type: ignore[attr-defined]  # annotated
+        text = "Its description has changed, and an admin has to look at the change first."
+        return {"code": "quarantined", "text": text}
     try:
         complete(operation).check_arguments(action.arguments)
     except Invalid as error:

@@ -5,12 +5,15 @@ import datetime as dt
 from django.db import transaction
 from django.db.models import Q
 
+from approvals.alarm import stop
+from approvals.authority import AMENDED
 from approvals.models import Action, Review
 from approvals.settle import settle
 from audit.move import move
 from console.core.actor import Actor, system
 from console.core.clock import now
 from console.core.wake import wake
+from integrations.amend import amended
 
 # A message in flight needs no second one; older work was lost on the way or waits for a probe.
 GRACE = dt.timedelta(seconds=1)
@@ -34,6 +37,15 @@ def expire_reviews() -> int:
     ids = list(overdue.values_list("action_id", flat=True)[:200])
     for identity in ids:
         _expire(identity, system("beat"))
+    return len(ids)
+
+
+def void_amended() -> int:
+    """Nobody is left to sign what another description of the operation would do in another way."""
+    held = Review.objects.filter(amended("action__operation", "action__created_at"), state="open", kind="action")
+    ids = list(held.values_list("action_id", flat=True)[:200])
+    for identity in ids:
+        stop(identity, {"code": "description_changed", "text": AMENDED}, actor=system("beat"))
     return len(ids)
 
 

@@ -35,6 +35,10 @@ class Kind(StrEnum):
     CALL_IN_DOUBT = "integrations:call:in_doubt"
     INTEGRATION_DESCRIBED = "integrations:integration:described"
     INTEGRATION_IMPORTED = "integrations:integration:imported"
+    AMENDMENT_QUARANTINED = "integrations:amendment:quarantined"  # nothing is sent until a person decides
+    AMENDMENT_ADOPTED = "integrations:amendment:adopted"
+    AMENDMENT_DECLINED = "integrations:amendment:declined"
+    AMENDMENT_SUPERSEDED = "integrations:amendment:superseded"
     CREDENTIAL_SEALED = "integrations:credential:sealed"
     GRANT_GIVEN = "integrations:grant:given"
 

@@ -4,7 +4,7 @@ from django.db.models import QuerySet
 
 from console.core.actor import Actor, Role
 from console.core.errors import NotFound
-from integrations.models import Grant, Integration
+from integrations.models import Grant, Integration, Operation
 
 READERS = (Role.ADMIN, Role.OPERATOR, Role.AUDITOR, Role.REVIEWER)
 
@@ -20,6 +20,14 @@ def access_integration(actor: Actor, slug: str) -> Integration:
     if integration is None:
         raise NotFound(f"Your team has no integration {slug!r}.")
     return integration
+
+
+def access_operation(actor: Actor, operation_id: str) -> Operation:
+    visible = Operation.objects.filter(integration__in=visible_integrations(actor)).select_related("integration")
+    operation = visible.filter(pk=operation_id).first()
+    if operation is None:
+        raise NotFound("Your team has no such operation.")
+    return operation
 
 
 def visible_grants(actor: Actor) -> QuerySet[Grant]:

@@ -12,6 +12,7 @@ from console.core.actor import Actor, Role
 from console.core.attest import attest
 from console.core.errors import Invalid
 from console.core.sealing import door_key_id, seal
+from integrations.amend import fill_operation, replace_description
 from integrations.description import Description, parse
 from integrations.models import Credential, Grant, Integration, Operation
 
@@ -29,7 +30,7 @@ def describe_integration(text: str, *, base_url: str, actor: Actor) -> Integrati
         team_id=actor.team, slug=head["slug"], defaults={**head, "base_url": base_url}
     )
     for description in descriptions:
-        _store_operation(integration, description)
+        _store_operation(integration, description, actor)
     record(
         Kind.INTEGRATION_DESCRIBED,
         subject=integration.id,
@@ -43,24 +44,16 @@ def describe_integration(text: str, *, base_url: str, actor: Actor) -> Integrati
     return integration
 
 
-def _store_operation(integration: Integration, description: Description) -> None:
-    operation = Operation.objects.filter(integration=integration, slug=description.slug).first()
-    operation = operation or Operation(integration=integration, slug=description.slug)
-    operation.integration, operation.definitions = integration, None
-    fill_operation(operation, description)
+def _store_operation(integration: Integration, described: Description, actor: Actor) -> None:
+    operation = Operation.objects.select_for_update().filter(integration=integration, slug=described.slug).first()
+    if operation and (operation.definitions_id or bytes(operation.digest) != described.digest):
+        operation.integration = integration
+        replace_description(operation, described, None, cause="description", actor=actor)
+        return
+    operation = operation or Operation(integration=integration, slug=described.slug)
+    operation.integration = integration
+    fill_operation(operation, described)
     operation.save()
-
-
-def fill_operation(operation: Operation, description: Description) -> None:
-    """All columns that follow from the description, and the console's signature."""
-    operation.title = description.document["title"]
-    operation.effect = description.effect
-    operation.categories = description.document.get("categories", [])
-    operation.trust = description.document.get("trust", "imported")
-    operation.idempotency = description.mode
-    operation.description = dict(description.document)
-    operation.digest = description.digest
-    operation.attestation = attest("operation", operation.attested())
 
 
 def check_base_url(base_url: str) -> None:

@@ -31,6 +31,11 @@ def reached(definitions: Reached | None, described: Description) -> str:
         return ""
 
 
+def definitions_of(identity: str | None) -> Mapping[str, Any]:
+    """By name. Loaded once: they may be some megabytes."""
+    return _held(identity).content if identity else {}
+
+
 class _Held(NamedTuple):
     content: Mapping[str, Any]
     reached: Reached | None

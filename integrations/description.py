@@ -106,6 +106,14 @@ _OPERATION = _object(
     "method",
     "path",
 )
+# What a person says of an operation, whatever a document brings.
+REVIEWED = (
+    "effect", "categories", "trust", "idempotency", "sentence", "facts", "amount", "reads", "requires", "probe",
+    "compensation", "success",
+)  # fmt: skip
+# Of that, what a page asks for as YAML; for the rest it has fields.
+MORE = _object({name: _OPERATION["properties"][name] for name in REVIEWED[4:]})
+_ARGUMENT_NAMED = re.compile(r"\barguments\.([A-Za-z_][A-Za-z0-9_]*)")
 INTEGRATION_SLUG = "^[a-z][a-z0-9-]{0,63}$"
 CREDENTIAL_TYPES = ("bearer", "basic", "none")
 SCHEMA = _object(
@@ -193,24 +201,18 @@ def parse(text: str) -> tuple[Mapping[str, Any], list[Description]]:
     """The integration's head (slug, title, credential) and its operations. Raises Invalid with a place."""
     document = load(text, SCHEMA)
     operations = [Description(slug, body) for slug, body in document["operations"].items()]
-    known = {operation.slug: operation for operation in operations}
+    effects = {operation.slug: operation.effect for operation in operations}
     for operation in operations:
-        _check_operation(operation, known)
+        _check_written(operation)
+        check_said(operation, effects)
     head = {"slug": document["integration"], "title": document["title"],
             "credential_type": document.get("credential", {}).get("type", "none")}  # fmt: skip
     return head, operations
 
 
-def _check_operation(operation: Description, known: Mapping[str, Description]) -> None:
+def _check_written(operation: Description) -> None:
+    """What an importer answers for by itself: arguments that have a place, and schemas that lead nowhere else."""
     where = f"operations.{operation.slug}"
-    expressions.compile_all(operation.document, where)
-    for index, required in enumerate(operation.document.get("requires", [])):
-        expressions.check(required["that"], f"{where}.requires.{index}.that")
-    if "when" in operation.document.get("success", {}):
-        expressions.check(operation.document["success"]["when"], f"{where}.success.when")
-    for name, read in operation.reads.items():
-        for pinned in read["pin"]:
-            expressions.check(pinned, f"{where}.reads.{name}.pin")
     headers = [argument.get("name", name).lower() for name, argument in operation.arguments.items()
                if argument["in"] == "header"]  # fmt: skip
     if len(set(headers)) < len(headers):
@@ -218,24 +220,66 @@ def _check_operation(operation: Description, known: Mapping[str, Description]) -
     for name, argument in operation.arguments.items():
         _check_schema(argument["schema"], f"{where}.arguments.{name}.schema")
         _check_place(operation, argument.get("name", name), argument, f"{where}.arguments.{name}")
+
+
+def check_said(operation: Description, effects: Mapping[str, str]) -> None:
+    """What a person says of an operation fits it, and the others of its integration, whose effects these are. Raises
+    Invalid with a place."""
+    where, document = f"operations.{operation.slug}", operation.document
+    said = {name: document[name] for name in REVIEWED if name in document}
+    expressions.compile_all(said, where)
+    for index, required in enumerate(said.get("requires", [])):
+        expressions.check(required["that"], f"{where}.requires.{index}.that")
+    if "when" in said.get("success", {}):
+        expressions.check(said["success"]["when"], f"{where}.success.when")
+    for name, read in operation.reads.items():
+        for pinned in read["pin"]:
+            expressions.check(pinned, f"{where}.reads.{name}.pin")
+    _check_named_arguments(operation, said, where)
+    _check_key(operation, where)
+    _check_read(operation, effects, where)
+
+
+def _check_read(operation: Description, effects: Mapping[str, str], where: str) -> None:
     inner = [*((f"reads.{name}", read) for name, read in operation.reads.items())]
     if operation.probe:
         inner.append(("probe", operation.probe))
         expressions.check(operation.probe["happened"].replace("${{ key }}", "key"), f"{where}.probe.happened")
     for name, read in inner:
-        target = known.get(read["operation"])
-        if target is None or target.effect != "read":
+        if effects.get(read["operation"]) != "read":
             raise Invalid(f"{where}.{name}: {read['operation']!r} is not an operation of effect read in this document")
-    if operation.effect == "read" and operation.document["method"] not in LOOKING:
-        raise Invalid(f"{where}: effect read with {operation.document['method']}; only GET is known to change nothing")
+    looks = operation.document["method"] in LOOKING
+    if operation.effect == "read" and not looks and operation.document.get("trust", "imported") == "imported":
+        text = "only GET is known to change nothing, until a person has reviewed it"
+        raise Invalid(f"{where}: effect read with {operation.document['method']}; {text}")
+
+
+def _check_named_arguments(operation: Description, said: Mapping[str, Any], where: str) -> None:
+    """An expression that reads an argument that there is not would show nothing to whoever signs."""
+    named = {name for text in expressions.expressions(said) for name in _ARGUMENT_NAMED.findall(text)}
+    named |= {fact["shows"] for fact in said.get("facts", []) if "shows" in fact}
+    if unknown := sorted(named - operation.arguments.keys()):
+        raise Invalid(f"{where}: there is no argument {unknown[0]!r:.80}")
+
+
+def _check_key(operation: Description, where: str) -> None:
+    told = operation.document.get("idempotency", {})
+    header = told.get("header", "")
+    if header and (header.lower() in OURS or not TOKEN.fullmatch(header)):
+        raise Invalid(f"{where}.idempotency.header: {header!r:.80} is no header that could carry the key")
+    taken = {argument.get("name", name).lower() for name, argument in operation.arguments.items()
+             if argument["in"] == "header"}  # fmt: skip
+    if header.lower() in taken:
+        raise Invalid(f"{where}: {header!r:.80} is no header that callers set")
+    if told.get("mode") == "native_key" and not (header or told.get("body")):
+        raise Invalid(f"{where}.idempotency: say the header or the field of the body that carries the key")
 
 
 def _check_place(operation: Description, name: str, argument: Mapping[str, Any], where: str) -> None:
     place = argument["in"]
     if place == "path" and f"{{{name}}}" not in operation.document["path"]:
         raise Invalid(f"{where}: the path has no {{{name}}}")
-    key = operation.document.get("idempotency", {}).get("header", "")
-    if place == "header" and (name.lower() in OURS | {key.lower()} or not TOKEN.fullmatch(name)):
+    if place == "header" and (name.lower() in OURS or not TOKEN.fullmatch(name)):
         raise Invalid(f"{where}: {name!r:.80} is no header that callers set")
     if place == "cookie" and not TOKEN.fullmatch(name):
         raise Invalid(f"{where}: {name!r:.80} is no name of a cookie")

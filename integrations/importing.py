@@ -12,8 +12,9 @@ from audit.vocabulary import Kind
 from console.core.actor import Actor, Role
 from console.core.canonical import digest
 from console.core.errors import Conflict, Invalid
+from integrations.amend import changes_in, fill_operation, quarantine
 from integrations.definitions import Reached
-from integrations.describe import check_base_url, fill_operation
+from integrations.describe import check_base_url
 from integrations.described import reached
 from integrations.description import CREDENTIAL_TYPES, INTEGRATION_SLUG, Description
 from integrations.models import Definitions, Integration, Operation
@@ -26,11 +27,13 @@ AT_ONCE = 500  # rows
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """`changed` are operations that the document describes otherwise than an earlier one: they stay as they were."""
+    """`changed` are operations that the document describes otherwise than an earlier one: each is quarantined until a
+    person decides, unless one declined just that before. `gone` are those of earlier ones that it has no more."""
 
     integration: Integration
     added: list[str]
     changed: list[str]
+    gone: list[str]
     report: Report
 
 
@@ -58,15 +61,19 @@ def import_openapi(data: bytes, *, slug: str, title: str, base_url: str, credent
 
 
 def _store(integration: Integration, document: dict[str, Any], file: str, actor: Actor) -> Outcome:
-    rows = {row.slug: row for row in Operation.objects.filter(integration=integration).only("slug", "description")}
+    known = Operation.objects.filter(integration=integration).select_for_update().order_by("pk")
+    rows = {row.slug: row for row in known}
     sources = {row.description.get("source", {}).get("key", f"described {name}"): name for name, row in rows.items()}
     imported = import_document(document, sources)
     described = described_in(imported)
     if not described:
         raise Invalid("Not one operation of this document can be called.")
     added = {one.slug: one for one in described if one.slug not in rows}
-    changed = [one.slug for one in described if one.slug in rows and not _same(rows[one.slug], one)]
-    _insert(integration, imported, list(added.values()))
+    changed = changes_in(integration, {rows[one.slug]: one for one in described if one.slug in rows}, actor=actor)
+    shared = _kept(integration, imported, [*added.values(), *changed.values()])
+    _insert(integration, shared, list(added.values()))
+    for row, one in changed.items():
+        quarantine(row, one, shared if "definitions" in one.document else None, actor=actor)
     told = {one.slug: one.digest.hex() for one in added.values()}
     record(
         Kind.INTEGRATION_IMPORTED, subject=integration.id, actor=actor,
@@ -74,7 +81,8 @@ def _store(integration: Integration, document: dict[str, Any], file: str, actor:
                 "changed": len(changed), "left_out": len(imported.report.left_out),
                 "descriptions": digest("countersign/descriptions/v1", told).hex()},
     )  # fmt: skip
-    return Outcome(integration, list(added), changed, imported.report)
+    gone = sorted(slug for slug, row in rows.items() if "source" in row.description and slug not in imported.operations)
+    return Outcome(integration, list(added), [row.slug for row in changed], gone, imported.report)
 
 
 def described_in(imported: Imported) -> list[Description]:
@@ -90,14 +98,13 @@ def described_in(imported: Imported) -> list[Description]:
     return made
 
 
-def _same(row: Operation, described: Description) -> bool:
-    return bool(row.description.get("source") == described.document["source"])
-
-
-def _insert(integration: Integration, imported: Imported, described: list[Description]) -> None:
-    shared = None
+def _kept(integration: Integration, imported: Imported, described: list[Description]) -> Definitions | None:
     if any("definitions" in one.document for one in described):
-        shared = Definitions.objects.create(integration=integration, content=imported.definitions)
+        return Definitions.objects.create(integration=integration, content=imported.definitions)
+    return None
+
+
+def _insert(integration: Integration, shared: Definitions | None, described: list[Description]) -> None:
     rows = []
     for one in described:
         row = Operation(integration=integration, slug=one.slug)

@@ -17,6 +17,7 @@ CATEGORIES = (
     "financial", "legal", "security", "personal_data", "external_message", "code_change", "other",
 )  # fmt: skip
 TRUSTS = ("imported", "reviewed", "proven")
+CAUSES = ("import", "review", "description")  # of an amendment: a newer document, a person's review, YAML given anew
 
 
 def integration_id() -> str:
@@ -29,6 +30,10 @@ def definitions_id() -> str:
 
 def operation_id() -> str:
     return new_id("op")
+
+
+def amendment_id() -> str:
+    return new_id("amd")
 
 
 def credential_id() -> str:
@@ -121,6 +126,65 @@ class Operation(models.Model):
             "slug": self.slug,
             "digest": bytes(self.digest).hex(),
         }
+
+
+class Amendment(models.Model):
+    """A change of an operation's description: what it was, and what it becomes. While one waits for a person, the
+    operation is quarantined: nothing is proposed or sent by it.
+
+    `attestation` covers what it becomes: what SQL alters is not adopted.
+    """
+
+    KIND: ClassVar = "integrations:amendment"
+    TRANSITIONS: ClassVar = transitions(
+        initial="quarantined adopted",
+        quarantined="adopted declined superseded",
+        adopted="",
+        declined="",
+        superseded="",
+    )
+
+    id = models.TextField(primary_key=True, default=amendment_id)
+    operation = models.ForeignKey(Operation, models.PROTECT, related_name="amendments")
+    state = models.TextField()
+    cause = models.TextField()
+    before = OrderedJSONField()
+    before_definitions = models.ForeignKey(Definitions, models.PROTECT, related_name="+", null=True)
+    after = OrderedJSONField()
+    after_definitions = models.ForeignKey(Definitions, models.PROTECT, related_name="+", null=True)
+    digest = models.BinaryField(max_length=32)  # of the description that it becomes
+    attestation = models.BinaryField(max_length=64)
+    made_at = models.DateTimeField(db_default=Now())
+    settled_at = models.DateTimeField(null=True)
+    settled_by = models.TextField(default="")
+
+    class Meta:
+        ordering: ClassVar = ["-made_at", "-id"]
+        constraints: ClassVar = [
+            # Two that wait would let the older one undo what was read in the newer.
+            models.UniqueConstraint(
+                fields=["operation"], condition=models.Q(state="quarantined"), name="amendment_waits_once"
+            ),
+            models.CheckConstraint(
+                condition=models.Q(state="quarantined", settled_at__isnull=True)
+                | (~models.Q(state="quarantined") & models.Q(settled_at__isnull=False)),
+                name="amendment_settled_iff_final",
+            ),
+            models.CheckConstraint(condition=models.Q(cause__in=CAUSES), name="amendment_cause_known"),
+        ]
+        indexes: ClassVar = [
+            # The door asks of every action whether its operation was amended since it was proposed.
+            models.Index(fields=["operation", "made_at"], name="amendment_of_operation"),
+        ]
+
+    def __str__(self) -> str:
+        return self.id
+
+    def attested(self) -> dict[str, object]:
+        return {"amendment": self.id, "operation": self.operation_id, "digest": bytes(self.digest).hex()}
+
+    def audit_context(self) -> Mapping[str, Any]:
+        return {"team": self.operation.integration.team_id}
 
 
 class Credential(models.Model):

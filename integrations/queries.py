@@ -10,10 +10,14 @@ from django.db.models import Case, Count, Q, QuerySet, When
 from console.core.attest import verify
 from console.core.clock import now
 from console.core.errors import Invalid, Tampered
+from integrations.amend import quarantined
+from integrations.described import definitions_of
 from integrations.description import Description
-from integrations.models import EFFECTS, Credential, Grant, Integration, Operation
+from integrations.difference import Described, Line, difference
+from integrations.models import EFFECTS, Amendment, Credential, Grant, Integration, Operation
 
 AT_ONCE = 50  # operations on a page
+SHOWN = 20  # amendments on a page
 WORST_FIRST = EFFECTS[::-1]
 EFFECT_WORDS = {
     "read": "Only looks; may be repeated",
@@ -43,6 +47,7 @@ class Told:
     row: Operation
     described: Description
     genuine: bool
+    changed: bool
     grantees: list[str]
 
     @property
@@ -89,6 +94,24 @@ class Held:
 
 
 @dataclass(frozen=True, slots=True)
+class Change:
+    """What waits for a person; `shown` is the digest that their decision names."""
+
+    row: Amendment
+    shown: str
+    lines: list[Line]
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """`count` is of all that wait, `waiting` are the first of them; `decided` the newest."""
+
+    waiting: list[Change]
+    count: int
+    decided: list[Amendment]
+
+
+@dataclass(frozen=True, slots=True)
 class Sentence:
     """A grant in parts, so that the page can mark them. `state` is in force, ended or revoked."""
 
@@ -118,7 +141,7 @@ def operations_of(
         matching = matching.filter(Q(slug__icontains=word) | Q(title__icontains=word))
     counts = dict(matching.order_by().values_list("effect").annotate(Count("pk")))
     users = _users(grants)
-    rows = list(_beyond(matching, after)[: AT_ONCE + 1])
+    rows = list(_beyond(matching, after).annotate(quarantined=quarantined("pk"))[: AT_ONCE + 1])
     shown = [told(row, integration, users.get(row.slug, [])) for row in rows[:AT_ONCE]]
     groups = [
         Group(effect, EFFECT_WORDS[effect], counts[effect], found)
@@ -144,7 +167,8 @@ def _beyond(operations: QuerySet[Operation], after: str) -> QuerySet[Operation]:
 
 def told(row: Operation, integration: Integration, grantees: list[str]) -> Told:
     row.integration = integration
-    return Told(row, Description(row.slug, row.description), genuine(row), grantees)
+    changed = bool(getattr(row, "quarantined", False))
+    return Told(row, Description(row.slug, row.description), genuine(row), changed, grantees)
 
 
 def genuine(row: Operation) -> bool:
@@ -163,6 +187,24 @@ def _users(grants: Iterable[Grant]) -> dict[str, list[str]]:
             for slug in grant.operations:
                 users.setdefault(slug, []).append(grant.grantee.partition(":")[2])
     return users
+
+
+def amendments_of(integration: Integration) -> Changes:
+    """Three queries, and one for each import that they come from."""
+    found = Amendment.objects.filter(operation__integration=integration).select_related("operation")
+    waiting = found.filter(state="quarantined")
+    decided = found.exclude(state="quarantined").defer("before", "after", "operation__description")
+    return Changes(
+        waiting=[_change(one) for one in waiting.order_by("operation__slug")[:SHOWN]],
+        count=waiting.count(),
+        decided=list(decided[:SHOWN]),
+    )
+
+
+def _change(row: Amendment) -> Change:
+    before = Described(row.before, definitions_of(row.before_definitions_id))
+    after = Described(row.after, definitions_of(row.after_definitions_id))
+    return Change(row, bytes(row.digest).hex(), difference(before, after))
 
 
 def sentences(grants: Iterable[Grant]) -> list[Sentence]:

@@ -1,9 +1,12 @@
 from django.urls import path
 
-from integrations import import_views, views
+from integrations import amend_views, import_views, views
 
 urlpatterns = [
     path("", views.list_integrations, name="integrations"),
     path("connect/openapi/", import_views.connect_openapi, name="connect_openapi"),
     path("<slug:slug>/", views.show_integration, name="integration"),
+    path("<slug:slug>/changes/", amend_views.changes, name="changes"),
+    path("<slug:slug>/changes/decide/", amend_views.decide, name="changes_decide"),
+    path("operation/<str:operation>/", amend_views.review, name="review_operation"),
 ]

@@ -5,8 +5,10 @@ from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
 from audit.read import record_read, require_role
+from console.core.actor import Role
 from console.core.web import Request, signed_in
 from integrations.access import READERS, access_integration, visible_grants, visible_integrations
+from integrations.models import Amendment
 from integrations.queries import credentials_of, listed, operations_of, sentences
 
 LONGEST_SEARCH = 100
@@ -36,6 +38,8 @@ def show_integration(request: Request, slug: str) -> HttpResponse:
         "searchable": search or operations.next or request.GET.get("after"),
         "credentials": credentials_of(integration, given),
         "sentences": given,
+        "waiting": Amendment.objects.filter(operation__integration=integration, state="quarantined").count(),
+        "reviews": request.actor.has(Role.ADMIN),
     }
     record_read(actor=request.actor, page="integration", subject=integration.id, filter=search)
     return render(request, "integrations/integration.html", context)

@@ -17,7 +17,8 @@ ANYONE = REVIEWER | OPERATOR | ADMIN | AUDITOR
 
 Kind = Literal["public", "person", "guarded"]
 Needs = Literal[
-    "", "review", "settled", "run", "workflow", "integration", "record", "export", "tile", "hold", "passkey", "setup"
+    "", "review", "settled", "run", "workflow", "integration", "operation", "record", "export", "tile", "hold",
+    "passkey", "setup",
 ]  # fmt: skip
 
 
@@ -72,6 +73,9 @@ ROUTES: dict[str, Route] = {
     "workflow_publish": Route(FORM, roles=ADMIN),
     "integrations": Route(READ, roles=ANYONE),
     "integration": Route(READ, roles=ANYONE, needs="integration"),
+    "changes": Route(READ, roles=ANYONE, needs="integration"),
+    "changes_decide": Route(WRITE, roles=ADMIN, needs="integration"),
+    "review_operation": Route(FORM, roles=ADMIN, needs="operation"),
     "connect_openapi": Route(FORM, roles=ADMIN),
     "audit": Route(READ, roles=AUDITOR | ADMIN),
     "record": Route(READ, roles=AUDITOR | ADMIN, needs="record"),

@@ -64,8 +64,8 @@ class Scene:
     def row(self, needs: Needs) -> str:
         rows = {"review": self.review.id, "run": self.run.id, "workflow": "billing-care", "integration": "stripe",
                 "record": str(self.record.pk), "export": self.export.pk, "passkey": self.passkey.id,
-                "hold": self.hold.pk, "settled": self.settled.id, "tile": "0/000.p/1",
-                "setup": "x" * 43}  # fmt: skip
+                "operation": self.review.action.operation_id, "hold": self.hold.pk, "settled": self.settled.id,
+                "tile": "0/000.p/1", "setup": "x" * 43}  # fmt: skip
         return rows[needs]
 
 

@@ -103,12 +103,14 @@ def test_an_action_with_other_schemas_ends_with_an_alarm(office: Team) -> None:
 def test_the_same_again_changes_nothing_and_what_is_new_is_added_under_names_that_stay(office: Team) -> None:
     imported(DOCUMENT)
     before = list(Operation.objects.values())
-    assert (imported(DOCUMENT).added, imported(DOCUMENT).changed) == ([], [])
+    again = imported(DOCUMENT)
+    assert (again.added, again.changed, again.gone) == ([], [], [])
     more = changed("/boxes", get={"operationId": "listParcels"})
     outcome = imported(more)
     assert len(outcome.added) == 1
     assert outcome.added[0].startswith("list_parcels_")
     assert list(Operation.objects.filter(pk__in=[row["id"] for row in before]).values()) == before
+    assert imported(DOCUMENT | {"paths": {"/x": {"get": {}}}}).gone == ["add_parcel", "list_parcels", outcome.added[0]]
 
 
 def test_what_is_described_otherwise_stays_as_it_was_and_is_told(office: Team) -> None:
