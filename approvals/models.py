@@ -82,6 +82,7 @@ class Action(models.Model):
     grantee = models.TextField()
     run = models.TextField(default="")
     step = models.TextField(default="")
+    asked_key = models.TextField(default="")  # the agent's own, so that asking again finds what it asked for
     makers = ArrayField(models.TextField(), default=list)  # may not sign it
     says = models.TextField(default="")  # untrusted: what the agent wrote
     evidence = OrderedJSONField(default=list)
@@ -111,6 +112,10 @@ class Action(models.Model):
             ),
             # A step proposes one action; asking again after a crash finds it.
             models.UniqueConstraint(fields=["step"], condition=~models.Q(step=""), name="action_once_per_step"),
+            # The same for an agent that lost the answer.
+            models.UniqueConstraint(
+                fields=["team", "grantee", "asked_key"], condition=~models.Q(asked_key=""), name="action_once_per_key"
+            ),
         ]
         indexes: ClassVar = [
             # The sweep asks for actions that the door has to go on with.

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import Q
 
 from approvals.alarm import raise_alarm
@@ -22,11 +22,19 @@ from integrations.described import complete
 from integrations.models import Grant, Operation
 
 MAX_SAYS = 4_000
+_ONE_AT_A_TIME = "SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))"
+
+
+class KeyReused(Invalid):
+    """As the IETF draft on the Idempotency-Key header has it: 422."""
+
+    code = "key_reused"
 
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """`operation` is `integration.operation`; with a `step` it is idempotent: a step proposes once."""
+    """`operation` is `integration.operation`. With a `step`, or a `key` of the agent's own, it is idempotent: the same
+    one proposes once."""
 
     team: str
     operation: str
@@ -35,6 +43,7 @@ class Proposal:
     makers: Sequence[str]
     run: str = ""
     step: str = ""
+    key: str = ""
     says: str = ""
     evidence: Sequence[Mapping[str, Any]] = field(default_factory=tuple)
     trace_id: str = ""
@@ -43,11 +52,11 @@ class Proposal:
 
 def propose(proposal: Proposal, *, actor: Actor) -> Action:
     """The stored action; refused at once when it is not granted or its arguments are wrong. Raises NotFound for an
-    operation that the team does not have."""
+    operation that the team does not have, KeyReused when the key asked for something else before."""
     _check_carried([proposal.arguments, proposal.evidence, proposal.says])
     operation = _access_operation(proposal)
     with transaction.atomic():
-        if proposal.step and (known := Action.objects.filter(step=proposal.step).first()):
+        if known := _known(proposal, operation):
             return known
         grant = _grant(proposal, operation)
         action = _insert(proposal, operation, grant, actor)
@@ -87,6 +96,20 @@ def _access_operation(proposal: Proposal) -> Operation:
     return operation
 
 
+def _known(proposal: Proposal, operation: Operation) -> Action | None:
+    """What was proposed before by the same step, or under the same key. Two at once wait for each other."""
+    if proposal.step:
+        return Action.objects.filter(step=proposal.step).first()
+    if not proposal.key:
+        return None
+    with connection.cursor() as cursor:
+        cursor.execute(_ONE_AT_A_TIME, [f"{proposal.team} {proposal.grantee} {proposal.key}"])
+    known = Action.objects.filter(team=proposal.team, grantee=proposal.grantee, asked_key=proposal.key).first()
+    if known and (known.operation_id, known.arguments) != (operation.id, dict(proposal.arguments)):
+        raise KeyReused("This key was used for something else. Take a new key for each thing you ask for.")
+    return known
+
+
 def _grant(proposal: Proposal, operation: Operation) -> Grant | None:
     return (
         Grant.objects.filter(Q(until__isnull=True) | Q(until__gt=now()))
@@ -112,6 +135,7 @@ def _insert(proposal: Proposal, operation: Operation, grant: Grant | None, actor
         makers=list(proposal.makers),
         run=proposal.run,
         step=proposal.step,
+        asked_key=proposal.key,
         says=proposal.says[:MAX_SAYS],
         evidence=[dict(item) for item in proposal.evidence],
         trace_id=proposal.trace_id,

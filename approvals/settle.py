@@ -8,7 +8,7 @@ from approvals.signals import action_settled
 from audit.move import move
 from console.core.actor import Actor
 from console.core.clock import now
-from console.traces.live import changed
+from console.traces.live import answered, changed
 from console.traces.store import ending
 
 # What the log keeps of an outcome: never bodies, never free text that a person wrote.
@@ -46,3 +46,5 @@ def settle(
 
 def announce(action: Action) -> None:
     changed(action.team_id, "reviews", *([f"run.{action.run}"] if action.run else []))
+    if not action.step:
+        answered(action.id)

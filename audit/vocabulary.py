@@ -58,6 +58,10 @@ class Kind(StrEnum):
     ATTEMPT_LOST = "runs:attempt:lost"  # with its worker; the step is ready again
 
     # Who
+    AGENT_CREATED = "agents:agent:created"
+    AGENT_RETIRED = "agents:agent:retired"
+    AGENT_TOKEN_ISSUED = "agents:agent_token:issued"
+    AGENT_TOKEN_REVOKED = "agents:agent_token:revoked"
     TEAM_CREATED = "accounts:team:created"
     USER_CREATED = "accounts:user:created"
     USER_DEACTIVATED = "accounts:user:deactivated"

@@ -1,4 +1,5 @@
-"""/api/v1: everything a program may read. It decides nothing, and answers every refusal in one form."""
+"""/api/v1: what a person's program may read, and where agents ask. It decides nothing, and answers every refusal in
+one form."""
 
 from collections.abc import Callable, Mapping
 from functools import wraps
@@ -16,14 +17,17 @@ from audit.api import router as records
 from audit.exports.api import router as exports
 from console.core.actor import ANONYMOUS, Actor
 from console.core.web import actor_of, ask_to_sign_in
+from console.gateway.api import router as actions
 from console.runs.api import router as runs
 from console.workflows.api import router as workflows
 
-ABOUT = """Reads runs, reviews, workflows and the audit log of one team.
+ABOUT = """Reads runs, reviews, workflows and the audit log of one team, and lets agents ask for actions.
 
-Send `Authorization: Bearer cst_…` with a token, or use the session of a browser. A token reads
-and never decides. Times are RFC 3339 in UTC, money is whole minor units with its currency. Lists give `next`, which
-goes into `after`. Every answer that is not what was asked for has the form `{"error": {"code", "text", "detail"}}`.
+Send `Authorization: Bearer cst_…` with a token, or use the session of a browser. A token reads and never decides.
+Agents send `Authorization: Bearer cag_…`, which opens `/actions` and `/operations` alone: an agent asks, and the
+console does what is permitted. Times are RFC 3339 in UTC, money is whole minor units with its currency. Lists give
+`next`, which goes into `after`. Every answer that is not what was asked for has the form
+`{"error": {"code", "text", "detail"}}`.
 """
 
 
@@ -71,7 +75,7 @@ api = Api(
     docs_decorator=require_safe,
     auth=SignedIn(),
 )
-for router in (runs, reviews, workflows, records, exports):
+for router in (runs, reviews, workflows, records, exports, actions):
     api.add_router("", router)
 
 

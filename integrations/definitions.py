@@ -37,6 +37,17 @@ def names(schema: Any) -> frozenset[str]:
     )
 
 
+def closure(schemas: Iterable[Any], definitions: Mapping[str, Any]) -> dict[str, Any]:
+    """All that they reach, by name; what there is not is left out."""
+    left, found = list(schemas), dict[str, Any]()
+    while left:
+        for name in names(left.pop()) - found.keys():
+            if name in definitions:
+                found[name] = definitions[name]
+                left.append(definitions[name])
+    return found
+
+
 class Reached:
     """Definitions that reach each other form a group, and the digest of a group holds those of the groups that it
     refers to: time and space are linear in the size of all, however entangled they are."""

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from integrations.definitions import names
+from integrations.definitions import closure
 
 AROUND = 3  # lines that stay, for orientation
 MOST = 2_000  # lines
@@ -41,9 +41,8 @@ def difference(before: Described, after: Described) -> list[Line]:
 def _written(one: Described, other: Described) -> list[str]:
     """The description, then those of its schemas that the other side has not, or has otherwise."""
     told = {name: value for name, value in one.document.items() if name not in HIDDEN}
-    reached = _reached(one)
-    differing = {name: one.definitions[name] for name in sorted(reached)
-                 if one.definitions[name] != other.definitions.get(name) or name not in _reached(other)}  # fmt: skip
+    here, there = _reached(one), _reached(other)
+    differing = {name: here[name] for name in sorted(here) if name not in there or here[name] != there[name]}
     return _yaml(told | ({"schemas": differing} if differing else {}))
 
 
@@ -57,12 +56,6 @@ class _Dumper(yaml.SafeDumper):
         return True
 
 
-def _reached(described: Described) -> set[str]:
-    schemas: list[Any] = [argument["schema"] for argument in described.document.get("arguments", {}).values()]
-    found: set[str] = set()
-    while schemas:
-        for name in names(schemas.pop()) - found:
-            if name in described.definitions:
-                found.add(name)
-                schemas.append(described.definitions[name])
-    return found
+def _reached(described: Described) -> dict[str, Any]:
+    schemas = [argument["schema"] for argument in described.document.get("arguments", {}).values()]
+    return closure(schemas, described.definitions)

@@ -226,7 +226,7 @@ class Grant(models.Model):
 
     id = models.TextField(primary_key=True, default=grant_id)
     team = models.ForeignKey("accounts.Team", models.PROTECT, related_name="+")
-    grantee = models.TextField()  # `workflow:<slug>` or `agent:<id>`: their rows live in rooms above this one
+    grantee = models.TextField()  # `workflow:<slug>` or `agent:<slug>`: their rows live in rooms above this one
     integration = models.ForeignKey(Integration, models.PROTECT, related_name="grants")
     operations = ArrayField(models.TextField())
     credential = models.ForeignKey(Credential, models.PROTECT, related_name="grants")

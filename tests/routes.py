@@ -15,16 +15,17 @@ NONE = frozenset[str]()
 REVIEWER, OPERATOR, ADMIN, AUDITOR = (frozenset({role}) for role in ("reviewer", "operator", "admin", "auditor"))
 ANYONE = REVIEWER | OPERATOR | ADMIN | AUDITOR
 
-Kind = Literal["public", "person", "guarded"]
+Kind = Literal["public", "person", "guarded", "agent"]
 Needs = Literal[
     "", "review", "settled", "run", "workflow", "integration", "operation", "record", "export", "tile", "hold",
-    "passkey", "setup",
+    "passkey", "setup", "action",
 ]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """`public` answers anybody; `person` whoever is signed in; `guarded` only these roles of the team.
+    """`public` answers anybody; `person` whoever is signed in; `guarded` only these roles of the team; `agent` only
+    agents, by their tokens.
 
     `needs` names the row in the address. Roles are those that get through to the demo's rows, whether the view, the
     loading of the row or the act turns the others away.
@@ -99,6 +100,10 @@ ROUTES: dict[str, Route] = {
     "api-1:get_run": Route(ASK, roles=ANYONE, needs="run"),
     "api-1:list_reviews": Route(ASK, roles=ANYONE),
     "api-1:get_review": Route(ASK, roles=ANYONE, needs="review"),
+    "api-1:ask_for_action": Route(WRITE, "agent"),
+    "api-1:get_action": Route(ASK, "agent", needs="action"),
+    "api-1:withdraw_action": Route(WRITE, "agent", needs="action"),
+    "api-1:list_granted_operations": Route(ASK, "agent"),
     "api-1:list_workflows": Route(ASK, roles=ANYONE),
     "api-1:get_workflow": Route(ASK, roles=ANYONE, needs="workflow"),
     "api-1:list_records": Route(ASK, roles=AUDITOR | ADMIN),

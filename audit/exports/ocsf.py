@@ -96,6 +96,10 @@ EVENTS: Mapping[Kind, Event] = {
     Kind.STEP_CANCELLED: Event(LIFECYCLE, 4, "Stop"),
     Kind.ATTEMPT_LOST: Event(LIFECYCLE, 5, "Restart"),
     # People and what they prove themselves with.
+    Kind.AGENT_CREATED: Event(ACCOUNT, 1, "Create"),
+    Kind.AGENT_RETIRED: Event(ACCOUNT, 5, "Disable"),
+    Kind.AGENT_TOKEN_ISSUED: _entity(*CREATE),
+    Kind.AGENT_TOKEN_REVOKED: _entity(*DELETE),
     Kind.TEAM_CREATED: _entity(*CREATE),
     Kind.USER_CREATED: Event(ACCOUNT, 1, "Create"),
     Kind.USER_DEACTIVATED: Event(ACCOUNT, 5, "Disable"),

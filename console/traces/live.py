@@ -9,6 +9,7 @@ from channels.layers import get_channel_layer
 
 from console.core.wake import after_commit
 
+ANSWERED = "answered"
 PATIENCE = 1.0  # seconds; a notice that cannot be sent by then is dropped, pages ask again by themselves
 
 
@@ -18,6 +19,11 @@ def changed(team: str, *topics: str) -> None:
         after_commit(functools.partial(_send, group(team, topic), topic))
 
 
+def answered(action: str) -> None:
+    """After commit, tell every process in which an agent may wait for this action. Ids alone travel."""
+    after_commit(functools.partial(_send, ANSWERED, action))
+
+
 def group(team: str, topic: str) -> str:
     """The team is part of the name, so that nobody can subscribe to another team's notices."""
     return f"{team}.{topic}"
@@ -25,7 +31,7 @@ def group(team: str, topic: str) -> str:
 
 def _send(name: str, topic: str) -> None:
     message = {"type": "changed", "topic": topic}
-    sent = asyncio.run_coroutine_threadsafe(_group_send(name, message), _loop())
+    sent = asyncio.run_coroutine_threadsafe(_group_send(name, message), loop())
     sent.result(PATIENCE)
 
 
@@ -36,7 +42,7 @@ async def _group_send(name: str, message: dict[str, Any]) -> None:
 
 
 @functools.cache
-def _loop() -> asyncio.AbstractEventLoop:
+def loop() -> asyncio.AbstractEventLoop:
     """One event loop per process for sending: the channel layer keeps its connections per loop."""
     loop = asyncio.new_event_loop()
     threading.Thread(target=loop.run_forever, name="live", daemon=True).start()

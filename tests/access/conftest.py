@@ -65,7 +65,7 @@ class Scene:
         rows = {"review": self.review.id, "run": self.run.id, "workflow": "billing-care", "integration": "stripe",
                 "record": str(self.record.pk), "export": self.export.pk, "passkey": self.passkey.id,
                 "operation": self.review.action.operation_id, "hold": self.hold.pk, "settled": self.settled.id,
-                "tile": "0/000.p/1", "setup": "x" * 43}  # fmt: skip
+                "tile": "0/000.p/1", "action": self.review.action_id, "setup": "x" * 43}  # fmt: skip
         return rows[needs]
 
 

@@ -59,13 +59,21 @@ def test_wrong_roles_are_refused_and_right_ones_are_not(scene: Scene, looks: Loo
     assert {role for role, _ in found} >= BY_ROLE.keys() - route.roles
 
 
+@pytest.mark.parametrize("name", [name for name, route in ROUTES.items() if route.kind == "agent"])
+def test_what_is_for_agents_opens_to_no_person(scene: Scene, name: str) -> None:
+    for username in (*BY_ROLE.values(), "olga"):
+        for client in (browser(username), *([bearer(scene.tokens[username])] if username in scene.tokens else [])):
+            answers = [ask(client, method, scene.address(name)).status_code for method in ROUTES[name].methods]
+            assert answers == [403] * len(answers)
+
+
 @pytest.mark.parametrize("name", CLOSED)
 def test_members_without_a_team_see_no_room(scene: Scene, looks: Looks, name: str) -> None:
     statuses = {
         (looks.answers.get(("lea", method, name)) or ask(browser("lea"), method, scene.address(name))).status_code
         for method in ROUTES[name].methods
     }
-    if ROUTES[name].kind == "guarded":
+    if ROUTES[name].kind in ("guarded", "agent"):
         assert statuses == {403}
     else:
         assert statuses <= {200, 302, 404}
@@ -135,7 +143,7 @@ def test_wrong_method_is_told_so_and_does_nothing(scene: Scene, name: str) -> No
     assert everything_but_the_log() == before
 
 
-@pytest.mark.parametrize("name", list(ROUTES))
+@pytest.mark.parametrize("name", [name for name, route in ROUTES.items() if route.kind != "agent"])
 def test_token_reads_the_api_and_is_nobody_elsewhere(scene: Scene, name: str) -> None:
     route, address = ROUTES[name], scene.address(name)
     before = Decision.objects.count()

@@ -23,9 +23,15 @@ def test_command_writes_the_committed_text() -> None:
     assert written.getvalue() == COMMITTED.read_text()
 
 
-def test_every_route_reads_and_tells_its_refusals() -> None:
+AGENTS = {
+    "/api/v1/actions": ["post"], "/api/v1/actions/{action_id}": ["get"],
+    "/api/v1/actions/{action_id}/withdraw": ["post"], "/api/v1/operations": ["get"],
+}  # fmt: skip
+
+
+def test_every_route_tells_its_refusals_and_people_only_read() -> None:
     paths = json.loads(COMMITTED.read_text())["paths"]
-    assert {address: sorted(routes) for address, routes in paths.items()} == {
+    assert {address: sorted(routes) for address, routes in paths.items()} == AGENTS | {
         f"/api/v1/{address}": ["get"]
         for address in (
             "runs", "runs/{run_id}", "reviews", "reviews/{review_id}", "workflows", "workflows/{slug}", "records",
@@ -33,6 +39,7 @@ def test_every_route_reads_and_tells_its_refusals() -> None:
             "log/checkpoint", "log/consistency", "log/tile/{tile}",
         )
     }  # fmt: skip
-    told = {code for routes in paths.values() for code in routes["get"]["responses"]}
+    told = {code for address, routes in paths.items() if address not in AGENTS for code in routes["get"]["responses"]}
     assert told == {"200", "401", "403", "404", "405", "422"}
-    assert all(routes["get"]["security"] for routes in paths.values())
+    every = [route for routes in paths.values() for route in routes.values()]
+    assert all(route["security"] and "401" in route["responses"] for route in every)

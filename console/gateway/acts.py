@@ -1,0 +1,78 @@
+"""What an agent may do here: ask for an action, look what became of it, take it back. It never executes anything."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import transaction
+
+from approvals.models import Action, Review
+from approvals.propose import Proposal, propose
+from approvals.withdraw import withdraw_action
+from audit.read import record_refusal
+from console.agents.identify import Identified
+from console.core.errors import NotFound
+from console.core.telemetry import Parent
+from console.gateway.waiting import wait_for
+
+GUESSED = "operation"  # what an agent tried that is not granted, or is none
+LONGEST_WAIT = 60.0  # seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """`operation` is `integration.operation`; `key` the agent's own, under which asking again finds the same action."""
+
+    operation: str
+    arguments: Mapping[str, Any]
+    key: str = ""
+    says: str = ""
+    evidence: Sequence[Mapping[str, Any]] = ()
+    parent: Parent | None = None
+
+
+def ask(who: Identified, asked: Asked) -> Action:
+    """The action, old or new. Raises NotFound for an operation that the team does not have, which is in the log too;
+    KeyReused."""
+    agent = who.agent
+    proposal = Proposal(
+        team=agent.team_id, operation=asked.operation, arguments=asked.arguments, grantee=agent.grantee,
+        makers=[agent.owner_id], key=asked.key, says=asked.says, evidence=asked.evidence,
+        trace_id=asked.parent.trace_id if asked.parent else "",
+        parent_span_id=asked.parent.span_id if asked.parent else "",
+    )  # fmt: skip
+    try:
+        return propose(proposal, actor=who.actor)
+    except NotFound:
+        record_refusal(actor=who.actor, page=GUESSED)
+        raise
+
+
+def access_action(who: Identified, action_id: str) -> Action:
+    """Only what this agent asked for itself."""
+    own = Action.objects.filter(team=who.agent.team_id, grantee=who.agent.grantee)
+    action = own.select_related("operation__integration").filter(pk=action_id).first()
+    if action is None:
+        raise NotFound("You asked for no such action.")
+    return action
+
+
+def wait_until(who: Identified, action_id: str, *, seconds: float, also_held: bool) -> Action:
+    """As it is when it has settled (or waits for a person, with `also_held`), or when the time is over."""
+
+    def found() -> Action | None:
+        action = access_action(who, action_id)
+        return action if action.settled or (also_held and action.state in ("held", "in_doubt")) else None
+
+    return wait_for(action_id, found, min(seconds, LONGEST_WAIT)) or access_action(who, action_id)
+
+
+def take_back(who: Identified, action_id: str) -> Action:
+    """Raises Conflict for what has begun or ended."""
+    with transaction.atomic():
+        withdraw_action(access_action(who, action_id).pk, actor=who.actor)
+    return access_action(who, action_id)
+
+
+def review_of(action: Action) -> Review | None:
+    return action.reviews.order_by("-opened_at").first()
