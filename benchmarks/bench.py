@@ -6,6 +6,7 @@ import contextlib
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -91,6 +92,12 @@ class Bench:
         if not wait_until(lambda: Heartbeat.objects.filter(process__in=names).count() == len(names), patience=PATIENCE):
             raise CouldNotMeasure("\n".join(f"{name} is not ready: {self.said(name)}" for name in names))
 
+    def start_web(self) -> None:
+        """Returns once it answers."""
+        self._run(command("web", self.port, self.state), self.environment("web"), "web")
+        if not wait_until(lambda: listens(self.port), patience=PATIENCE):
+            raise CouldNotMeasure(f"web is not ready: {self.said('web')}")
+
     def start_signed(self) -> None:
         """Sequencer and signer; returns once the first tree is signed."""
         from audit.models import Checkpoint  # noqa: PLC0415 - Django is set up by now
@@ -143,6 +150,11 @@ def running() -> Iterator[Bench]:
         migrate(bench)
         become_web(bench)
         yield bench
+
+
+def listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def migrate(bench: Bench) -> None:
