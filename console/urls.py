@@ -13,6 +13,7 @@ ROOMS = (
     ("reviews/", "approvals.urls"),
     ("runs/", "console.runs.urls"),
     ("workflows/", "console.workflows.urls"),
+    ("agents/", "console.agents.urls"),
     ("integrations/", "integrations.urls"),
     ("audit/", "audit.urls"),
     *(("", f"{app}.urls") for app in settings.EXTRA_APPS),

@@ -18,7 +18,7 @@ ANYONE = REVIEWER | OPERATOR | ADMIN | AUDITOR
 Kind = Literal["public", "person", "guarded", "agent"]
 Needs = Literal[
     "", "review", "settled", "run", "workflow", "integration", "operation", "record", "export", "tile", "hold",
-    "passkey", "setup", "action",
+    "passkey", "setup", "action", "agent", "agent_token",
 ]  # fmt: skip
 
 
@@ -72,6 +72,12 @@ ROUTES: dict[str, Route] = {
     "workflows": Route(READ, roles=ANYONE),
     "workflow": Route(READ, roles=ANYONE, needs="workflow"),
     "workflow_publish": Route(FORM, roles=ADMIN),
+    "agents": Route(READ, roles=ANYONE),
+    "agent_register": Route(FORM, roles=ADMIN),
+    "agent": Route(READ, roles=ANYONE, needs="agent"),
+    "agent_token": Route(WRITE, roles=ADMIN, needs="agent"),
+    "agent_retire": Route(WRITE, roles=ADMIN, needs="agent"),
+    "agent_token_revoke": Route(WRITE, roles=ADMIN, needs="agent_token"),
     "integrations": Route(READ, roles=ANYONE),
     "integration": Route(READ, roles=ANYONE, needs="integration"),
     "changes": Route(READ, roles=ANYONE, needs="integration"),

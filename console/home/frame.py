@@ -34,6 +34,7 @@ ROOMS = (
     Room("Review", "reviews", narrow=True),
     Room("Runs", "runs", narrow=True),
     Room("Workflows", "workflows"),
+    Room("Agents", "agents"),
     Room("Integrations", "integrations"),
     Room("Audit", "audit", narrow=True),
 )

@@ -34,6 +34,7 @@ from examples.standins.launcher import serving
 from tests.audit.conftest import SignedLog, SignerInProcess
 from tests.conftest import a_clone
 from tests.factories import PASSWORD, PersonFactory
+from tests.gateway.conftest import make_agent
 from tests.pages.conftest import everything_but_the_log, outsider
 from tests.routes import ROUTES, Needs
 from tests.spine.conftest import World
@@ -54,6 +55,7 @@ class Scene:
     export: Export
     hold: Hold
     passkey: Passkey
+    agent_token: str
     tokens: dict[str, str] = field(default_factory=dict)
 
     def address(self, name: str, given: str | None = None) -> str:
@@ -65,7 +67,8 @@ class Scene:
         rows = {"review": self.review.id, "run": self.run.id, "workflow": "billing-care", "integration": "stripe",
                 "record": str(self.record.pk), "export": self.export.pk, "passkey": self.passkey.id,
                 "operation": self.review.action.operation_id, "hold": self.hold.pk, "settled": self.settled.id,
-                "tile": "0/000.p/1", "action": self.review.action_id, "setup": "x" * 43}  # fmt: skip
+                "tile": "0/000.p/1", "agent": "helper",
+                "agent_token": self.agent_token, "action": self.review.action_id, "setup": "x" * 43}  # fmt: skip
         return rows[needs]
 
 
@@ -157,6 +160,7 @@ def arrange(standin: str, state: Path) -> Scene:
         export=export(state),
         hold=place_hold(acting("mira"), dt.date(2026, 1, 1), None, "The hold of Zoë"),
         passkey=Passkey.objects.get(),
+        agent_token=make_agent()[1].id,
         tokens={name: token(name, team) for name in BY_ROLE.values()},
     )
 
