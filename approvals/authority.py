@@ -17,6 +17,7 @@ from integrations.amend import amended, quarantined
 from integrations.description import Description
 from integrations.models import Credential, Operation
 
+GRANT_ENDED = "The grant or its credential has ended."
 AMENDED = "The description of its operation has changed since it was proposed. Propose it again."
 PASSKEY, PASSWORD = "passkey", "password"
 
@@ -117,7 +118,7 @@ def verify_proposal(loaded: Loaded) -> None:
     if credential.integration_id != grant.integration_id:
         raise Tampered("The credential belongs to another integration.")
     if grant.revoked_at or (grant.until and grant.until <= now()) or credential.revoked_at:
-        raise Stale("grant_ended", "The grant or its credential has ended.")
+        raise Stale("grant_ended", GRANT_ENDED)
     if loaded.amended:
         raise Stale("description_changed", AMENDED)
 

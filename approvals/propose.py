@@ -119,6 +119,7 @@ def _grant(proposal: Proposal, operation: Operation) -> Grant | None:
             integration=operation.integration_id,
             operations__contains=[operation.slug],
             revoked_at__isnull=True,
+            credential__revoked_at__isnull=True,
         )
         .order_by("created_at")
         .first()

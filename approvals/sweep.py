@@ -3,10 +3,10 @@
 import datetime as dt
 
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 
 from approvals.alarm import stop
-from approvals.authority import AMENDED
+from approvals.authority import AMENDED, GRANT_ENDED, Stale
 from approvals.models import Action, Review
 from approvals.settle import settle
 from audit.move import move
@@ -40,13 +40,25 @@ def expire_reviews() -> int:
     return len(ids)
 
 
-def void_amended() -> int:
-    """Nobody is left to sign what another description of the operation would do in another way."""
-    held = Review.objects.filter(amended("action__operation", "action__created_at"), state="open", kind="action")
-    ids = list(held.values_list("action_id", flat=True)[:200])
-    for identity in ids:
-        stop(identity, {"code": "description_changed", "text": AMENDED}, actor=system("beat"))
-    return len(ids)
+def void_reviews() -> int:
+    """Nobody is left to sign what could not be sent: its grant has ended, or its operation is described otherwise."""
+    waiting, at = Review.objects.filter(state="open", kind="action"), now()
+    ended = Q(action__grant__revoked_at__isnull=False) | Q(action__grant__credential__revoked_at__isnull=False)
+    ended |= Q(action__grant__until__lte=at)
+    found = {
+        **dict.fromkeys(_actions(waiting.filter(ended)), Stale("grant_ended", GRANT_ENDED)),
+        **dict.fromkeys(
+            _actions(waiting.filter(amended("action__operation", "action__created_at"))),
+            Stale("description_changed", AMENDED),
+        ),
+    }
+    for identity, stale in found.items():
+        stop(identity, {"code": stale.code, "text": stale.text}, actor=system("beat"))
+    return len(found)
+
+
+def _actions(reviews: QuerySet[Review]) -> list[str]:
+    return list(reviews.values_list("action_id", flat=True)[:200])
 
 
 @transaction.atomic

@@ -40,7 +40,9 @@ class Kind(StrEnum):
     AMENDMENT_DECLINED = "integrations:amendment:declined"
     AMENDMENT_SUPERSEDED = "integrations:amendment:superseded"
     CREDENTIAL_SEALED = "integrations:credential:sealed"
+    CREDENTIAL_REVOKED = "integrations:credential:revoked"
     GRANT_GIVEN = "integrations:grant:given"
+    GRANT_REVOKED = "integrations:grant:revoked"
 
     # What is to be done, and who does it now
     WORKFLOW_PUBLISHED = "workflows:workflow:published"

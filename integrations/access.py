@@ -4,7 +4,7 @@ from django.db.models import QuerySet
 
 from console.core.actor import Actor, Role
 from console.core.errors import NotFound
-from integrations.models import Grant, Integration, Operation
+from integrations.models import Credential, Grant, Integration, Operation
 
 READERS = (Role.ADMIN, Role.OPERATOR, Role.AUDITOR, Role.REVIEWER)
 
@@ -35,3 +35,19 @@ def visible_grants(actor: Actor) -> QuerySet[Grant]:
     granted = Grant.objects.filter(team=actor.team).select_related("integration", "credential")
     granted = granted.defer("credential__sealed", "credential__attestation")
     return granted if actor.has(*READERS) else granted.none()
+
+
+def access_grant(actor: Actor, grant_id: str) -> Grant:
+    grant = visible_grants(actor).filter(pk=grant_id).first()
+    if grant is None:
+        raise NotFound("Your team has no such grant.")
+    return grant
+
+
+def access_credential(actor: Actor, credential_id: str) -> Credential:
+    """Without the sealed bytes."""
+    found = Credential.objects.filter(integration__in=visible_integrations(actor)).defer("sealed", "attestation")
+    credential = found.filter(pk=credential_id).first()
+    if credential is None:
+        raise NotFound("Your team has no such credential.")
+    return credential

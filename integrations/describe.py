@@ -10,7 +10,8 @@ from audit.record import record
 from audit.vocabulary import Kind
 from console.core.actor import Actor, Role
 from console.core.attest import attest
-from console.core.errors import Invalid
+from console.core.clock import now
+from console.core.errors import Conflict, Invalid
 from console.core.sealing import door_key_id, seal
 from integrations.amend import fill_operation, replace_description
 from integrations.description import Description, parse
@@ -79,12 +80,41 @@ def store_credential(integration: Integration, *, name: str, secret: str, actor:
 
 
 @transaction.atomic
+def revoke_credential(credential: Credential, *, actor: Actor) -> Credential:
+    """For good. What waits for a signature and rests on it is void; what is being sent ends by itself."""
+    actor.require(Role.ADMIN)
+    locked = Credential.objects.select_for_update(of=("self",)).select_related("integration").get(pk=credential.pk)
+    if locked.revoked_at is not None:
+        raise Conflict("This credential has been revoked already.")
+    locked.revoked_at = now()
+    locked.save(update_fields=["revoked_at"])
+    detail = {"integration": locked.integration_id, "name": locked.name}
+    record(Kind.CREDENTIAL_REVOKED, subject=locked.id, actor=actor, detail=detail)
+    return locked
+
+
+@transaction.atomic
+def revoke_grant(grant: Grant, *, actor: Actor) -> Grant:
+    """For good; the same may be given again, as another grant."""
+    actor.require(Role.ADMIN)
+    locked = Grant.objects.select_for_update(of=("self",)).select_related("integration").get(pk=grant.pk)
+    if locked.revoked_at is not None:
+        raise Conflict("This grant has been taken back already.")
+    locked.revoked_at = now()
+    locked.save(update_fields=["revoked_at"])
+    record(Kind.GRANT_REVOKED, subject=locked.id, actor=actor, detail=locked.attested())
+    return locked
+
+
+@transaction.atomic
 def give_grant(
     *, grantee: str, operations: list[str], credential: Credential, until: dt.datetime | None = None, actor: Actor
 ) -> Grant:
-    """Raises Invalid for operations that the integration does not have."""
+    """Raises Invalid for operations that the integration does not have, Conflict for a credential that was revoked."""
     actor.require(Role.ADMIN)
     integration = credential.integration
+    if credential.revoked_at is not None:
+        raise Conflict("This credential has been revoked.")
     known = set(integration.operations.values_list("slug", flat=True))
     if set(operations) - known:
         raise Invalid(f"{integration.slug} has no operation {sorted(set(operations) - known)[0]!r}.")

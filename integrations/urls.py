@@ -1,6 +1,6 @@
 from django.urls import path
 
-from integrations import amend_views, import_views, views
+from integrations import amend_views, grant_views, import_views, views
 
 urlpatterns = [
     path("", views.list_integrations, name="integrations"),
@@ -8,5 +8,8 @@ urlpatterns = [
     path("<slug:slug>/", views.show_integration, name="integration"),
     path("<slug:slug>/changes/", amend_views.changes, name="changes"),
     path("<slug:slug>/changes/decide/", amend_views.decide, name="changes_decide"),
+    path("<slug:slug>/grant/", grant_views.give, name="grant_give"),
+    path("grants/<str:grant>/revoke/", grant_views.take_back, name="grant_revoke"),
+    path("credentials/<str:credential>/revoke/", grant_views.revoke, name="credential_revoke"),
     path("operation/<str:operation>/", amend_views.review, name="review_operation"),
 ]

@@ -19,6 +19,7 @@ Kind = Literal["public", "person", "guarded", "agent"]
 Needs = Literal[
     "", "review", "settled", "run", "workflow", "integration", "operation", "record", "export", "tile", "hold",
     "passkey", "setup", "action", "agent", "agent_token",
+    "grant", "credential",
 ]  # fmt: skip
 
 
@@ -83,6 +84,9 @@ ROUTES: dict[str, Route] = {
     "changes": Route(READ, roles=ANYONE, needs="integration"),
     "changes_decide": Route(WRITE, roles=ADMIN, needs="integration"),
     "review_operation": Route(FORM, roles=ADMIN, needs="operation"),
+    "grant_give": Route(FORM, roles=ADMIN, needs="integration"),
+    "grant_revoke": Route(WRITE, roles=ADMIN, needs="grant"),
+    "credential_revoke": Route(WRITE, roles=ADMIN, needs="credential"),
     "connect_openapi": Route(FORM, roles=ADMIN),
     "audit": Route(READ, roles=AUDITOR | ADMIN),
     "record": Route(READ, roles=AUDITOR | ADMIN, needs="record"),

@@ -80,7 +80,9 @@ EVENTS: Mapping[Kind, Event] = {
     Kind.AMENDMENT_DECLINED: _entity(*UPDATE),
     Kind.AMENDMENT_SUPERSEDED: _entity(*UPDATE),
     Kind.CREDENTIAL_SEALED: _entity(*CREATE),
+    Kind.CREDENTIAL_REVOKED: _entity(*DELETE),
     Kind.GRANT_GIVEN: _entity(*CREATE),
+    Kind.GRANT_REVOKED: _entity(*DELETE),
     Kind.WORKFLOW_PUBLISHED: _entity(*UPDATE),
     # Runs and steps are programs that start and stop.
     Kind.RUN_RUNNING: Event(LIFECYCLE, 3, "Start"),

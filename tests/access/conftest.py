@@ -31,6 +31,7 @@ from examples.demo.charges import seed_charges
 from examples.demo.people import acting, seed_people
 from examples.demo.seed import connect
 from examples.standins.launcher import serving
+from integrations.models import Credential
 from tests.audit.conftest import SignedLog, SignerInProcess
 from tests.conftest import a_clone
 from tests.factories import PASSWORD, PersonFactory
@@ -64,11 +65,12 @@ class Scene:
         return reverse(name, args=[given if given is not None else self.row(needs)] if needs else [])
 
     def row(self, needs: Needs) -> str:
+        action = self.review.action
         rows = {"review": self.review.id, "run": self.run.id, "workflow": "billing-care", "integration": "stripe",
                 "record": str(self.record.pk), "export": self.export.pk, "passkey": self.passkey.id,
-                "operation": self.review.action.operation_id, "hold": self.hold.pk, "settled": self.settled.id,
-                "tile": "0/000.p/1", "agent": "helper",
-                "agent_token": self.agent_token, "action": self.review.action_id, "setup": "x" * 43}  # fmt: skip
+                "operation": action.operation_id, "hold": self.hold.pk, "settled": self.settled.id,
+                "tile": "0/000.p/1", "agent": "helper", "agent_token": self.agent_token, "action": action.id,
+                "setup": "x" * 43, "grant": str(action.grant_id), "credential": Credential.objects.get().id}  # fmt: skip
         return rows[needs]
 
 

@@ -8,7 +8,7 @@ from psycopg.types.json import Jsonb
 
 from approvals.models import Action, Review
 from approvals.propose import Proposal, propose
-from approvals.sweep import void_amended
+from approvals.sweep import void_reviews
 from approvals.tasks import drive
 from console.accounts.models import Team
 from console.core.actor import system
@@ -63,19 +63,19 @@ def test_what_was_signed_before_a_change_is_never_sent(decision: str, scene: Sce
 
 def test_what_waits_for_a_signature_is_void_within_a_sweep(held: World) -> None:
     small, large = held.review(large=False), held.review(large=True)
-    assert void_amended() == 0
+    assert void_reviews() == 0
     amend()
-    assert void_amended() == 2
+    assert void_reviews() == 2
     assert [ended(one.action) for one in (small, large)] == [("stale", "description_changed")] * 2
     assert set(Review.objects.filter(pk__in=[small.pk, large.pk]).values_list("state", flat=True)) == {"withdrawn"}
-    assert void_amended() == 0
+    assert void_reviews() == 0
 
 
 def test_a_persons_own_review_voids_as_well(held: World) -> None:
     action, operation = held.review(large=True).action, Operation.objects.get(slug="create_refund")
     said = {name: value for name, value in operation.description.items() if name in ("effect", "reads", "probe")}
     review_operation(operation, said, seen=bytes(operation.digest).hex(), actor=acting("mira"))
-    assert void_amended() == 2
+    assert void_reviews() == 2
     assert ended(action) == ("stale", "description_changed")
 
 

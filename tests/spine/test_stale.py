@@ -10,6 +10,7 @@ from approvals import authority
 from approvals.models import Action, PolicyVersion
 from approvals.propose import Proposal, propose
 from approvals.publish import publish_policy
+from approvals.sweep import void_reviews
 from approvals.tasks import drive
 from console.accounts.models import Team
 from console.core.actor import system
@@ -18,7 +19,7 @@ from console.core.errors import Invalid
 from examples.demo.charges import alter_charge, refund_by_hand
 from examples.demo.people import acting
 from examples.demo.seed import EXAMPLES
-from integrations.describe import describe_integration, give_grant
+from integrations.describe import describe_integration, give_grant, revoke_credential, revoke_grant
 from integrations.models import Credential, Grant
 from tests.spine.attacker import alarms, ends_unsent, writes
 from tests.spine.conftest import World
@@ -62,6 +63,21 @@ def test_a_grant_revoked_after_the_signature_ends_it(ended: type[Grant] | type[C
     ended.objects.update(revoked_at=now())
     after = ends_unsent(scene.world, scene.proxy, action)
     assert (after.state, after.outcome and after.outcome["code"]) == ("stale", "grant_ended")
+
+
+@pytest.mark.parametrize("ended", [revoke_grant, revoke_credential])
+def test_what_waits_for_a_signature_is_void_once_its_grant_is_taken_back(
+    ended: Callable[..., object], held: World
+) -> None:
+    review = held.review(large=True)
+    assert void_reviews() == 0
+    row = review.action.grant if ended is revoke_grant else Credential.objects.get()
+    ended(row, actor=acting("mira"))
+    assert void_reviews() == 2
+    review.refresh_from_db()
+    review.action.refresh_from_db()
+    assert (review.state, review.action.state) == ("withdrawn", "stale")
+    assert (review.action.outcome or {})["code"] == "grant_ended"
 
 
 def test_a_grant_that_ran_out_after_the_signature_ends_it(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,115 @@
+"""An admin grants operations, and takes grants and credentials back; what rested on them is void."""
+
+from typing import Any
+
+import pytest
+from django.db import DatabaseError, transaction
+from django.test import Client
+
+from approvals.propose import Proposal, propose
+from audit.models import Record
+from console.accounts.models import Team
+from console.core.actor import system
+from console.core.clock import now
+from console.core.errors import Conflict, Forbidden
+from examples.demo.people import acting
+from integrations.describe import give_grant, revoke_credential, revoke_grant
+from integrations.models import Credential, Grant
+from tests.pages.conftest import Enter
+
+GRANTEE = "agent:helper"
+
+
+@pytest.fixture
+def mira(office: Team, enter: Enter) -> Client:
+    return enter("mira")
+
+
+def text(answer: Any) -> str:
+    return " ".join(str(answer.content.decode()).split())
+
+
+def give(mira: Client, **other: str) -> Any:
+    given = {"grantee": GRANTEE, "operations": "get_charge\r\nlist_charges, get_charge", "days": "30",
+             "credential": Credential.objects.get().pk} | other  # fmt: skip
+    return mira.post("/integrations/stripe/grant/", given)
+
+
+def asked() -> str:
+    team = Team.objects.get().id
+    action = propose(Proposal(team, "stripe.get_charge", {"charge": "ch_1"}, GRANTEE, []), actor=system("web"))
+    return action.state if action.state != "refused" else str((action.outcome or {})["code"])
+
+
+def test_what_is_granted_may_be_asked_for_until_it_is_taken_back(mira: Client) -> None:
+    assert asked() == "not_granted"
+    assert give(mira)["Location"] == "/integrations/stripe/"
+    grant = Grant.objects.get(grantee=GRANTEE)
+    assert grant.operations == ["get_charge", "list_charges"]
+    assert grant.until is not None
+    assert (grant.until - now()).days == 29
+    assert asked() == "proposed"
+    mira.post(f"/integrations/grants/{grant.pk}/revoke/")
+    assert asked() == "not_granted"
+    assert mira.post(f"/integrations/grants/{grant.pk}/revoke/").status_code == 409
+    kinds = Record.objects.filter(subject=grant.pk).order_by("at").values_list("kind", flat=True)
+    assert list(kinds) == ["integrations:grant:given", "integrations:grant:revoked"]
+
+
+def test_a_revoked_credential_is_used_by_nobody(mira: Client) -> None:
+    give(mira)
+    credential = Credential.objects.get()
+    page = text(mira.get("/integrations/stripe/"))
+    assert f'aria-label="Revoke {credential.name}"' in page
+    mira.post(f"/integrations/credentials/{credential.pk}/revoke/")
+    assert asked() == "not_granted"
+    assert "revoked" in text(mira.get("/integrations/stripe/"))
+    assert "There is no credential" in text(mira.get("/integrations/stripe/grant/"))
+    with pytest.raises(Conflict):
+        give_grant(grantee=GRANTEE, operations=["get_charge"], credential=Credential.objects.get(),
+                   actor=acting("mira"))  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("other", "says"),
+    [
+        ({"grantee": "helper"}, "workflow:name or agent:name"),
+        ({"grantee": " agent:helper\n"}, ""),
+        ({"grantee": "an agent:helper"}, "workflow:name or agent:name"),
+        ({"operations": " "}, "which operations"),
+        ({"operations": "get_charge get_moon"}, "no operation &#x27;get_moon&#x27;"),
+        ({"operations": " ".join(f"o{n}" for n in range(501))}, "at most 500"),
+        ({"credential": "crd_nobody"}, "one of the credentials"),
+        ({"days": "8"}, "the credential"),
+    ],
+)
+def test_what_is_wrong_is_said(mira: Client, other: dict[str, str], says: str) -> None:
+    before = Grant.objects.count()
+    answer = give(mira, **other)
+    if says:
+        assert (answer.status_code, says in text(answer)) == (422, True)
+        assert Grant.objects.count() == before
+    else:
+        assert Grant.objects.get(grantee=GRANTEE)  # what surrounds a name is taken off
+
+
+def test_a_link_may_say_for_whom(mira: Client) -> None:
+    assert 'value="agent:helper"' in text(mira.get("/integrations/stripe/grant/?grantee=agent:helper"))
+
+
+@pytest.mark.parametrize("who", ["ana", "theo", "jonas"])
+def test_only_admins_give_and_take_back(office: Team, who: str) -> None:
+    grant = Grant.objects.all()[0]
+    with pytest.raises(Forbidden):
+        revoke_grant(grant, actor=acting(who))
+    with pytest.raises(Forbidden):
+        revoke_credential(grant.credential, actor=acting(who))
+
+
+def test_a_revocation_is_final_in_the_database_too(office: Team) -> None:
+    grant = Grant.objects.all()[0]
+    revoke_grant(grant, actor=acting("mira"))
+    revoke_credential(grant.credential, actor=acting("mira"))
+    for row in (Grant, Credential):
+        with pytest.raises(DatabaseError, match="a revocation is final"), transaction.atomic():
+            row.objects.filter(revoked_at__isnull=False).update(revoked_at=None)
