@@ -57,6 +57,7 @@ class Scene:
     hold: Hold
     passkey: Passkey
     agent_token: str
+    credential: str
     tokens: dict[str, str] = field(default_factory=dict)
 
     def address(self, name: str, given: str | None = None) -> str:
@@ -70,7 +71,7 @@ class Scene:
                 "record": str(self.record.pk), "export": self.export.pk, "passkey": self.passkey.id,
                 "operation": action.operation_id, "hold": self.hold.pk, "settled": self.settled.id,
                 "tile": "0/000.p/1", "agent": "helper", "agent_token": self.agent_token, "action": action.id,
-                "setup": "x" * 43, "grant": str(action.grant_id), "credential": Credential.objects.get().id}  # fmt: skip
+                "setup": "x" * 43, "grant": str(action.grant_id), "credential": self.credential}  # fmt: skip
         return rows[needs]
 
 
@@ -163,6 +164,7 @@ def arrange(standin: str, state: Path) -> Scene:
         hold=place_hold(acting("mira"), dt.date(2026, 1, 1), None, "The hold of Zoë"),
         passkey=Passkey.objects.get(),
         agent_token=make_agent()[1].id,
+        credential=Credential.objects.filter(integration__slug="stripe").get().id,
         tokens={name: token(name, team) for name in BY_ROLE.values()},
     )
 
