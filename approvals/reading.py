@@ -30,6 +30,7 @@ def exchange(
         expected=expected,
         secret=secret,
         credential_type=integration.credential_type,
+        settings=integration.credential_settings,
         headers=headers,
         once=once,
     )

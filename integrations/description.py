@@ -1,6 +1,5 @@
 """An integration's YAML, read into frozen values. Pure; unknown keys, effects and modes are errors with a place."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,13 +14,14 @@ from console.core import expressions
 from console.core.canonical import digest
 from console.core.documents import load
 from console.core.errors import Invalid
+from integrations.credential_types import TYPES, check_settings
 from integrations.definitions import references
+from integrations.headers import OURS, TOKEN
 from integrations.models import CATEGORIES, EFFECTS, TRUSTS
 from integrations.styles import PLACES
 
 MODES = ("native_key", "client_id", "natural_key", "conditional", "set_semantics", "none", "unknown")
 _FORMATS = jsonschema.FormatChecker(["regex"])
-TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110 §5.6.2
 _SLUG = r"^[a-z][a-z0-9_]{0,63}$"
 _TEXT = {"type": "string", "minLength": 1, "maxLength": 500}
 
@@ -33,12 +33,6 @@ def _object(properties: Mapping[str, Any], *required: str) -> dict[str, Any]:
 FORMS = ("form", "json", "multipart", "text", "binary")
 METHODS = ("GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE")
 LOOKING = ("GET", "HEAD", "OPTIONS")  # RFC 9110 §9.2.1: safe
-# Headers that say who sends, where to, how the message is framed, or what the console itself answers for.
-OURS = frozenset({
-    "accept-encoding", "authorization", "connection", "content-encoding", "content-length", "content-type", "cookie",
-    "cookie2", "expect", "host", "keep-alive", "proxy-authenticate", "proxy-authorization", "proxy-connection", "te",
-    "trailer", "transfer-encoding", "upgrade", "user-agent", "via",
-})  # fmt: skip
 _PAIR = {"type": "array", "items": {"type": "string"}, "minItems": 2, "maxItems": 2}
 _ARGUMENT = _object(
     {
@@ -107,12 +101,16 @@ _OPERATION = _object(
     "path",
 )
 INTEGRATION_SLUG = "^[a-z][a-z0-9-]{0,63}$"
-CREDENTIAL_TYPES = ("bearer", "basic", "none")
 SCHEMA = _object(
     {
         "integration": {"type": "string", "pattern": INTEGRATION_SLUG},
         "title": _TEXT,
-        "credential": _object({"type": {"enum": list(CREDENTIAL_TYPES)}}, "type"),
+        "credential": {
+            "type": "object",
+            "properties": {"type": {"enum": list(TYPES)}},
+            "required": ["type"],
+            "additionalProperties": {"type": ["string", "integer"]},  # the settings of the type
+        },
         "operations": {
             "type": "object",
             "propertyNames": {"pattern": _SLUG},
@@ -196,8 +194,10 @@ def parse(text: str) -> tuple[Mapping[str, Any], list[Description]]:
     known = {operation.slug: operation for operation in operations}
     for operation in operations:
         _check_operation(operation, known)
-    head = {"slug": document["integration"], "title": document["title"],
-            "credential_type": document.get("credential", {}).get("type", "none")}  # fmt: skip
+    credential = {"type": "none"} | document.get("credential", {})
+    kind = credential.pop("type")
+    head = {"slug": document["integration"], "title": document["title"], "credential_type": kind,
+            "credential_settings": check_settings(kind, credential)}  # fmt: skip
     return head, operations
 
 

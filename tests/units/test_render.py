@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from console.core.errors import Invalid, Tampered
 from integrations.description import Description
-from integrations.outbound import _AgreedPool, _request
+from integrations.injection import Injected
+from integrations.outbound import _AgreedPool, _lines, _request
 from integrations.render import Rendered, render, request_digest
 
 text = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
@@ -56,7 +57,7 @@ def transport_lets_pass(request: httpcore.Request) -> bool:
 
 
 def as_sent(given_: Rendered) -> httpcore.Request:
-    return _request(given_, {"Content-Type": given_.content_type} if given_.content_type else {}, given_.digest)
+    return _request(given_, _lines(given_, {}), Injected(), given_.digest)
 
 
 @given(plain, plain, plain, plain, st.sampled_from(["form", "json"]), st.sampled_from(["GET", "POST", "DELETE"]))

@@ -1,0 +1,171 @@
+"""The ways to sign in at an external system, as a table: the parts of a credential, the settings that belong to the
+integration, and what puts both into a request.
+
+A way that has to fetch something first, such as a token, would be one more field of `CredentialType`.
+"""
+
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from console.core.errors import Invalid, Tampered
+from integrations import injection
+from integrations.headers import OURS, TOKEN, VALUE
+from integrations.injection import Injected, Outgoing
+
+LONGEST = 8_000  # characters of one part
+# Stands before sealed parts. A secret that was sealed before there were parts is the text itself, and holds no newline.
+_MARK = "\n"
+# Headers that cannot carry a credential, beside those of callers: the console writes them itself.
+_TAKEN = OURS - {"authorization"} | {"accept", "traceparent", "tracestate"}
+
+
+def printable(value: str) -> str:
+    right = VALUE.fullmatch(value) and len(value) <= LONGEST
+    return "" if right else f"must be printable ASCII without a space at either end, at most {LONGEST:,} characters"
+
+
+def user(value: str) -> str:
+    return printable(value) or ("must be without a colon" if ":" in value else "")  # RFC 7617 §2
+
+
+def header_name(value: str) -> str:
+    free = TOKEN.fullmatch(value) and value.lower() not in _TAKEN
+    return "" if free else "must be the name of a header that is free to carry a credential"
+
+
+def word(value: str) -> str:
+    return "" if re.fullmatch(r"[a-z0-9][a-z0-9-]{0,62}", value) else "must be of a-z, 0-9 and hyphens"
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Of a credential, or a setting of an integration. `check` tells what is wrong with a value, "" when nothing is."""
+
+    name: str
+    title: str
+    check: Callable[[str], str] = printable
+    secret: bool = False
+    required: bool = True
+    hint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CredentialType:
+    name: str
+    title: str
+    inject: Callable[[Outgoing], Injected]
+    parts: tuple[Part, ...] = ()
+    settings: tuple[Part, ...] = ()
+    plain: str = ""  # the part that a secret is which was sealed before there were parts
+
+
+_KEY = Part("key", "Key", secret=True)
+TYPES: Mapping[str, CredentialType] = {one.name: one for one in (
+    CredentialType("bearer", "Bearer token", injection.bearer, (Part("token", "Token", secret=True),), plain="token"),
+    CredentialType(
+        "basic", "User and password", injection.basic,
+        (Part("user", "User", user), Part("password", "Password", secret=True, required=False)), plain="user",
+    ),
+    CredentialType(
+        "header", "Key in a header", injection.header, (_KEY,),
+        (Part("header", "Header", header_name, hint="Its name, such as X-Api-Key."),
+         Part("prefix", "Word before the key", required=False, hint="Such as Token; empty for none.")),
+    ),
+    CredentialType(
+        "query", "Key in the query", injection.query, (_KEY,),
+        (Part("parameter", "Parameter", hint="Its name. Others log addresses: prefer a header where there is one."),),
+    ),
+    CredentialType(
+        "sigv4", "AWS Signature Version 4", injection.sigv4,
+        (Part("access_key_id", "Access key ID"), Part("secret_access_key", "Secret access key", secret=True),
+         Part("session_token", "Session token", secret=True, required=False)),
+        (Part("region", "Region", word, hint="Such as us-east-1."),
+         Part("service", "Service", word, hint="As it is signed for, such as iam.")),
+    ),
+    CredentialType("none", "Nothing", injection.nothing),
+)}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A credential outside its seal: it exists only inside an outbound call."""
+
+    kind: CredentialType
+    settings: Mapping[str, str]
+    parts: Mapping[str, str]
+
+    def __repr__(self) -> str:
+        return f"<Opened {self.kind.name}>"
+
+    @property
+    def secrets(self) -> list[str]:
+        return [self.parts[part.name] for part in self.kind.parts if part.secret and part.name in self.parts]
+
+
+def known(name: str) -> CredentialType:
+    """Raises Tampered: nobody could have stored another one."""
+    if name not in TYPES:
+        raise Tampered(f"There is no way to send a credential of type {name!r}.")
+    return TYPES[name]
+
+
+def check_settings(name: str, given: Mapping[str, object]) -> dict[str, str]:
+    """Those of an integration that signs in this way. Raises Invalid with the place."""
+    if name not in TYPES:
+        raise Invalid(f"{name!r:.40} is no type of credential.")
+    return _checked(TYPES[name].settings, given, "credential.")
+
+
+def in_words(name: str, settings: Mapping[str, str]) -> str:
+    """For people. A type that nobody knows was put there by SQL, and is told as it is."""
+    if name not in TYPES:
+        return name
+    told = [f"{part.title} {settings[part.name]}" for part in TYPES[name].settings if part.name in settings]
+    return ", ".join([TYPES[name].title, *told])
+
+
+def pack(name: str, secret: str | Mapping[str, str]) -> str:
+    """The parts as they are sealed. A text is the only part of its type. Raises Invalid, which quotes no value."""
+    kind = known(name)
+    if isinstance(secret, str):
+        if len(kind.parts) > 1:
+            raise Invalid(f"A credential of type {name} has the parts {_listed(kind.parts)}.")
+        secret = {part.name: secret for part in kind.parts}
+    return _MARK + json.dumps(_checked(kind.parts, secret, ""))
+
+
+def unpack(name: str, settings: Mapping[str, str], sealed: str) -> Opened:
+    """Raises Invalid for what was sealed for another way to sign in."""
+    kind = known(name)
+    before = {kind.plain: sealed} if kind.plain else {}
+    parts = json.loads(sealed) if sealed.startswith(_MARK) else before
+    names = {part.name for part in kind.parts}
+    needed = {part.name for part in kind.parts if part.required}
+    if not needed <= parts.keys() <= names:
+        raise Invalid("The credential was sealed for another way to sign in. Seal it anew.")
+    return Opened(kind, settings, parts)
+
+
+def _checked(parts: Sequence[Part], given: Mapping[str, object], where: str) -> dict[str, str]:
+    if unknown := given.keys() - {part.name for part in parts}:
+        raise Invalid(f"{where}{min(unknown):.80}: is not of this type, which has {_listed(parts)}")
+    checked = {}
+    for part in parts:
+        value = given.get(part.name, "")
+        if isinstance(value, int) and not isinstance(value, bool):
+            value = str(value)
+        if not isinstance(value, str):
+            raise Invalid(f"{where}{part.name}: must be text")
+        if value and (wrong := part.check(value)):
+            raise Invalid(f"{where}{part.name}: {wrong}")
+        if part.required and not value:
+            raise Invalid(f"{where}{part.name}: is missing")
+        if value:
+            checked[part.name] = value
+    return checked
+
+
+def _listed(parts: Sequence[Part]) -> str:
+    return ", ".join(part.name for part in parts) or "none"
