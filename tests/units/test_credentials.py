@@ -175,7 +175,7 @@ def test_what_a_peer_says_back_holds_no_secret(peer: Peer, kind: str) -> None:
 
 def test_a_user_without_a_password_is_the_secret(peer: Peer) -> None:
     answer, _ = ask(peer, "basic", {"user": KEY})
-    assert KEY not in str(answer.body)
+    assert "7Qz9Xv3" not in str(answer.body)
     kept, _ = ask(peer, "basic", {"user": "dana-of-ops", "password": KEY}, arguments={"p": "dana-of-ops"})
     assert "dana-of-ops" in str(kept.body)
 
@@ -239,7 +239,7 @@ def test_only_what_the_credential_adds_is_taken_off_before_the_comparison(agreed
     ahead = f"{agreed}&" if agreed else ""
     assert lets_pass(queried(agreed, "k=s"))
     smuggled = ["x=1", "k=s&x=1", "x=1&k=s", f"{ahead}k=s&k=s", f"{ahead}k=s&x=1", f"{ahead}x=1&k=s", f"{ahead}xk=s",
-                f"{ahead}k=t", f"{ahead}k=s&", f"k=s&{agreed}" if agreed else "k=s2"]  # fmt: skip
+                f"{ahead}k=t", f"{ahead}k=s&", agreed, f"k=s&{agreed}" if agreed else "k=s2"]  # fmt: skip
     assert [one for one in smuggled if lets_pass(with_target(queried(agreed, "k=s"), f"/?{one}"))] == []
 
 
