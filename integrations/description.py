@@ -79,7 +79,15 @@ _OPERATION = _object(
         "body": {
             "anyOf": [
                 {"enum": list(FORMS)},
-                _object({"form": {"enum": list(FORMS)}, "type": _TEXT, "required": {"type": "boolean"}}, "form"),
+                _object(
+                    {
+                        "form": {"enum": list(FORMS)},
+                        "type": _TEXT,
+                        "required": {"type": "boolean"},
+                        "fixed": {"type": "array", "items": _PAIR},
+                    },  # fields ahead of all others; in a form alone
+                    "form",
+                ),
             ]
         },
         "arguments": {"type": "object", "propertyNames": {"pattern": _SLUG}, "additionalProperties": _ARGUMENT},
@@ -151,7 +159,7 @@ class Description:
 
     @property
     def body(self) -> Mapping[str, Any]:
-        """`form` and where told `type` and `required`; empty where nothing is said of a body."""
+        """`form` and where told `type`, `required` and `fixed`; empty where nothing is said of a body."""
         told = self.document.get("body", {})
         return {"form": told} if isinstance(told, str) else told
 
@@ -221,13 +229,23 @@ def _check_operation(operation: Description, known: Mapping[str, Description]) -
     inner = [*((f"reads.{name}", read) for name, read in operation.reads.items())]
     if operation.probe:
         inner.append(("probe", operation.probe))
-        expressions.check(operation.probe["happened"].replace("${{ key }}", "key"), f"{where}.probe.happened")
+        _check_happened(operation, f"{where}.probe.happened")
     for name, read in inner:
         target = known.get(read["operation"])
         if target is None or target.effect != "read":
             raise Invalid(f"{where}.{name}: {read['operation']!r} is not an operation of effect read in this document")
+    if operation.body.get("fixed") and operation.body["form"] != "form":
+        raise Invalid(f"{where}.body.fixed: is for a form")
     if operation.effect == "read" and operation.document["method"] not in LOOKING:
         raise Invalid(f"{where}: effect read with {operation.document['method']}; only GET is known to change nothing")
+
+
+def _check_happened(operation: Description, where: str) -> None:
+    happened = operation.probe["happened"] if operation.probe else ""
+    known = {"key", *(f"arguments.{name}" for name in operation.arguments)}
+    if unknown := set(expressions.expressions(happened)) - known:
+        raise Invalid(f"{where}: {min(unknown)!r} is neither key nor an argument")
+    expressions.check(expressions.EXPRESSION.sub("key", happened), where)
 
 
 def _check_place(operation: Description, name: str, argument: Mapping[str, Any], where: str) -> None:

@@ -101,6 +101,14 @@ def test_the_transport_refuses_a_request_of_which_any_part_was_changed(part: str
     assert not transport_lets_pass(changed)
 
 
+def test_fixed_fields_of_a_form_stand_ahead_of_all_others() -> None:
+    told = {"form": "form", "fixed": [["Action", "a b"], ["V", "1"]]}
+    fixed = Description("op", {**operation().document, "body": told})
+    assert render(fixed, {"p": "a", "b": "v"}, base_url=BASE, key="k").body == b"Action=a+b&V=1&meta%5Bb%5D=v"
+    alone = render(fixed, {"p": "a"}, base_url=BASE, key="k")
+    assert (alone.content_type, alone.body) == ("application/x-www-form-urlencoded", b"Action=a+b&V=1")
+
+
 def test_parts_cannot_borrow_from_each_other() -> None:
     assert request_digest("GET", "http", "h", 80, "/a", "b", "", (), b"") != request_digest(
         "GET", "http", "h", 80, "/ab", "", "", (), b""
