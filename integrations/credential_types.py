@@ -122,7 +122,7 @@ def in_words(name: str, settings: Mapping[str, str]) -> str:
     """For people. A type that nobody knows was put there by SQL, and is told as it is."""
     if name not in TYPES:
         return name
-    told = [f"{part.title} {settings[part.name]}" for part in TYPES[name].settings if part.name in settings]
+    told = [f"{part.title.lower()} {settings[part.name]}" for part in TYPES[name].settings if part.name in settings]
     return ", ".join([TYPES[name].title, *told])
 
 

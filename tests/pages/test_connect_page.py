@@ -87,7 +87,7 @@ def test_what_the_chosen_way_to_sign_in_has_to_know_is_kept_and_told(mira: Clien
     integration = Integration.objects.get(slug="parcels")
     assert integration.credential == {"type": "sigv4", "region": "eu-west-1", "service": "parcels"}
     page = text(mira.get("/integrations/parcels/"))
-    assert "AWS Signature Version 4, Region eu-west-1, Service parcels" in page
+    assert "AWS Signature Version 4, region eu-west-1, service parcels" in page
     other = mira.post(ADDRESS, {**given, "sigv4-region": "us-east-1"})
     assert (other.status_code, "region eu-west-1" in text(other)) == (409, True)
 
