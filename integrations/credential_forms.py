@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from integrations.credential_types import TYPES, CredentialType, Part
+from integrations.credential_parts import Part
+from integrations.credential_types import TYPES, CredentialType
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +23,9 @@ class Way:
 
 def ways(given: Mapping[str, str], chosen: str) -> list[Way]:
     return [
-        Way(kind, kind.name == chosen, [Asked(name, part, given.get(name, "")) for name, part in _named(kind)])
+        Way(
+            kind, kind.name == chosen, [Asked(name, part, given.get(name, part.default)) for name, part in _named(kind)]
+        )
         for kind in TYPES.values()
     ]
 

@@ -5,60 +5,42 @@ A way that has to fetch something first, such as a token, would be one more fiel
 """
 
 import json
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from console.core.errors import Invalid, Tampered
 from integrations import injection
-from integrations.headers import OURS, TOKEN, VALUE
-from integrations.injection import Injected, Outgoing
+from integrations.credential_parts import (
+    Part,
+    anything_fits,
+    certificate_fits,
+    header_name,
+    key_fits,
+    key_id_fits,
+    lines,
+    one_of,
+    seconds,
+    template,
+    user,
+    word,
+)
+from integrations.injection import IN_SIGNED, IN_VALUE, Injected, Outgoing
 
-LONGEST = 8_000  # characters of one part
 # Stands before sealed parts. A secret that was sealed before there were parts is the text itself, and holds no newline.
 _MARK = "\n"
-# Headers that cannot carry a credential, beside those of callers: the console writes them itself.
-_TAKEN = OURS - {"authorization"} | {"accept", "traceparent", "tracestate"}
-
-
-def printable(value: str) -> str:
-    right = VALUE.fullmatch(value) and len(value) <= LONGEST
-    return "" if right else f"must be printable ASCII without a space at either end, at most {LONGEST:,} characters"
-
-
-def user(value: str) -> str:
-    return printable(value) or ("must be without a colon" if ":" in value else "")  # RFC 7617 §2
-
-
-def header_name(value: str) -> str:
-    free = TOKEN.fullmatch(value) and value.lower() not in _TAKEN
-    return "" if free else "must be the name of a header that is free to carry a credential"
-
-
-def word(value: str) -> str:
-    return "" if re.fullmatch(r"[a-z0-9][a-z0-9-]{0,62}", value) else "must be of a-z, 0-9 and hyphens"
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """Of a credential, or a setting of an integration. `check` tells what is wrong with a value, "" when nothing is."""
-
-    name: str
-    title: str
-    check: Callable[[str], str] = printable
-    secret: bool = False
-    required: bool = True
-    hint: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class CredentialType:
+    """`fits` tells what is wrong with parts and settings together, "" when nothing is."""
+
     name: str
     title: str
     inject: Callable[[Outgoing], Injected]
     parts: tuple[Part, ...] = ()
     settings: tuple[Part, ...] = ()
     plain: str = ""  # the part that a secret is which was sealed before there were parts
+    fits: Callable[[Mapping[str, str], Mapping[str, str]], str] = anything_fits
 
 
 _KEY = Part("key", "Key", secret=True)
@@ -83,6 +65,34 @@ TYPES: Mapping[str, CredentialType] = {one.name: one for one in (
          Part("session_token", "Session token", secret=True, required=False)),
         (Part("region", "Region", word, hint="Such as us-east-1."),
          Part("service", "Service", word, hint="As it is signed for, such as iam.")),
+    ),
+    CredentialType(
+        "hmac", "Signature with a shared secret (HMAC)", injection.hmac_signature,
+        (Part("secret", "Secret", secret=True), Part("key_id", "Key ID", required=False)),
+        (Part("algorithm", "Algorithm", one_of("sha256", "sha512", "sha1"), default="sha256"),
+         Part("signs", "What is signed", template(*IN_SIGNED, newlines=True), default="{body}",
+              hint="Of {method}, {host}, {path}, {query}, {target}, {body}, {body_sha256}, {timestamp}, {key_id}."),
+         Part("encoding", "Encoding", one_of("hex", "base64"), default="hex"),
+         Part("header", "Header of the signature", header_name, hint="Its name, such as X-Signature."),
+         Part("value", "Its value", template(*IN_VALUE), default="{signature}", hint="Such as sha256={signature}."),
+         Part("timestamp_header", "Header of the timestamp", header_name, required=False),
+         Part("key_header", "Header of the key ID", header_name, required=False)),
+        fits=key_id_fits,
+    ),
+    CredentialType(
+        "jwt", "Signed assertion (JWT)", injection.jwt,
+        (Part("private_key", "Private key", lines, secret=True), Part("key_id", "Key ID", required=False)),
+        (Part("algorithm", "Algorithm", one_of("RS256", "ES256", "EdDSA", "HS256"), default="RS256"),
+         Part("issuer", "Issuer"), Part("subject", "Subject", required=False),
+         Part("audience", "Audience", required=False),
+         Part("lifetime", "Lifetime in seconds", seconds(10, 3600), default="300")),
+        fits=key_fits,
+    ),
+    CredentialType(
+        "mtls", "Client certificate (mutual TLS)", injection.mtls,
+        (Part("certificate", "Certificate, and those that lead to its authority", lines),
+         Part("private_key", "Private key", lines, secret=True)),
+        fits=certificate_fits,
     ),
     CredentialType("none", "Nothing", injection.nothing),
 )}  # fmt: skip
@@ -115,7 +125,12 @@ def check_settings(name: str, given: Mapping[str, object]) -> dict[str, str]:
     """Those of an integration that signs in this way. Raises Invalid with the place."""
     if name not in TYPES:
         raise Invalid(f"{name!r:.40} is no type of credential.")
-    return _checked(TYPES[name].settings, given, "credential.")
+    checked = _checked(TYPES[name].settings, given, "credential.")
+    named = [part.name for part in TYPES[name].settings if part.check is header_name]
+    headers = [checked[one].lower() for one in named if one in checked]
+    if len(set(headers)) < len(headers):
+        raise Invalid("credential: two settings name one header")
+    return checked
 
 
 def in_words(name: str, settings: Mapping[str, str]) -> str:
@@ -126,14 +141,17 @@ def in_words(name: str, settings: Mapping[str, str]) -> str:
     return ", ".join([TYPES[name].title, *told])
 
 
-def pack(name: str, secret: str | Mapping[str, str]) -> str:
+def pack(name: str, settings: Mapping[str, str], secret: str | Mapping[str, str]) -> str:
     """The parts as they are sealed. A text is the only part of its type. Raises Invalid, which quotes no value."""
     kind = known(name)
     if isinstance(secret, str):
         if len(kind.parts) > 1:
             raise Invalid(f"A credential of type {name} has the parts {_listed(kind.parts)}.")
         secret = {part.name: secret for part in kind.parts}
-    return _MARK + json.dumps(_checked(kind.parts, secret, ""))
+    parts = _checked(kind.parts, secret, "")
+    if wrong := kind.fits(settings, parts):
+        raise Invalid(wrong)
+    return _MARK + json.dumps(parts)
 
 
 def unpack(name: str, settings: Mapping[str, str], sealed: str) -> Opened:
@@ -143,7 +161,7 @@ def unpack(name: str, settings: Mapping[str, str], sealed: str) -> Opened:
     parts = json.loads(sealed) if sealed.startswith(_MARK) else before
     names = {part.name for part in kind.parts}
     needed = {part.name for part in kind.parts if part.required}
-    if not needed <= parts.keys() <= names:
+    if not needed <= parts.keys() <= names or kind.fits(settings, parts):
         raise Invalid("The credential was sealed for another way to sign in. Seal it anew.")
     return Opened(kind, settings, parts)
 
@@ -154,6 +172,7 @@ def _checked(parts: Sequence[Part], given: Mapping[str, object], where: str) -> 
     checked = {}
     for part in parts:
         value = given.get(part.name, "")
+        value = part.default if value == "" else value
         if isinstance(value, int) and not isinstance(value, bool):
             value = str(value)
         if not isinstance(value, str):

@@ -76,7 +76,7 @@ def store_credential(
     """Seals the secret to the door; from here on nothing but the door can read it. It is the parts of the integration's
     credential type by name, or a text where there is one. Raises Invalid, which quotes no value."""
     actor.require(Role.ADMIN)
-    packed = pack(integration.credential_type, secret)
+    packed = pack(integration.credential_type, integration.credential_settings, secret)
     credential = Credential(integration=integration, name=name, door_key=door_key_id())
     credential.sealed = seal(packed, place=credential.place)
     credential.attestation = attest("credential", credential.attested())

@@ -9,7 +9,9 @@ import hashlib
 import ipaddress
 import json
 import socket
-from collections.abc import Iterable, Mapping, Sequence
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote_plus
@@ -74,7 +76,7 @@ def send(
     injected = opened.kind.inject(_outgoing(rendered, lines, opened))
     forms = echoes(*opened.secrets, *injected.echoed)
     try:
-        status, content = _exchange(_request(rendered, lines, injected, expected), once)
+        status, content = _exchange(_request(rendered, lines, injected, expected), injected.certificate, once)
     except (NotSent, Unknown) as error:
         raise type(error)(redact(str(error), forms)) from None
     return _answer(status, content, forms)
@@ -122,6 +124,8 @@ def _check_room(rendered: Rendered, lines: Mapping[str, str], injected: Injected
     written = {name.lower() for name in lines}
     if taken := [name for name in injected.headers if name.lower() in written]:
         raise NotSent(f"The request has the header {taken[0]} already, which is for the credential.")
+    if injected.certificate and rendered.scheme != "https":
+        raise NotSent("A client certificate is shown over https alone.")
     name = injected.query.partition("=")[0]
     if name and unquote_plus(name).casefold() in _parameters(rendered.query):
         raise NotSent(f"The query has the parameter {unquote_plus(name)} already, which is for the credential.")
@@ -132,13 +136,14 @@ def _parameters(query: str) -> set[str]:
     return {unquote_plus(part.partition("=")[0]).strip().casefold() for part in query.replace(";", "&").split("&")}
 
 
-def _exchange(request: httpcore.Request, once: bool) -> tuple[int, bytes]:
+def _exchange(request: httpcore.Request, certificate: str, once: bool) -> tuple[int, bytes]:
     try:
-        response = _pool(once).handle_request(request)
-        try:
-            return response.status, _read_capped(response)
-        finally:
-            response.close()
+        with _connections(certificate, once) as pool:
+            response = pool.handle_request(request)
+            try:
+                return response.status, _read_capped(response)
+            finally:
+                response.close()
     except httpcore.LocalProtocolError:
         # Its text quotes the header that cannot be written, which may be the credential.
         raise NotSent(UNWRITABLE) from None
@@ -245,6 +250,21 @@ def _embedded(ip: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
     if not (ip.is_loopback or ip.is_unspecified) and any(ip in network for network in _EMBEDDING):
         return ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
     return None
+
+
+@contextmanager
+def _connections(certificate: str, once: bool) -> Iterator[httpcore.ConnectionPool]:
+    """A connection on which a certificate was shown speaks for its credential: no other request may ever use it."""
+    if not certificate:
+        yield _pool(once)
+        return
+    context = httpcore.default_ssl_context()
+    with tempfile.NamedTemporaryFile("w", prefix="client-", suffix=".pem") as file:  # 0600; ssl reads from files alone
+        file.write(certificate)
+        file.flush()
+        context.load_cert_chain(file.name)
+    with _AgreedPool(ssl_context=context, max_keepalive_connections=0, network_backend=_PinnedBackend()) as pool:
+        yield pool
 
 
 @functools.cache

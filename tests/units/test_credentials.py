@@ -1,12 +1,12 @@
 """Each way to sign in, as a peer sees it: a real server, and the verifiers of other people."""
 
 import base64
-import dataclasses
-import http.server
+import hashlib
+import hmac
 import json
-import threading
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any, NamedTuple
+import time
+from collections.abc import Callable
+from typing import Any
 from urllib.parse import parse_qsl, quote, quote_plus
 
 import httpcore
@@ -14,72 +14,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from console.core.errors import Invalid, Tampered
-from integrations.credential_types import TYPES, check_settings, in_words, pack, unpack
-from integrations.description import Description, parse
-from integrations.injection import Injected
-from integrations.outbound import Answer, NotSent, _AgreedPool, _lines, _request, _without, send
+from console.core.errors import Tampered
+from integrations.credential_types import TYPES, pack
+from integrations.description import Description
+from integrations.injection import Injected, filled
+from integrations.outbound import NotSent, _AgreedPool, _lines, _request, _without, send
 from integrations.render import Rendered, render
+from tests.units.signing_in import ARGUMENTS, CREDENTIALS, KEY, Peer, Sent, ask, peer
 
-KEY = 'k3y/"\\+&=<7Qz9Xv3>'
-
-
-class Sent(NamedTuple):
-    method: str
-    target: str
-    headers: Mapping[str, str]
-    body: bytes
-
-
-@dataclasses.dataclass
-class Peer:
-    """Keeps what it was sent and says all of it back, in four encodings."""
-
-    url: str
-    seen: list[Sent]
-
-
-@pytest.fixture
-def peer() -> Iterator[Peer]:
-    seen: list[Sent] = []
-
-    def answer(self: http.server.BaseHTTPRequestHandler) -> None:
-        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        seen.append(Sent(self.command, self.path, dict(self.headers), body))
-        said = [self.path, *self.headers.values()]
-        said += [one.partition(" ")[2] for one in said]
-        echoed = [form for one in said for form in (one, quote(one), quote_plus(one), json.dumps(one),
-                  base64.b64encode(one.encode()).decode(), one.encode().hex())]  # fmt: skip
-        content = json.dumps({"echoed": echoed}).encode()
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(content)))
-        self.end_headers()
-        self.wfile.write(content)
-
-    quiet = {"do_GET": answer, "do_POST": answer, "log_message": lambda *_: None}
-    server = http.server.ThreadingHTTPServer(
-        ("127.0.0.1", 0), type("Peer", (http.server.BaseHTTPRequestHandler,), quiet)
-    )
-    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
-    yield Peer(f"http://127.0.0.1:{server.server_address[1]}", seen)
-    server.shutdown()
-    server.server_close()
-
-
-POST = Description("act", {
-    "title": "Act", "effect": "write", "method": "POST", "path": "/a/{p}", "body": "form", "fixed": [["v", "1 2"]],
-    "arguments": {"p": {"in": "path", "schema": {}}, "q": {"in": "query", "schema": {}},
-                  "b": {"in": "body", "schema": {}}, "x": {"in": "header", "name": "X-Tag", "schema": {}}},
-})  # fmt: skip
-ARGUMENTS = {"p": "c/d", "q": "é+&", "b": "z", "x": "t  u"}
-
-
-def ask(peer: Peer, kind: str, parts: Mapping[str, str] | str, settings: Mapping[str, str] | None = None,
-        arguments: Mapping[str, Any] = ARGUMENTS) -> tuple[Answer, Sent]:  # fmt: skip
-    rendered = render(POST, arguments, base_url=peer.url, key="k")
-    answer = send(rendered, expected=rendered.digest, secret=pack(kind, parts), credential_type=kind, once=True,
-                  settings=check_settings(kind, settings or {}), headers={"traceparent": "00-1"})  # fmt: skip
-    return answer, peer.seen[-1]
+__all__ = ["peer"]
 
 
 def test_nothing_is_added_where_nobody_signs_in(peer: Peer) -> None:
@@ -117,7 +60,7 @@ def test_a_key_is_the_last_parameter_of_the_query(peer: Peer, arguments: dict[st
 
 def test_a_request_without_a_query_gets_one(peer: Peer) -> None:
     rendered = render(Description("l", {"method": "GET", "path": "/l"}), {}, base_url=peer.url, key="k")
-    send(rendered, expected=rendered.digest, secret=pack("query", KEY), credential_type="query", once=True,
+    send(rendered, expected=rendered.digest, secret=pack("query", {}, KEY), credential_type="query", once=True,
          settings={"parameter": "key"})  # fmt: skip
     assert peer.seen[-1].target == f"/l?key={quote(KEY, safe='')}"
 
@@ -145,19 +88,46 @@ def test_a_request_is_signed_as_it_was_written(peer: Peer, token: str) -> None:
     assert ("x-amz-security-token" in names, "traceparent" in names) == (bool(token), False)
 
 
-CREDENTIALS: dict[str, tuple[dict[str, str], dict[str, str]]] = {
-    "bearer": ({"token": KEY}, {}),
-    "basic": ({"user": "dana", "password": KEY}, {}),
-    "header": ({"key": KEY}, {"header": "X-Api-Key", "prefix": "Token"}),
-    "query": ({"key": KEY}, {"parameter": "api_key"}),
-    "sigv4": ({"access_key_id": "AKID", "secret_access_key": KEY, "session_token": f"t{KEY}"},
-              {"region": "us-east-1", "service": "iam"}),
-    "none": ({}, {}),
+SIGNED: dict[str, tuple[dict[str, str], Callable[[Sent], bytes]]] = {
+    "plain": ({}, lambda sent: sent.body),
+    "with time": (
+        {"signs": "{timestamp}.{body}", "value": "t={timestamp},v1={signature}"},
+        lambda sent: sent.headers["X-Signature"][2:].partition(",")[0].encode() + b"." + sent.body,
+    ),
+    "canonical": (
+        {"signs": "{method}\n{host}\n{target}\n{path}\n{query}\n{body_sha256}\n{key_id}", "encoding": "base64",
+         "algorithm": "sha512", "timestamp_header": "X-Time", "key_header": "X-Key", "value": "HMAC {signature}"},
+        lambda sent: "\n".join([
+            sent.method, sent.headers["Host"], sent.target, *sent.target.split("?"),
+            hashlib.sha256(sent.body).hexdigest(), sent.headers["X-Key"],
+        ]).encode(),
+    ),
 }  # fmt: skip
 
 
+@pytest.mark.parametrize("name", SIGNED)
+def test_a_shared_secret_signs_what_the_integration_says(peer: Peer, name: str) -> None:
+    settings, signed = SIGNED[name]
+    _, sent = ask(peer, "hmac", {"secret": KEY, "key_id": "key-1"}, {"header": "X-Signature", **settings})
+    made = hmac.new(KEY.encode(), signed(sent), settings.get("algorithm", "sha256"))
+    wanted = base64.b64encode(made.digest()).decode() if "encoding" in settings else made.hexdigest()
+    assert sent.headers["X-Signature"].endswith(wanted)
+    if "timestamp_header" in settings:
+        assert abs(int(sent.headers["X-Time"]) - time.time()) < 60
+
+
+def test_a_body_that_looks_like_a_place_is_signed_as_it_is(peer: Peer) -> None:
+    settings = {"header": "X-Signature", "signs": "{body}{path}"}
+    arguments = {"p": "{method}", "b": "{timestamp}"}
+    _, sent = ask(peer, "hmac", {"secret": KEY}, settings, arguments)
+    text = sent.body + sent.target.partition("?")[0].encode()
+    assert sent.headers["X-Signature"] == hmac.new(KEY.encode(), text, "sha256").hexdigest()
+    assert filled("{a}{b}", {"a": b"{b}", "b": b"{a}"}) == b"{b}{a}"
+
+
 def test_every_type_is_tried() -> None:
-    assert CREDENTIALS.keys() == TYPES.keys()
+    """Client certificates in a file of their own."""
+    assert CREDENTIALS.keys() | {"mtls"} == TYPES.keys()
 
 
 @pytest.mark.parametrize("kind", CREDENTIALS)
@@ -168,7 +138,7 @@ def test_what_a_peer_says_back_holds_no_secret(peer: Peer, kind: str) -> None:
     hidden = [KEY, quote(KEY, safe=""), quote_plus(KEY), json.dumps(json.dumps(KEY)[1:-1])[1:-1], KEY.encode().hex(),
               *(base64.b64encode(bytes(ahead) + KEY.encode()).decode()[4:20] for ahead in range(3))]  # fmt: skip
     assert [form for form in hidden if form in said] == []
-    assert ("[redacted]" in said) == (kind != "none")
+    assert ("[redacted]" in said) == (kind not in ("none", "hmac"))
     if kind == "basic":
         assert sent.headers["Authorization"].partition(" ")[2] not in said
 
@@ -189,7 +159,7 @@ def test_a_query_that_names_the_credentials_parameter_is_never_written(peer: Pee
         "GET", "http", "127.0.0.1", int(peer.url.rpartition(":")[2]), "/", f"a=1&{name}=mine", "", (), b""
     )
     with pytest.raises(NotSent, match="already, which is for the credential"):
-        send(rendered, expected=rendered.digest, secret=pack("query", KEY), credential_type="query",
+        send(rendered, expected=rendered.digest, secret=pack("query", {}, KEY), credential_type="query",
              settings={"parameter": "api_key"})  # fmt: skip
     assert peer.seen == []
 
@@ -200,7 +170,7 @@ def test_a_header_that_names_the_credentials_is_never_written(peer: Peer, name: 
         "GET", "http", "127.0.0.1", int(peer.url.rpartition(":")[2]), "/", "", "", ((name, "mine"),), b""
     )
     with pytest.raises(NotSent, match="already, which is for the credential"):
-        send(rendered, expected=rendered.digest, secret=pack("header", KEY), credential_type="header",
+        send(rendered, expected=rendered.digest, secret=pack("header", {}, KEY), credential_type="header",
              settings={"header": "X-Api-Key"})  # fmt: skip
     assert peer.seen == []
 
@@ -246,120 +216,3 @@ def test_only_what_the_credential_adds_is_taken_off_before_the_comparison(agreed
 @given(st.text("ak=&", max_size=12), st.sampled_from(["k=s", "k=", "a=k=s"]))
 def test_taking_off_is_the_reverse_of_adding(agreed: str, injected: str) -> None:
     assert _without("&".join(filter(None, (agreed, injected))), injected) == agreed
-
-
-# Settings and parts
-
-
-WRONG_SETTINGS: dict[str, tuple[str, dict[str, object], str]] = {
-    "an unknown one": ("bearer", {"header": "X"}, r"^credential.header: is not of this type, which has none$"),
-    "a missing one": ("header", {}, r"^credential.header: is missing$"),
-    "a header of the console's own": ("header", {"header": "Host"}, r"^credential.header: must be the name"),
-    "a header of the trace": ("header", {"header": "Traceparent"}, r"^credential.header: must be the name"),
-    "two lines": ("header", {"header": "X-A\r\nX-B"}, r"^credential.header: must be the name"),
-    "a prefix of two lines": ("header", {"header": "X", "prefix": "a\r\nb"}, r"^credential.prefix: must be printable"),
-    "a region that is none": ("sigv4", {"region": "us east", "service": "iam"}, r"^credential.region: must be of a-z"),
-    "a scope within a region": ("sigv4", {"region": "a/b", "service": "iam"}, r"^credential.region: must be of a-z"),
-    "no text": ("query", {"parameter": ["a"]}, r"^credential.parameter: must be text$"),
-    "a type that is none": ("magic", {}, r"^'magic' is no type of credential"),
-}
-
-
-@pytest.mark.parametrize("name", WRONG_SETTINGS)
-def test_wrong_settings_are_refused_with_their_place(name: str) -> None:
-    kind, settings, says = WRONG_SETTINGS[name]
-    with pytest.raises(Invalid, match=says):
-        check_settings(kind, settings)
-
-
-WRONG_PARTS: dict[str, tuple[str, Any, str]] = {
-    "an unknown one": ("bearer", {"token": KEY, "user": "u"}, "^user: is not of this type, which has token$"),
-    "a missing one": ("sigv4", {"access_key_id": "AKID"}, "^secret_access_key: is missing$"),
-    "an empty text": ("bearer", "", "^token: is missing$"),
-    "a text for two parts": ("basic", KEY, "^A credential of type basic has the parts user, password.$"),
-    "a user with a colon": ("basic", {"user": "a:b", "password": KEY}, "^user: must be without a colon$"),
-    "two lines": ("bearer", f"{KEY}\r\nX-Evil: 1", "^token: must be printable"),
-    "two lines in a query": ("query", f"{KEY}\n", "^key: must be printable"),
-    "two lines in a password": ("basic", {"user": "u", "password": f"{KEY}\n{KEY}"}, "^password: must be printable"),
-    "too much": ("bearer", "x" * 8_001, "^token: must be printable"),
-    "no text": ("bearer", {"token": None}, "^token: must be text$"),
-}
-
-
-@pytest.mark.parametrize("name", WRONG_PARTS)
-def test_wrong_parts_are_refused_without_being_quoted(name: str) -> None:
-    kind, secret, says = WRONG_PARTS[name]
-    with pytest.raises(Invalid, match=says) as refusal:
-        pack(kind, secret)
-    assert "7Qz9Xv3" not in str(refusal.value)
-
-
-@pytest.mark.parametrize("kind", CREDENTIALS)
-def test_parts_come_out_of_the_seal_as_they_went_in(kind: str) -> None:
-    parts, settings = CREDENTIALS[kind]
-    opened = unpack(kind, settings, pack(kind, parts))
-    assert (opened.kind, opened.parts) == (TYPES[kind], parts)
-    assert KEY not in repr(opened)
-
-
-@pytest.mark.parametrize(("kind", "parts"), [("bearer", {"token": "{}"}), ("basic", {"user": "{}"}), ("none", {})])
-def test_a_secret_that_was_sealed_as_plain_text_still_works(kind: str, parts: dict[str, str]) -> None:
-    """As every secret was before there were parts; of basic it was the user."""
-    assert unpack(kind, {}, "{}").parts == parts
-
-
-def test_a_plain_secret_goes_out_as_before(peer: Peer) -> None:
-    rendered = render(Description("l", {"method": "GET", "path": "/l"}), {}, base_url=peer.url, key="k")
-    for kind, wanted in {
-        "bearer": f"Bearer {KEY}",
-        "basic": f"Basic {base64.b64encode(f'{KEY}:'.encode()).decode()}",
-    }.items():
-        send(rendered, expected=rendered.digest, secret=KEY, credential_type=kind, once=True)
-        assert peer.seen[-1].headers["Authorization"] == wanted
-
-
-@pytest.mark.parametrize("now", ["header", "query", "sigv4", "basic", "none"])
-def test_a_secret_is_sent_in_no_other_way_than_it_was_sealed_for(peer: Peer, now: str) -> None:
-    """An admin may describe the integration anew, with another way to sign in."""
-    rendered = render(Description("l", {"method": "GET", "path": "/l"}), {}, base_url=peer.url, key="k")
-    with pytest.raises(NotSent, match="Seal it anew"):
-        send(
-            rendered,
-            expected=rendered.digest,
-            secret=pack("bearer", KEY),
-            credential_type=now,
-            settings={"header": "X-K"},
-        )
-    assert peer.seen == []
-
-
-def test_a_type_that_nobody_could_have_stored_is_tampering(peer: Peer) -> None:
-    rendered = render(Description("l", {"method": "GET", "path": "/l"}), {}, base_url=peer.url, key="k")
-    with pytest.raises(Tampered, match="'magic'"):
-        send(rendered, expected=rendered.digest, secret=KEY, credential_type="magic")
-
-
-def described(credential: str) -> Callable[[], tuple[Mapping[str, Any], Any]]:
-    operations = "operations: {look: {title: L, effect: read, method: GET, path: /l}}"
-    return lambda: parse(f"integration: crm\ntitle: CRM\ncredential: {credential}\n{operations}\n")
-
-
-def test_a_description_holds_the_settings_of_its_type() -> None:
-    head, _ = described("{type: sigv4, region: us-east-1, service: iam}")()
-    assert (head["credential_type"], head["credential_settings"]) == (
-        "sigv4", {"region": "us-east-1", "service": "iam"},
-    )  # fmt: skip
-    assert described("{type: bearer}")()[0]["credential_settings"] == {}
-    for wrong, says in {
-        "{type: header}": "^credential.header: is missing$",
-        "{type: bearer, region: us-east-1}": "^credential.region: is not of this type",
-        "{type: header, header: [a]}": r"^credential.header \(line 3\)",
-    }.items():
-        with pytest.raises(Invalid, match=says):
-            described(wrong)()
-
-
-def test_a_way_to_sign_in_is_told_in_words() -> None:
-    told = in_words("sigv4", {"service": "iam", "region": "us-east-1"})
-    assert told == "AWS Signature Version 4, region us-east-1, service iam"
-    assert (in_words("none", {}), in_words("magic", {})) == ("Nothing", "magic")
