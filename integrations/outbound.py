@@ -263,7 +263,7 @@ def _connections(certificate: str, once: bool) -> Iterator[httpcore.ConnectionPo
         file.write(certificate)
         file.flush()
         context.load_cert_chain(file.name)
-    with _AgreedPool(ssl_context=context, max_keepalive_connections=0, network_backend=_PinnedBackend()) as pool:
+    with _AgreedPool(ssl_context=context, network_backend=_PinnedBackend()) as pool:
         yield pool
 
 

@@ -42,7 +42,7 @@ def peer() -> Iterator[Peer]:
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         seen.append(Sent(self.command, self.path, dict(self.headers), body))
         said = [self.path, *self.headers.values()]
-        said += [one.partition(" ")[2] for one in said]
+        said += [one.partition(" ")[2] for one in said] + [one.rpartition(".")[2] for one in said]
         echoed = [form for one in said for form in (one, quote(one), quote_plus(one), json.dumps(one),
                   base64.b64encode(one.encode()).decode(), one.encode().hex())]  # fmt: skip
         content = json.dumps({"echoed": echoed}).encode()
