@@ -6,7 +6,7 @@ from typing import Any
 from opentelemetry.trace import SpanKind
 
 from approvals.authority import Loaded, Stale
-from console.core.expressions import fill, search
+from console.core.expressions import fill, literal, search
 from console.core.sealing import unseal
 from console.core.telemetry import parent_context, tracer
 from integrations.description import Description
@@ -30,6 +30,7 @@ def exchange(
         expected=expected,
         secret=secret,
         credential_type=integration.credential_type,
+        settings=integration.credential_settings,
         headers=headers,
         once=once,
     )
@@ -105,7 +106,8 @@ def probe(loaded: Loaded) -> dict[str, Any] | None:
         raise Unreadable("There is no probe.")
     scope = {"arguments": loaded.action.arguments, "reads": loaded.action.reads, "key": loaded.action.key}
     body = _read(loaded, described["operation"], fill(described.get("arguments", {}), scope))
-    found = search(fill(described["happened"], {"key": loaded.action.key}), body)
+    given = {name: literal(loaded.action.arguments.get(name)) for name in loaded.operation.arguments}
+    found = search(fill(described["happened"], {"key": loaded.action.key, "arguments": given}), body)
     if found in (None, False, [], {}):
         return None
     return found if isinstance(found, dict) else {"found": found}

@@ -1,7 +1,7 @@
 """Connecting a system: its description, its base URL as a person binds it, its secret, and who may use it."""
 
 import datetime as dt
-import re
+from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 from django.db import transaction
@@ -14,10 +14,9 @@ from console.core.clock import now
 from console.core.errors import Conflict, Invalid
 from console.core.sealing import door_key_id, seal
 from integrations.amend import fill_operation, replace_description
+from integrations.credential_types import pack
 from integrations.description import Description, parse
 from integrations.models import Credential, Grant, Integration, Operation
-
-_HEADER_SAFE = re.compile(r"[!-~]([ -~]*[!-~])?")  # RFC 9110 §5.5
 
 
 @transaction.atomic
@@ -39,6 +38,7 @@ def describe_integration(text: str, *, base_url: str, actor: Actor) -> Integrati
         detail={
             "slug": head["slug"],
             "base_url": base_url,
+            "credential": integration.credential,
             "operations": {d.slug: d.digest.hex() for d in descriptions},
         },
     )
@@ -64,13 +64,15 @@ def check_base_url(base_url: str) -> None:
 
 
 @transaction.atomic
-def store_credential(integration: Integration, *, name: str, secret: str, actor: Actor) -> Credential:
-    """Seals the secret to the door; from here on nothing but the door can read it."""
+def store_credential(
+    integration: Integration, *, name: str, secret: str | Mapping[str, str], actor: Actor
+) -> Credential:
+    """Seals the secret to the door; from here on nothing but the door can read it. It is the parts of the integration's
+    credential type by name, or a text where there is one. Raises Invalid, which quotes no value."""
     actor.require(Role.ADMIN)
-    if not _HEADER_SAFE.fullmatch(secret):
-        raise Invalid("A secret is printable ASCII without a space at either end, as HTTP headers demand.")
+    packed = pack(integration.credential_type, integration.credential_settings, secret)
     credential = Credential(integration=integration, name=name, door_key=door_key_id())
-    credential.sealed = seal(secret, place=credential.place)
+    credential.sealed = seal(packed, place=credential.place)
     credential.attestation = attest("credential", credential.attested())
     credential.save(force_insert=True)
     record(

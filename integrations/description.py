@@ -15,13 +15,14 @@ from console.core import expressions
 from console.core.canonical import digest
 from console.core.documents import load
 from console.core.errors import Invalid
+from integrations.credential_types import TYPES, check_settings
 from integrations.definitions import references
+from integrations.headers import OURS, TOKEN
 from integrations.models import CATEGORIES, EFFECTS, TRUSTS
 from integrations.styles import PLACES
 
 MODES = ("native_key", "client_id", "natural_key", "conditional", "set_semantics", "none", "unknown")
 _FORMATS = jsonschema.FormatChecker(["regex"])
-TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110 §5.6.2
 _SLUG = r"^[a-z][a-z0-9_]{0,63}$"
 _TEXT = {"type": "string", "minLength": 1, "maxLength": 500}
 
@@ -33,12 +34,6 @@ def _object(properties: Mapping[str, Any], *required: str) -> dict[str, Any]:
 FORMS = ("form", "json", "multipart", "text", "binary")
 METHODS = ("GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE")
 LOOKING = ("GET", "HEAD", "OPTIONS")  # RFC 9110 §9.2.1: safe
-# Headers that say who sends, where to, how the message is framed, or what the console itself answers for.
-OURS = frozenset({
-    "accept-encoding", "authorization", "connection", "content-encoding", "content-length", "content-type", "cookie",
-    "cookie2", "expect", "host", "keep-alive", "proxy-authenticate", "proxy-authorization", "proxy-connection", "te",
-    "trailer", "transfer-encoding", "upgrade", "user-agent", "via",
-})  # fmt: skip
 _PAIR = {"type": "array", "items": {"type": "string"}, "minItems": 2, "maxItems": 2}
 _ARGUMENT = _object(
     {
@@ -85,7 +80,15 @@ _OPERATION = _object(
         "body": {
             "anyOf": [
                 {"enum": list(FORMS)},
-                _object({"form": {"enum": list(FORMS)}, "type": _TEXT, "required": {"type": "boolean"}}, "form"),
+                _object(
+                    {
+                        "form": {"enum": list(FORMS)},
+                        "type": _TEXT,
+                        "required": {"type": "boolean"},
+                        "fixed": {"type": "array", "items": _PAIR},
+                    },  # fields ahead of all others; in a form alone
+                    "form",
+                ),
             ]
         },
         "arguments": {"type": "object", "propertyNames": {"pattern": _SLUG}, "additionalProperties": _ARGUMENT},
@@ -115,12 +118,16 @@ REVIEWED = (
 MORE = _object({name: _OPERATION["properties"][name] for name in REVIEWED[4:]})
 _ARGUMENT_NAMED = re.compile(r"\barguments\.([A-Za-z_][A-Za-z0-9_]*)")
 INTEGRATION_SLUG = "^[a-z][a-z0-9-]{0,63}$"
-CREDENTIAL_TYPES = ("bearer", "basic", "none")
 SCHEMA = _object(
     {
         "integration": {"type": "string", "pattern": INTEGRATION_SLUG},
         "title": _TEXT,
-        "credential": _object({"type": {"enum": list(CREDENTIAL_TYPES)}}, "type"),
+        "credential": {
+            "type": "object",
+            "properties": {"type": {"enum": list(TYPES)}},
+            "required": ["type"],
+            "additionalProperties": {"type": ["string", "integer"]},  # the settings of the type
+        },
         "operations": {
             "type": "object",
             "propertyNames": {"pattern": _SLUG},
@@ -161,7 +168,7 @@ class Description:
 
     @property
     def body(self) -> Mapping[str, Any]:
-        """`form` and where told `type` and `required`; empty where nothing is said of a body."""
+        """`form` and where told `type`, `required` and `fixed`; empty where nothing is said of a body."""
         told = self.document.get("body", {})
         return {"form": told} if isinstance(told, str) else told
 
@@ -205,8 +212,10 @@ def parse(text: str) -> tuple[Mapping[str, Any], list[Description]]:
     for operation in operations:
         _check_written(operation)
         check_said(operation, effects)
-    head = {"slug": document["integration"], "title": document["title"],
-            "credential_type": document.get("credential", {}).get("type", "none")}  # fmt: skip
+    credential = {"type": "none"} | document.get("credential", {})
+    kind = credential.pop("type")
+    head = {"slug": document["integration"], "title": document["title"], "credential_type": kind,
+            "credential_settings": check_settings(kind, credential)}  # fmt: skip
     return head, operations
 
 
@@ -220,6 +229,8 @@ def _check_written(operation: Description) -> None:
     for name, argument in operation.arguments.items():
         _check_schema(argument["schema"], f"{where}.arguments.{name}.schema")
         _check_place(operation, argument.get("name", name), argument, f"{where}.arguments.{name}")
+    if operation.body.get("fixed") and operation.body["form"] != "form":
+        raise Invalid(f"{where}.body.fixed: is for a form")
 
 
 def check_said(operation: Description, effects: Mapping[str, str]) -> None:
@@ -244,7 +255,7 @@ def _check_read(operation: Description, effects: Mapping[str, str], where: str) 
     inner = [*((f"reads.{name}", read) for name, read in operation.reads.items())]
     if operation.probe:
         inner.append(("probe", operation.probe))
-        expressions.check(operation.probe["happened"].replace("${{ key }}", "key"), f"{where}.probe.happened")
+        _check_happened(operation, f"{where}.probe.happened")
     for name, read in inner:
         if effects.get(read["operation"]) != "read":
             raise Invalid(f"{where}.{name}: {read['operation']!r} is not an operation of effect read in this document")
@@ -273,6 +284,14 @@ def _check_key(operation: Description, where: str) -> None:
         raise Invalid(f"{where}: {header!r:.80} is no header that callers set")
     if told.get("mode") == "native_key" and not (header or told.get("body")):
         raise Invalid(f"{where}.idempotency: say the header or the field of the body that carries the key")
+
+
+def _check_happened(operation: Description, where: str) -> None:
+    happened = operation.probe["happened"] if operation.probe else ""
+    known = {"key", *(f"arguments.{name}" for name in operation.arguments)}
+    if unknown := set(expressions.expressions(happened)) - known:
+        raise Invalid(f"{where}: {min(unknown)!r} is neither key nor an argument")
+    expressions.check(expressions.EXPRESSION.sub("key", happened), where)
 
 
 def _check_place(operation: Description, name: str, argument: Mapping[str, Any], where: str) -> None:

@@ -8,7 +8,8 @@ from django.views.decorators.http import require_http_methods
 from console.core.actor import Role
 from console.core.errors import Conflict, Invalid
 from console.core.web import Request, role_required
-from integrations.description import CREDENTIAL_TYPES
+from integrations.credential_forms import settings_given, ways
+from integrations.credential_types import TYPES
 from integrations.importing import import_openapi
 
 SHOWN = 100  # problems of each kind
@@ -22,7 +23,7 @@ class Connection(forms.Form):
     title = forms.CharField(max_length=200)
     slug = forms.CharField(max_length=64)
     base_url = forms.CharField(max_length=500)
-    credential_type = forms.ChoiceField(choices=[(kind, kind) for kind in CREDENTIAL_TYPES])
+    credential_type = forms.ChoiceField(choices=[(name, kind.title) for name, kind in TYPES.items()])
 
     def data_given(self) -> bytes:
         file, text = self.cleaned_data["file"], str(self.cleaned_data["document"])
@@ -39,8 +40,9 @@ def connect_openapi(request: Request) -> HttpResponse:
     if not (data := form.data_given()).strip():
         return _form(request, form, "Choose the document, or paste it.", status=422)
     bound = {name: given[name] for name in ("slug", "title", "base_url", "credential_type")}
+    settings = settings_given(request.POST.dict(), given["credential_type"])
     try:
-        outcome = import_openapi(data, **bound, actor=request.actor)
+        outcome = import_openapi(data, **bound, credential_settings=settings, actor=request.actor)
     except (Invalid, Conflict) as problem:
         return _form(request, form, problem.text, status=problem.status)
     report = outcome.report
@@ -49,5 +51,6 @@ def connect_openapi(request: Request) -> HttpResponse:
 
 
 def _form(request: Request, form: Connection, problem: str = "", *, status: int) -> HttpResponse:
-    context = {"form": form, "problem": problem, "credential_types": CREDENTIAL_TYPES}
+    chosen = form["credential_type"].value() or next(iter(TYPES))
+    context = {"form": form, "problem": problem, "ways": ways(request.POST.dict(), chosen)}
     return render(request, "integrations/connect.html", context, status=status)

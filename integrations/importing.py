@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,10 +14,11 @@ from console.core.actor import Actor, Role
 from console.core.canonical import digest
 from console.core.errors import Conflict, Invalid
 from integrations.amend import changes_in, fill_operation, quarantine
+from integrations.credential_types import check_settings
 from integrations.definitions import Reached
 from integrations.describe import check_base_url
 from integrations.described import reached
-from integrations.description import CREDENTIAL_TYPES, INTEGRATION_SLUG, Description
+from integrations.description import INTEGRATION_SLUG, Description
 from integrations.models import Definitions, Integration, Operation
 from integrations.openapi.operations import Imported, import_document
 from integrations.openapi.reading import check_version, read
@@ -37,7 +39,10 @@ class Outcome:
     report: Report
 
 
-def import_openapi(data: bytes, *, slug: str, title: str, base_url: str, credential_type: str, actor: Actor) -> Outcome:
+def import_openapi(
+    data: bytes, *, slug: str, title: str, base_url: str, credential_type: str,
+    credential_settings: Mapping[str, str] | None = None, actor: Actor,
+) -> Outcome:  # fmt: skip
     """Create an integration of the actor's team, or add what a newer document has more. Where it is served and who it
     belongs to is said by the actor and never taken from the document. Raises Invalid for what is no OpenAPI document,
     Conflict where the integration is bound to another address."""
@@ -45,18 +50,19 @@ def import_openapi(data: bytes, *, slug: str, title: str, base_url: str, credent
     check_base_url(base_url)
     if not re.fullmatch(INTEGRATION_SLUG, slug) or not title.strip():
         raise Invalid("Give the integration a short name of a-z, 0-9 and hyphens, and a title.")
-    if credential_type not in CREDENTIAL_TYPES:
-        raise Invalid(f"{credential_type!r:.40} is no type of credential.")
+    settings = check_settings(credential_type, credential_settings or {})
     document = read(data)
     check_version(document)
-    bound = {"title": title.strip(), "base_url": base_url, "credential_type": credential_type}
+    bound = {"title": title.strip(), "base_url": base_url, "credential_type": credential_type,
+             "credential_settings": settings}  # fmt: skip
     with transaction.atomic():
         integration, _ = Integration.objects.select_for_update().get_or_create(
             team_id=actor.team, slug=slug, defaults=bound
         )
-        if (integration.base_url, integration.credential_type) != (base_url, credential_type):
-            raise Conflict(f"{slug} is bound to {integration.base_url}, with a credential of type "
-                           f"{integration.credential_type}. An import does not change that.")  # fmt: skip
+        if (integration.base_url, integration.credential) != (base_url, {"type": credential_type, **settings}):
+            told = ", ".join(f"{name} {value}" for name, value in integration.credential.items())
+            raise Conflict(f"{slug} is bound to {integration.base_url}, with a credential of {told}. "
+                           "An import does not change that.")  # fmt: skip
         return _store(integration, document, hashlib.sha256(data).hexdigest(), actor)
 
 
@@ -77,7 +83,8 @@ def _store(integration: Integration, document: dict[str, Any], file: str, actor:
     told = {one.slug: one.digest.hex() for one in added.values()}
     record(
         Kind.INTEGRATION_IMPORTED, subject=integration.id, actor=actor,
-        detail={"slug": integration.slug, "base_url": integration.base_url, "document": file, "operations": len(added),
+        detail={"slug": integration.slug, "base_url": integration.base_url, "document": file,
+                "credential": integration.credential, "operations": len(added),
                 "changed": len(changed), "left_out": len(imported.report.left_out),
                 "descriptions": digest("countersign/descriptions/v1", told).hex()},
     )  # fmt: skip

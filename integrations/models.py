@@ -11,6 +11,7 @@ from django.db.models.functions import Now
 from console.core.fields import OrderedJSONField
 from console.core.ids import new_id
 from console.core.states import transitions
+from integrations.credential_types import in_words
 
 EFFECTS = ("read", "write", "destructive")
 CATEGORIES = (
@@ -57,6 +58,7 @@ class Integration(models.Model):
     title = models.TextField()
     base_url = models.TextField()
     credential_type = models.TextField(default="bearer")
+    credential_settings = models.JSONField(default=dict)  # of that type: where and how the secret goes
     created_at = models.DateTimeField(db_default=Now())
 
     class Meta:
@@ -68,6 +70,15 @@ class Integration(models.Model):
 
     def __str__(self) -> str:
         return self.title
+
+    @property
+    def credential(self) -> dict[str, str]:
+        """As in a description: the type and its settings."""
+        return {"type": self.credential_type, **self.credential_settings}
+
+    @property
+    def signs_in_by(self) -> str:
+        return in_words(self.credential_type, self.credential_settings)
 
 
 class Definitions(models.Model):
@@ -117,12 +128,14 @@ class Operation(models.Model):
 
     def attested(self) -> dict[str, object]:
         """What the console signs: change any of it and the description is another one."""
+        settings = self.integration.credential_settings
         return {
             "operation": self.id,
             "integration": self.integration_id,
             "team": self.integration.team_id,
             "base_url": self.integration.base_url,
             "credential_type": self.integration.credential_type,
+            **({"credential_settings": settings} if settings else {}),  # as before where a type has none
             "slug": self.slug,
             "digest": bytes(self.digest).hex(),
         }

@@ -4,23 +4,26 @@ The transport compares the digest of the request that is about to be written wit
 addresses that are public or allowed by the installation, follows no redirect and trusts no proxy environment.
 """
 
-import base64
 import functools
 import hashlib
-import html
 import ipaddress
 import json
-import re
 import socket
-from collections.abc import Iterable, Mapping
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import quote, quote_plus
+from urllib.parse import unquote_plus
 
 import httpcore
 from django.conf import settings
 
-from console.core.errors import Tampered
+from console.core.clock import now
+from console.core.errors import Invalid, Tampered
+from integrations.credential_types import Opened, unpack
+from integrations.injection import Injected, Outgoing
+from integrations.redaction import clean, echoes, redact
 from integrations.render import DEFAULT_PORTS, Rendered, request_digest
 
 TIMEOUT = {"connect": 5, "read": 20, "write": 20, "pool": 20}  # seconds
@@ -28,9 +31,7 @@ HEADERS = {"Accept": "application/json", "Accept-Encoding": "identity", "User-Ag
 UNWRITABLE = "The request has an address or a header that HTTP cannot carry."
 MAX_ANSWER = 4 * 1024 * 1024
 MAX_KEPT = 64 * 1024
-REDACTED = "[redacted]"
 NEVER_BEGUN = (httpcore.ConnectError, httpcore.ConnectTimeout, httpcore.PoolTimeout, httpcore.UnsupportedProtocol)
-_UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 _EMBEDDING = [ipaddress.ip_network(net) for net in ("::/96", "::ffff:0:0:0/96", "64:ff9b::/96", "64:ff9b:1::/48")]
 
 
@@ -60,45 +61,89 @@ def send(
     expected: bytes,
     secret: str,
     credential_type: str,
+    settings: Mapping[str, str] | None = None,
     headers: Mapping[str, str] | None = None,
     once: bool = False,
 ) -> Answer:
-    """One exchange. `expected` is the agreed request digest; `once` uses a fresh connection, so that a connection
-    closed by the peer while idle cannot put a write in doubt. Raises Tampered, NotSent or Unknown."""
-    given = {
-        **({"Content-Type": rendered.content_type} if rendered.content_type else {}),
-        **(headers or {}),
-        **_credential_headers(credential_type, secret),
-    }
+    """One exchange. `expected` is the agreed request digest; `secret` what the seal held; `once` uses a fresh
+    connection, so that a connection closed by the peer while idle cannot put a write in doubt. Raises Tampered, NotSent
+    or Unknown."""
+    lines = _lines(rendered, headers or {})
     try:
-        status, content = _exchange(_request(rendered, given, expected), once)
+        opened = unpack(credential_type, settings or {}, secret)
+    except Invalid as error:
+        raise NotSent(error.text) from None
+    injected = opened.kind.inject(_outgoing(rendered, lines, opened))
+    forms = echoes(*opened.secrets, *injected.echoed)
+    try:
+        status, content = _exchange(_request(rendered, lines, injected, expected), injected.certificate, once)
     except (NotSent, Unknown) as error:
-        raise type(error)(redact(str(error), echoes(secret))) from None
-    return _answer(status, content, secret)
+        raise type(error)(redact(str(error), forms)) from None
+    return _answer(status, content, forms)
 
 
-def _request(rendered: Rendered, headers: Mapping[str, str], expected: bytes) -> httpcore.Request:
-    lines = {"Host": rendered.authority, **HEADERS, **dict(rendered.headers), **headers}
+def _lines(rendered: Rendered, headers: Mapping[str, str]) -> dict[str, str]:
+    """All headers but those of the credential."""
+    lines = {"Host": rendered.authority, **HEADERS, **dict(rendered.headers)}
+    if rendered.content_type:
+        lines["Content-Type"] = rendered.content_type
+    lines |= headers
     if rendered.body or rendered.method != "GET":
         lines["Content-Length"] = str(len(rendered.body))
+    return lines
+
+
+def _outgoing(rendered: Rendered, lines: Mapping[str, str], opened: Opened) -> Outgoing:
+    return Outgoing(
+        rendered.method, rendered.path, rendered.query, lines, frozenset(name for name, _ in rendered.headers),
+        rendered.body, opened.settings, opened.parts, now(),
+    )  # fmt: skip
+
+
+def _request(rendered: Rendered, lines: Mapping[str, str], injected: Injected, expected: bytes) -> httpcore.Request:
+    _check_room(rendered, lines, injected)
+    query = "&".join(filter(None, (rendered.query, injected.query)))
     try:
-        host, target = (part.encode("ascii") for part in (rendered.host, rendered.target))
-        fields = [(name.encode("ascii"), value.encode("ascii")) for name, value in lines.items()]
+        host, target = (
+            part.encode("ascii") for part in (rendered.host, rendered.path + (f"?{query}" if query else ""))
+        )
+        fields = [
+            (name.encode("ascii"), value.encode("ascii")) for name, value in {**lines, **injected.headers}.items()
+        ]
     except UnicodeEncodeError:
         raise NotSent(UNWRITABLE) from None
     url = httpcore.URL(scheme=rendered.scheme.encode(), host=host, port=rendered.port, target=target)
     agreed = [name for name, _ in rendered.headers]
-    extensions = {"timeout": TIMEOUT, "countersign_digest": expected, "countersign_headers": agreed}
+    extensions = {"timeout": TIMEOUT, "countersign_digest": expected, "countersign_headers": agreed,
+                  "countersign_injected": injected.query}  # fmt: skip
     return httpcore.Request(rendered.method, url, headers=fields, content=rendered.body, extensions=extensions)
 
 
-def _exchange(request: httpcore.Request, once: bool) -> tuple[int, bytes]:
+def _check_room(rendered: Rendered, lines: Mapping[str, str], injected: Injected) -> None:
+    """Arguments may make names of parameters: whoever proposes must not say twice what the credential says once."""
+    written = {name.lower() for name in lines}
+    if taken := [name for name in injected.headers if name.lower() in written]:
+        raise NotSent(f"The request has the header {taken[0]} already, which is for the credential.")
+    if injected.certificate and rendered.scheme != "https":
+        raise NotSent("A client certificate is shown over https alone.")
+    name = injected.query.partition("=")[0]
+    if name and unquote_plus(name).casefold() in _parameters(rendered.query):
+        raise NotSent(f"The query has the parameter {unquote_plus(name)} already, which is for the credential.")
+
+
+def _parameters(query: str) -> set[str]:
+    """Their names as the most lenient of servers read them."""
+    return {unquote_plus(part.partition("=")[0]).strip().casefold() for part in query.replace(";", "&").split("&")}
+
+
+def _exchange(request: httpcore.Request, certificate: str, once: bool) -> tuple[int, bytes]:
     try:
-        response = _pool(once).handle_request(request)
-        try:
-            return response.status, _read_capped(response)
-        finally:
-            response.close()
+        with _connections(certificate, once) as pool:
+            response = pool.handle_request(request)
+            try:
+                return response.status, _read_capped(response)
+            finally:
+                response.close()
     except httpcore.LocalProtocolError:
         # Its text quotes the header that cannot be written, which may be the credential.
         raise NotSent(UNWRITABLE) from None
@@ -121,79 +166,17 @@ def _read_capped(response: httpcore.Response) -> bytes:
     return bytes(taken)
 
 
-def _answer(status: int, content: bytes, secret: str) -> Answer:
-    forms = echoes(secret)
+def _answer(status: int, content: bytes, forms: Sequence[str]) -> Answer:
     text = redact(content.decode("utf-8", "replace"), forms)
     try:
-        body = _clean(json.loads(text, parse_constant=_refuse_constant), forms)
+        body = clean(json.loads(text, parse_constant=_refuse_constant), forms)
     except (ValueError, RecursionError):
-        body = _clean(text[:MAX_KEPT], forms)
+        body = clean(text[:MAX_KEPT], forms)
     return Answer(status=status, body=body, digest=hashlib.sha256(content).hexdigest())
-
-
-def redact(text: str, forms: Iterable[str]) -> str:
-    """Without the secret in any of its forms."""
-    for form in forms:
-        text = text.replace(form, REDACTED)
-    return text
-
-
-def echoes(secret: str) -> list[str]:
-    """The forms of a secret that a peer might echo: as it is, base64, URL-encoded, JSON-escaped … The longest first."""
-    if len(secret) < 6:
-        return []
-    basic = base64.b64encode(f"{secret}:".encode()).decode()
-    plain = base64.b64encode(secret.encode()).decode()
-    return sorted({
-        secret,
-        basic,
-        plain,
-        plain.rstrip("="),
-        *_base64_forms(secret.encode()),
-        quote(secret, safe=""),
-        quote_plus(secret),
-        re.sub("%..", lambda code: code[0].lower(), quote(secret, safe="")),
-        json.dumps(secret)[1:-1],
-        json.dumps(secret)[1:-1].replace("/", r"\/"),  # as PHP writes it
-        html.escape(secret),
-        secret.encode().hex(),
-    }, key=len, reverse=True)  # fmt: skip
-
-
-def _base64_forms(secret: bytes) -> Iterable[str]:
-    """Also inside something longer, such as the whole Authorization header: base64 looks different at each of three
-    places, and the characters at both ends hold bits of the neighbours."""
-    for ahead in range(3):
-        whole = base64.b64encode(bytes(ahead) + secret).decode().rstrip("=")
-        inner = whole[-(-ahead * 8 // 6) : (ahead + len(secret)) * 8 // 6]
-        yield from (inner, inner.translate(str.maketrans("+/", "-_")))
-
-
-def _clean(value: Any, forms: Iterable[str]) -> Any:
-    """Redacted once more after parsing, because JSON may escape any character: the text need not hold what its values
-    hold. Characters that PostgreSQL cannot store must not lose us the receipt of what was done."""
-    if isinstance(value, str):
-        return redact(_UNSTORABLE.sub("\N{REPLACEMENT CHARACTER}", value), forms)
-    if isinstance(value, list):
-        return [_clean(inner, forms) for inner in value]
-    if isinstance(value, dict):
-        return {_clean(key, forms): _clean(inner, forms) for key, inner in value.items()}
-    return value
 
 
 def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is not JSON")
-
-
-def _credential_headers(credential_type: str, secret: str) -> dict[str, str]:
-    match credential_type:
-        case "bearer":
-            return {"Authorization": f"Bearer {secret}"}
-        case "basic":
-            return {"Authorization": "Basic " + base64.b64encode(f"{secret}:".encode()).decode()}
-        case "none":
-            return {}
-    raise Tampered(f"There is no way to send a credential of type {credential_type!r}.")
 
 
 class _AgreedPool(httpcore.ConnectionPool):
@@ -202,6 +185,7 @@ class _AgreedPool(httpcore.ConnectionPool):
 
     def handle_request(self, request: httpcore.Request) -> httpcore.Response:
         path, _, query = request.url.target.decode().partition("?")
+        query = _without(query, request.extensions["countersign_injected"])
         scheme, host = request.url.scheme.decode(), request.url.host.decode()
         content_type = next((value for name, value in request.headers if name == b"Content-Type"), b"")
         given = {name.decode(): value.decode() for name, value in request.headers}
@@ -214,6 +198,15 @@ class _AgreedPool(httpcore.ConnectionPool):
         if actual != request.extensions["countersign_digest"]:
             raise Tampered("The request about to be written is not the one that was agreed.")
         return super().handle_request(request)
+
+
+def _without(query: str, injected: str) -> str:
+    """The query as it was agreed: what the credential has added is taken off its end, byte by byte."""
+    if not injected or query == injected:
+        return query.removesuffix(injected)
+    if not query.endswith(f"&{injected}"):
+        raise Tampered("The query about to be written lacks what the credential adds.")
+    return query.removesuffix(f"&{injected}")
 
 
 class _PinnedBackend(httpcore.NetworkBackend):
@@ -257,6 +250,21 @@ def _embedded(ip: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
     if not (ip.is_loopback or ip.is_unspecified) and any(ip in network for network in _EMBEDDING):
         return ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
     return None
+
+
+@contextmanager
+def _connections(certificate: str, once: bool) -> Iterator[httpcore.ConnectionPool]:
+    """A connection on which a certificate was shown speaks for its credential: no other request may ever use it."""
+    if not certificate:
+        yield _pool(once)
+        return
+    context = httpcore.default_ssl_context()
+    with tempfile.NamedTemporaryFile("w", prefix="client-", suffix=".pem") as file:  # 0600; ssl reads from files alone
+        file.write(certificate)
+        file.flush()
+        context.load_cert_chain(file.name)
+    with _AgreedPool(ssl_context=context, network_backend=_PinnedBackend()) as pool:
+        yield pool
 
 
 @functools.cache

@@ -81,7 +81,7 @@ def render(operation: Description, arguments: Mapping[str, Any], *, base_url: st
     if base.scheme not in DEFAULT_PORTS or not base.hostname or base.username or base.query or base.fragment:
         raise Invalid(f"The base URL {base_url!r} must be http(s)://host[:port][/path].")
     placed = {place: _placed(operation, arguments, place) for place in ("path", "query", "header", "cookie", "body")}
-    fixed = [urlencode([(name, value)]) for name, value in operation.document.get("fixed", [])]
+    fixed = _fixed(operation.document)
     query = [part for one in placed["query"] for part in query_parts(one.name, one.value, **one.how)]
     content_type, content = _body(operation, placed["body"], key)
     return Rendered(
@@ -143,7 +143,8 @@ def _body(operation: Description, placed: Sequence[Placed], key: str) -> tuple[s
         return told.get("type", CONTENT_TYPES[form]), _whole(form, whole)
     if field := operation.document.get("idempotency", {}).get("body"):
         placed = [*(one for one in placed if one.name != field), Placed(field, key, {"schema": {}})]
-    if not placed and not told.get("required"):
+    fixed = _fixed(told)
+    if not placed and not fixed and not told.get("required"):
         return "", b""
     if form == "json":
         content = as_json({one.name: one.value for one in placed}).encode()
@@ -151,8 +152,12 @@ def _body(operation: Description, placed: Sequence[Placed], key: str) -> tuple[s
         return multipart([(one.name, one.value, one.argument) for one in placed])
     else:
         parts = (part for one in placed for part in query_parts(one.name, one.value, **_of_form(one)))
-        content = "&".join(parts).encode()
+        content = "&".join([*fixed, *parts]).encode()
     return told.get("type", CONTENT_TYPES[form]), content
+
+
+def _fixed(told: Mapping[str, Any]) -> list[str]:
+    return [urlencode([(name, value)]) for name, value in told.get("fixed", [])]
 
 
 def _of_form(one: Placed) -> dict[str, Any]:

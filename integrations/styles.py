@@ -8,12 +8,12 @@ import base64
 import binascii
 import hashlib
 import json
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote, quote_plus
 
 from console.core.errors import Invalid
+from integrations.headers import VALUE
 
 PLACES = {
     "path": ("simple", "label", "matrix", "json"),
@@ -25,7 +25,6 @@ PLACES = {
 RESERVED = ":/?#[]@!$&'()*+,;="  # RFC 3986: what `reserved` leaves as it is
 _BETWEEN = {"form": ",", "spaceDelimited": "%20", "pipeDelimited": "%7C"}
 _AHEAD = {"simple": ("", ","), "label": (".", "."), "matrix": (";", ";")}
-_HEADER = re.compile(r"[!-~]([ -~]*[!-~])?")  # RFC 9110 §5.5, and ASCII alone
 Pairs = list[tuple[str, str]]
 
 
@@ -117,7 +116,7 @@ def header_value(name: str, value: Any, *, style: str = "simple", explode: bool 
             written = ",".join(map(text, value))
         case _:
             written = text(value)
-    if not _HEADER.fullmatch(written):
+    if not VALUE.fullmatch(written):
         raise Invalid(f"The argument {name!r} is not printable ASCII on one line, as a header demands.")
     return written
 
@@ -155,7 +154,7 @@ def _is_file(schema: object) -> bool:
 
 
 def _one_line(media_type: str) -> str:
-    return media_type if _HEADER.fullmatch(media_type) else "application/octet-stream"
+    return media_type if VALUE.fullmatch(media_type) else "application/octet-stream"
 
 
 def from_base64(name: str, value: Any) -> bytes:

@@ -1,16 +1,12 @@
-"""`kind: s3`: each checkpoint is an object under S3 Object Lock in compliance mode, which nobody can remove in time.
+"""`kind: s3`: each checkpoint is an object under S3 Object Lock in compliance mode, which nobody can remove in time."""
 
-Requests are signed here (AWS Signature Version 4), because that is one page, and the library for it is thousands.
-"""
-
-import hmac
 from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from hashlib import md5, sha256
+from hashlib import md5
 from typing import ClassVar, Self
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 from xml.etree import ElementTree
 
 from audit.anchors.base import (
@@ -24,6 +20,7 @@ from audit.anchors.base import (
     read_secret,
 )
 from audit.exchange import Answer
+from console.core.sigv4 import Signer, sign
 
 LOCK = "x-amz-object-lock-"
 NONE: Mapping[str, str] = {}
@@ -54,6 +51,11 @@ class S3Anchor:
             options.number("retain_days", 1, 36500), options.seconds(), options.file("session_token_file"),
             options.file("ca_file"),
         )  # fmt: skip
+
+    def signer(self) -> Signer:
+        token = read_secret("session_token_file", self.session_token_file) if self.session_token_file else ""
+        secret = read_secret("secret_key_file", self.secret_key_file)
+        return Signer(self.access_key_id, secret, self.region, "s3", token)
 
     def anchor(self, note: str, *, origin: str, size: int) -> Receipt:
         """The receipt tells version, digest and end of the lock, as the store told them afterwards."""
@@ -112,41 +114,12 @@ class Store:
     def _ask(
         self, method: str, key: str, query: Mapping[str, str], headers: Mapping[str, str] = NONE, body: bytes = b"",
     ) -> Answer:  # fmt: skip
-        anchor, given = self.anchor, dict(headers)
-        if anchor.session_token_file:
-            given["x-amz-security-token"] = read_secret("session_token_file", anchor.session_token_file)
-        secret = read_secret("secret_key_file", anchor.secret_key_file)
+        anchor = self.anchor
         path = f"/{anchor.bucket}/{quote(key, safe='/-_.~')}" if key else f"/{anchor.bucket}"
-        url = f"{anchor.endpoint}{path}" + (f"?{canonical_query(query)}" if query else "")
-        signed = sign(method, url, given, body, anchor.region, anchor.access_key_id, secret, datetime.now(UTC))
-        return ask("The store", method, url, body, signed, self.deadline, anchor.ca_file)
-
-
-def sign(
-    method: str, url: str, headers: Mapping[str, str], body: bytes, region: str, access_key_id: str, secret: str,
-    now: datetime,
-) -> dict[str, str]:  # fmt: skip
-    """The headers with those of AWS Signature Version 4. The URL has to be encoded already."""
-    parts, moment = urlsplit(url), now.strftime("%Y%m%dT%H%M%SZ")
-    digest = sha256(body).hexdigest()
-    every = {**headers, "host": parts.netloc, "x-amz-date": moment, "x-amz-content-sha256": digest}
-    names = ";".join(sorted(every))
-    lines = "".join(f"{name}:{every[name].strip()}\n" for name in sorted(every))
-    request = f"{method}\n{parts.path or '/'}\n{parts.query}\n{lines}\n{names}\n{digest}"
-    scope = f"{moment[:8]}/{region}/s3/aws4_request"
-    text = f"AWS4-HMAC-SHA256\n{moment}\n{scope}\n{sha256(request.encode()).hexdigest()}"
-    key = f"AWS4{secret}".encode()
-    for part in scope.split("/"):
-        key = hmac.digest(key, part.encode(), "sha256")
-    signature = hmac.digest(key, text.encode(), "sha256").hex()
-    credential = f"Credential={access_key_id}/{scope}, SignedHeaders={names}, Signature={signature}"
-    return {**every, "authorization": f"AWS4-HMAC-SHA256 {credential}"}
-
-
-def canonical_query(query: Mapping[str, str]) -> str:
-    """By name, not by the whole pair: "0=" comes before "00="."""
-    pairs = sorted((quote(key, safe=""), quote(value, safe="")) for key, value in query.items())
-    return "&".join(f"{key}={value}" for key, value in pairs)
+        target = urlsplit(f"{anchor.endpoint}{path}?{urlencode(query, quote_via=quote)}")
+        given = {**headers, "host": target.netloc}
+        signed = sign(anchor.signer(), method, target.path, target.query, given, body, now=datetime.now(UTC))
+        return ask("The store", method, target.geturl(), body, {**given, **signed}, self.deadline, anchor.ca_file)
 
 
 def expect(answer: Answer, status: int) -> None:

@@ -1,5 +1,6 @@
 """`${{ … }}` in YAML: JMESPath over a scope of plain values. Pure; no side effects can be written in it."""
 
+import json
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -32,6 +33,11 @@ def search(expression: str, scope: Any) -> Any:
         return jmespath.search(expression.strip(), scope)
     except JMESPathError as error:
         raise Invalid(f"The expression {expression.strip()!r} failed: {error}") from None
+
+
+def literal(value: Any) -> str:
+    """The value as JMESPath writes it, safe within an expression whatever stands in it."""
+    return "`" + json.dumps(value).replace("`", r"\u0060") + "`"
 
 
 def expressions(value: Any) -> Iterator[str]:

@@ -43,7 +43,8 @@ class LogStream:
         if not name:
             return ""
         padded = f"{name:<{WIDTH}} | "
-        return f"\x1b[{COLOURS.get(name, 37)}m{padded}\x1b[0m" if self.coloured else padded
+        kind = "stand-in" if name.startswith("stand-in") else name
+        return f"\x1b[{COLOURS.get(kind, 37)}m{padded}\x1b[0m" if self.coloured else padded
 
     def plain(self, line: str) -> None:
         # A reader that went away (`up | head`) must not block the children on a full pipe.

@@ -83,15 +83,15 @@ def demo_environment(state: Path) -> dict[str, str]:
     return {
         "COUNTERSIGN_EXTRA_APPS": "examples.demo",
         "COUNTERSIGN_ALLOW_VIRTUAL_AUTHENTICATORS": "1",  # a newcomer may drive it by a program
-        # The door speaks to public addresses only, and the stand-in is on this machine.
+        # The door speaks to public addresses only, and the stand-ins are on this machine.
         "COUNTERSIGN_ALLOWED_NETWORKS": ",".join(filter(None, (trusted, "127.0.0.1/32"))),
         **({"COUNTERSIGN_PUBLISHING_FILE": str(publishing)} if publishing.exists() else {}),
     }
 
 
-def stand_in_port(state: Path) -> int:
+def stand_in_port(state: Path, name: str) -> int:
     """The same at each start: what was seeded in the first one names it."""
-    return int(private_file(state / "stand-in.port", lambda: str(free_port())))
+    return int(private_file(state / f"{name}.port", lambda: str(free_port())))
 
 
 def witness_port(state: Path) -> int:

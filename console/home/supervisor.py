@@ -53,6 +53,7 @@ PATIENCE = {"web": 7.0, "door": 20.0}  # the door may be waiting for the answer 
 READY_WITHIN = 120.0
 PORT = 8000
 LAUNCHER = "examples.standins.launcher"
+STAND_IN = "stand-in"
 WITNESS = "examples.demo.witness_program"
 
 
@@ -73,6 +74,7 @@ class Supervisor:
         self.stream = LogStream(out)
         self.roster = Roster(self.state / "children.json")
         self.children: dict[str, Child] = {}
+        self.stand_ins: dict[str, int] = {}  # name → port
         self.asked_to_stop = False
 
     @property
@@ -137,13 +139,13 @@ class Supervisor:
         watch_schema(self.postgres, DATABASE)
         forget_hearts(self.postgres)
         if self.demo:
-            self.launch_stand_in()
+            self.launch_stand_ins()
             self.launch_witness()
         for name in PROGRAMS:
             self.launch_program(name, command(name, self.port, self.state), self.environment(name))
         self.wait_until_ready()
         if self.demo:
-            self.once("seed_demo", "--standin", f"http://127.0.0.1:{stand_in_port(self.state)}")
+            self.once("seed_demo", *(f"--{name}=http://127.0.0.1:{port}" for name, port in self.stand_ins.items()))
         else:
             self.once("setup_link", label="")
         self.stream.plain(f"ready {self.origin}")
@@ -182,11 +184,14 @@ class Supervisor:
         self.stream.follow(name, process.stdout)
         return process
 
-    def launch_stand_in(self) -> None:
-        """The demo's stand-in for outside systems: a stranger to the product, so it is told nothing."""
+    def launch_stand_ins(self) -> None:
+        """The demo's stand-ins for outside systems: strangers to the product, so they are told nothing."""
         if importlib.util.find_spec(LAUNCHER) is not None:
-            arguments = importlib.import_module(LAUNCHER).command(self.state, stand_in_port(self.state))
-            self.launch_program("stand-in", arguments, inherited(os.environ))
+            launcher = importlib.import_module(LAUNCHER)
+            for name in launcher.SERVERS:
+                self.stand_ins[name] = stand_in_port(self.state, f"{STAND_IN}-{name}")
+                arguments = launcher.command(self.state, self.stand_ins[name], name)
+                self.launch_program(f"{STAND_IN}-{name}", arguments, inherited(os.environ))
 
     def launch_witness(self) -> None:
         """The demo's auditor, who would run it elsewhere. It is told nothing either."""
@@ -219,8 +224,7 @@ class Supervisor:
             self.watch()
 
     def readiness(self) -> dict[str, bool]:
-        stand_in = {"stand-in": listens(stand_in_port(self.state))} if "stand-in" in self.children else {}
-        return {**health(self.port), **stand_in}
+        return {**health(self.port), **{f"{STAND_IN} {name}": listens(port) for name, port in self.stand_ins.items()}}
 
     def watch(self) -> None:
         """A tenth of a second of a supervisor's life."""
@@ -255,8 +259,8 @@ class Supervisor:
             self.stream.say("up", str(reason))
 
     def stop(self) -> None:
-        for name in STOP_ORDER:
-            if name in self.children:
+        for place in STOP_ORDER:
+            for name in [name for name in self.children if name == place or name.startswith(f"{place}-")]:
                 self.children.pop(name).running.stop()
                 self.stream.catch_up(name)
 

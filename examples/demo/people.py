@@ -25,7 +25,7 @@ class Persona:
 
 
 PERSONAS = (
-    Persona("ana", "Ana Ferreira", "signs for finance", ("reviewer",), ("finance",)),
+    Persona("ana", "Ana Ferreira", "signs for finance and security", ("reviewer",), ("finance", "security")),
     Persona(
         "sam", "Sam Castellanos", "signs for legal and operations", ("reviewer",), ("admins", "legal", "operations")
     ),

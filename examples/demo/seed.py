@@ -23,13 +23,13 @@ GRANTED = {
 def connect(standin: str, *, admin: str = "mira", api_key: str = API_KEY) -> Integration:
     """The integration as the team's admin would set it up, and each workflow granted just what it needs."""
     actor = acting(admin)
-    integration = describe_integration(_read("integrations/stripe.yaml"), base_url=standin, actor=actor)
+    integration = describe_integration(read("integrations/stripe.yaml"), base_url=standin, actor=actor)
     credential = store_credential(integration, name="billing key", secret=api_key, actor=actor)
     for workflow, operations in GRANTED.items():
         give_grant(grantee=f"workflow:{workflow}", operations=operations, credential=credential, actor=actor)
-    publish_policy(_read("policies/demo.yaml"), actor=actor)
+    publish_policy(read("policies/demo.yaml"), actor=actor)
     for workflow in GRANTED:
-        publish_workflow(_read(f"workflows/{workflow}.yaml"), actor=actor)
+        publish_workflow(read(f"workflows/{workflow}.yaml"), actor=actor)
     return integration
 
 
@@ -41,11 +41,11 @@ def begin_run(*, operator: str = "jonas") -> Run:
 def start_over(standin: str) -> None:
     """After a restart the stand-in is empty: what the old runs were about is gone, so a new one begins."""
     admin, operator = acting("mira"), acting("jonas")
-    describe_integration(_read("integrations/stripe.yaml"), base_url=standin, actor=admin)
+    describe_integration(read("integrations/stripe.yaml"), base_url=standin, actor=admin)
     for run in Run.objects.filter(team=operator.team, state="running"):
         cancel_run(run, actor=operator)
     begin_run()
 
 
-def _read(name: str) -> str:
+def read(name: str) -> str:
     return (EXAMPLES / name).read_text()

@@ -1,4 +1,4 @@
-"""Starts the payment stand-in (localstripe) as a program."""
+"""Starts the stand-ins as programs: localstripe for payments, moto for access management."""
 
 import socket
 import subprocess
@@ -11,16 +11,16 @@ import httpx
 
 from examples.standins import prepare
 
-SERVER = Path(__file__).with_name("localstripe_server.py")
+SERVERS = {"payments": "localstripe_server.py", "access": "iam_server.py"}
 PAUSE_SECONDS = 0.05
 
 
-def command(state: Path, port: int) -> list[str]:
-    """The command line to start it; makes its environment first, which takes some seconds the first time.
+def command(state: Path, port: int, server: str = "payments") -> list[str]:
+    """The command line to start one; makes its environment first, which takes some seconds the first time.
 
     `-I`: neither our PYTHONPATH nor our current directory reaches a program that must not see our code.
     """
-    return [str(prepare(state)), "-I", str(SERVER), "--port", str(port)]
+    return [str(prepare(state)), "-I", str(Path(__file__).with_name(SERVERS[server])), "--port", str(port)]
 
 
 def free_port() -> int:
@@ -53,11 +53,11 @@ def answers(base_url: str) -> bool:
 
 
 @contextmanager
-def serving(state: Path) -> Iterator[str]:
+def serving(state: Path, server: str = "payments") -> Iterator[str]:
     """A stand-in of one's own, empty, on a free port, for as long as the block lasts; yields its base URL."""
     port = free_port()
     base_url = f"http://127.0.0.1:{port}"
-    process = subprocess.Popen(command(state, port))
+    process = subprocess.Popen(command(state, port, server))
     try:
         wait_ready(base_url, process)
         yield base_url

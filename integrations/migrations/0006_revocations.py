@@ -18,5 +18,5 @@ CREATE TRIGGER ended BEFORE UPDATE ON integrations_credential FOR EACH ROW
 
 
 class Migration(migrations.Migration):
-    dependencies = [("integrations", "0004_amendments")]
+    dependencies = [("integrations", "0005_credential_settings")]
     operations = [migrations.RunSQL(GUARDS, migrations.RunSQL.noop)]

@@ -1,4 +1,4 @@
-"""Objects that nobody can remove, in a real store; and the signature, held against that of the store's makers."""
+"""Objects that nobody can remove, in a real store."""
 
 import os
 from collections.abc import Iterator, Mapping
@@ -8,11 +8,8 @@ from typing import Any
 
 import httpx
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from audit.anchors import AnchorFailed, Receipt, build
-from audit.anchors.s3 import canonical_query, sign
 from tests.audit.growing import Log
 from tests.audit.peers import a_client, object_store, serving
 
@@ -154,45 +151,6 @@ def test_a_session_of_limited_time_is_named_by_its_token(tmp_path: Path, secret:
     with serving(respond) as server, pytest.raises(AnchorFailed):
         anchor(server.url, "b", secret, Log().grow(1), session_token_file=str(token))
     assert seen == ["a-token"]
-
-
-WORDS = st.text("abcXYZ019-_.~/ %:+é", min_size=1, max_size=20)
-
-
-@given(st.data())
-def test_requests_are_signed_as_the_makers_of_the_store_sign_them(data: st.DataObject) -> None:
-    auth, awsrequest, credentials = (
-        pytest.importorskip(f"botocore.{name}") for name in ("auth", "awsrequest", "credentials")
-    )
-    from urllib.parse import quote
-
-    query = data.draw(st.dictionaries(WORDS, WORDS | st.just(""), max_size=3))
-    path = quote(data.draw(WORDS), safe="/-_.~")
-    url = f"https://s3.example:9000/bucket/{path}" + (f"?{canonical_query(query)}" if query else "")
-    headers = data.draw(st.dictionaries(st.sampled_from(["if-none-match", "content-type", "x-amz-b"]), st.just("v 1")))
-    body = data.draw(st.binary(max_size=50))
-    region = data.draw(st.sampled_from(["us-east-1", "eu-central-1"]))
-    ours = sign("PUT", url, headers, body, region, "AKID", SECRET, MOMENT)
-    theirs = awsrequest.AWSRequest("PUT", url, headers=dict(headers), data=body)
-    signer = auth.S3SigV4Auth(credentials.Credentials("AKID", SECRET), "s3", region)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(auth, "get_current_datetime", lambda *_: MOMENT.replace(tzinfo=None))
-        patch.setattr(signer, "_should_sha256_sign_payload", lambda request: True)
-        signer.add_auth(theirs)
-    assert ours["authorization"] == theirs.headers["Authorization"]
-
-
-MOMENT = datetime(2026, 11, 21, 7, 30, 15, tzinfo=UTC)
-
-
-def test_the_example_of_the_documentation_is_signed_alike() -> None:
-    """AWS, "Signature Calculations for the Authorization Header", example "GET Object"."""
-    signed = sign(
-        "GET", "https://examplebucket.s3.amazonaws.com/test.txt", {"range": "bytes=0-9"}, b"", "us-east-1",
-        "AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY", datetime(2013, 5, 24, tzinfo=UTC),
-    )  # fmt: skip
-    wanted = "f0e8bdb87c964420e857bd35b5d6ed310bd44f0170aba48dd91039c6036bdb41"
-    assert signed["authorization"].endswith(f"Signature={wanted}")
 
 
 def test_the_request_that_goes_out_is_the_one_that_was_signed() -> None:

@@ -141,6 +141,11 @@ def see_rooms(tour: Tour, office: Office, runs: Runs, cancelling: Review) -> Non
     tour.see("integration", "/integrations/stripe/")
     tour.window.page.get_by_text("Refund a charge").first.click()
     tour.see("integration-operation")
+    tour.see("connect", "/integrations/connect/openapi/")
+    tour.window.page.get_by_label("Signature with a shared secret").check()
+    expect(tour.window.page.get_by_label("What is signed")).to_be_visible()
+    expect(tour.window.page.get_by_label("Region")).to_be_hidden()
+    tour.see("connect-asked")
 
 
 def see_exports(tour: Tour) -> None:

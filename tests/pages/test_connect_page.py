@@ -8,6 +8,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 
 from console.accounts.models import Team
+from integrations.credential_types import TYPES
 from integrations.models import Integration
 from tests.pages.conftest import NOWHERE, Enter
 from tests.pages.test_importing import DOCUMENT
@@ -75,6 +76,37 @@ def test_fields_that_are_missing_are_named(mira: Client) -> None:
     answer = mira.post(ADDRESS, {"document": json.dumps(DOCUMENT)})
     assert answer.status_code == 422
     assert text(answer).count("This field is required.") == 4
+
+
+SIGNED = {"credential_type": "sigv4", "sigv4-region": "eu-west-1", "sigv4-service": "parcels", "header-header": "X-K"}
+
+
+def test_what_the_chosen_way_to_sign_in_has_to_know_is_kept_and_told(mira: Client) -> None:
+    given = {**GIVEN, **SIGNED, "document": json.dumps(DOCUMENT)}
+    assert mira.post(ADDRESS, given).status_code == 200
+    integration = Integration.objects.get(slug="parcels")
+    assert integration.credential == {"type": "sigv4", "region": "eu-west-1", "service": "parcels"}
+    page = text(mira.get("/integrations/parcels/"))
+    assert "AWS Signature Version 4, region eu-west-1, service parcels" in page
+    other = mira.post(ADDRESS, {**given, "sigv4-region": "us-east-1"})
+    assert (other.status_code, "region eu-west-1" in text(other)) == (409, True)
+
+
+def test_a_way_to_sign_in_that_lacks_something_says_so_and_keeps_what_was_typed(mira: Client) -> None:
+    answer = mira.post(ADDRESS, {**GIVEN, **SIGNED, "sigv4-region": "", "document": json.dumps(DOCUMENT)})
+    page = text(answer)
+    assert (answer.status_code, "credential.region: is missing" in page) == (422, True)
+    assert 'name="credential_type" value="sigv4" checked' in page
+    assert 'name="sigv4-service" value="parcels"' in page
+    assert page.count(" checked required>") == 1
+
+
+def test_every_way_to_sign_in_is_offered_with_what_it_has_to_know(mira: Client) -> None:
+    page = text(mira.get(ADDRESS))
+    for kind in TYPES.values():
+        assert f'name="credential_type" value="{kind.name}"' in page
+        for part in kind.settings:
+            assert f'<label for="{kind.name}-{part.name}">{part.title}</label>' in page
 
 
 def test_another_address_is_a_conflict(mira: Client) -> None:

@@ -41,8 +41,13 @@ DOCUMENT: dict[str, Any] = {
 }  # fmt: skip
 
 
-def imported(document: dict[str, Any], by: str = "mira", **other: str) -> Outcome:
-    given = {"slug": "parcels", "title": "Parcels", "base_url": NOWHERE, "credential_type": "bearer"} | other
+def imported(document: dict[str, Any], by: str = "mira", **other: Any) -> Outcome:
+    given: dict[str, Any] = {
+        "slug": "parcels",
+        "title": "Parcels",
+        "base_url": NOWHERE,
+        "credential_type": "bearer",
+    } | other
     return import_openapi(json.dumps(document).encode(), actor=acting(by), **given)
 
 

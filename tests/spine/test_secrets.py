@@ -263,7 +263,7 @@ def test_only_the_door_can_unseal_and_only_the_others_can_attest(
         refused = attempt(stack, process, UNSEAL)
         assert "RuntimeError: Only the door opens secrets" in refused.stderr
         assert not holds((refused.stdout + refused.stderr).encode())
-    assert attempt(stack, "door", UNSEAL).stdout.strip() == SECRET
+    assert json.loads(attempt(stack, "door", UNSEAL).stdout) == {"token": SECRET}
     assert "RuntimeError: COUNTERSIGN_CONSOLE_KEY_FILE" in attempt(stack, "door", ATTEST).stderr
 
 
@@ -272,7 +272,7 @@ def test_sealed_bytes_open_nowhere_but_in_their_own_row(planted: World) -> None:
     from console.core.sealing import unseal
 
     credential = Credential.objects.get()
-    assert unseal(credential.sealed, place=credential.place) == SECRET
+    assert json.loads(unseal(credential.sealed, place=credential.place)) == {"token": SECRET}
     with pytest.raises(Tampered):
         unseal(credential.sealed, place=credential.place.replace(credential.id, "crd_other"))
 

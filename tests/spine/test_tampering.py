@@ -115,6 +115,8 @@ ALTERATIONS: dict[str, Alter] = {
         " WHERE slug = 'get_charge'"),
     "base URL": move_base,
     "credential type": lambda sql, action: sql.alter("UPDATE integrations_integration SET credential_type = 'none'"),
+    "where the credential goes": lambda sql, action: sql.alter(
+        "UPDATE integrations_integration SET credential_settings = '{\"header\": \"X-Other\"}'"),
     "operations of the grant": lambda sql, action: sql.alter(
         "UPDATE integrations_grant SET operations = operations || '{cancel_subscription}'"),
     "end of the grant": lambda sql, action: sql.alter("UPDATE integrations_grant SET until = now() + '1 year'"),

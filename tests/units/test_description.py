@@ -35,6 +35,8 @@ REFUSED = {
     "a read that pins nothing": (described(", reads: {x: {operation: look, pin: []}}"), r"^operations.act.reads.x.pin"),
     "a probe that writes": (described(", probe: {operation: act, happened: x}"), r"^operations.act.probe"),
     "a probe's condition": (described(", probe: {operation: look, happened: 'x['}"), r"^operations.act.probe.happened"),
+    "a probe's condition on what it cannot see": (described(", probe: {operation: look, happened: 'id == ${{ reads.x }}'}"), r"^operations.act.probe.happened: 'reads.x' is neither key nor an argument"),
+    "fixed fields of a body that is none of fields": (described(", body: {form: json, fixed: [[a, b]]}"), r"^operations.act.body.fixed: is for a form"),
     "a requirement": (described(", requires: [{that: 'x[', text: never}]"), r"^operations.act.requires.0.that"),
     "no operations": ("integration: crm\ntitle: CRM\noperations: {}", r"^operations \(line 3\)"),
     "a credential of an unknown type": (HEAD + "credential: {type: magic}", r"^credential.type"),

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from console.core.errors import Invalid
-from console.core.expressions import check, compile_all, expressions, fill, search, steps_named
+from console.core.expressions import check, compile_all, expressions, fill, literal, search, steps_named
 
 SCOPE = {"a": {"b": [1, 2]}, "yes": True, "none": None, "text": "t", "half": 1.5, "steps": {"one": {"x": 1}}}
 
@@ -62,3 +62,8 @@ def test_a_bad_expression_names_its_place() -> None:
 def test_steps_that_are_read_are_found_wherever_they_are_named() -> None:
     value = {"x": ["${{ steps.one.x }}", "and ${{ sum([steps.two.y, steps.three]) }}"], "y": "steps.four"}
     assert steps_named(value) == {"one", "two", "three"}
+
+
+@given(st.recursive(st.text() | st.text("`'\"\\[]|&{}") | st.integers() | st.none(), lambda inner: st.lists(inner)))
+def test_a_literal_is_the_value_whatever_stands_in_it(value: Any) -> None:
+    assert search(f"[v == {literal(value)}, {literal('last')}]", {"v": value}) == [True, "last"]

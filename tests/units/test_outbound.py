@@ -21,7 +21,8 @@ from hypothesis import strategies as st
 from console.core.errors import Tampered
 from integrations import outbound
 from integrations.description import Description
-from integrations.outbound import Answer, NotSent, Unknown, allowed_address, echoes, redact, send
+from integrations.outbound import Answer, NotSent, Unknown, allowed_address, send
+from integrations.redaction import echoes, redact
 from integrations.render import Rendered, render
 
 SECRET = 'sk_test/"\\+&=<7Qz9Xv3>'

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from console.core.errors import Invalid, Tampered
 from integrations.description import Description
-from integrations.outbound import _AgreedPool, _request
+from integrations.injection import Injected
+from integrations.outbound import _AgreedPool, _lines, _request
 from integrations.render import Rendered, render, request_digest
 
 text = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
@@ -56,7 +57,7 @@ def transport_lets_pass(request: httpcore.Request) -> bool:
 
 
 def as_sent(given_: Rendered) -> httpcore.Request:
-    return _request(given_, {"Content-Type": given_.content_type} if given_.content_type else {}, given_.digest)
+    return _request(given_, _lines(given_, {}), Injected(), given_.digest)
 
 
 @given(plain, plain, plain, plain, st.sampled_from(["form", "json"]), st.sampled_from(["GET", "POST", "DELETE"]))
@@ -98,6 +99,14 @@ def test_the_transport_refuses_a_request_of_which_any_part_was_changed(part: str
     changed = as_sent(dataclasses.replace(agreed, **{part: PARTS[part]}))
     changed.extensions["countersign_digest"] = agreed.digest
     assert not transport_lets_pass(changed)
+
+
+def test_fixed_fields_of_a_form_stand_ahead_of_all_others() -> None:
+    told = {"form": "form", "fixed": [["Action", "a b"], ["V", "1"]]}
+    fixed = Description("op", {**operation().document, "body": told})
+    assert render(fixed, {"p": "a", "b": "v"}, base_url=BASE, key="k").body == b"Action=a+b&V=1&meta%5Bb%5D=v"
+    alone = render(fixed, {"p": "a"}, base_url=BASE, key="k")
+    assert (alone.content_type, alone.body) == ("application/x-www-form-urlencoded", b"Action=a+b&V=1")
 
 
 def test_parts_cannot_borrow_from_each_other() -> None:

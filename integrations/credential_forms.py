@@ -1,0 +1,39 @@
+"""The ways to sign in, as a page asks for them: one to choose, and under each what it has to know."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from integrations.credential_parts import Part
+from integrations.credential_types import TYPES, CredentialType
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    name: str  # of the field in the form
+    part: Part
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    kind: CredentialType
+    chosen: bool
+    asked: list[Asked]
+
+
+def ways(given: Mapping[str, str], chosen: str) -> list[Way]:
+    return [
+        Way(
+            kind, kind.name == chosen, [Asked(name, part, given.get(name, part.default)) for name, part in _named(kind)]
+        )
+        for kind in TYPES.values()
+    ]
+
+
+def settings_given(given: Mapping[str, str], chosen: str) -> dict[str, str]:
+    """Of the chosen type alone: what was typed under another one is left where it is."""
+    return {part.name: given.get(name, "").strip() for name, part in _named(TYPES[chosen])}
+
+
+def _named(kind: CredentialType) -> list[tuple[str, Part]]:
+    return [(f"{kind.name}-{part.name}", part) for part in kind.settings]
