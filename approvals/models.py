@@ -154,6 +154,7 @@ class Action(models.Model):
             "makers": sorted(self.makers),
             "evidence": self.evidence,
             "says": self.says,
+            **({"key": self.asked_key} if self.asked_key else {}),
         }
 
     def audit_context(self) -> Mapping[str, Any]:
