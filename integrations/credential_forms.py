@@ -35,5 +35,15 @@ def settings_given(given: Mapping[str, str], chosen: str) -> dict[str, str]:
     return {part.name: given.get(name, "").strip() for name, part in _named(TYPES[chosen])}
 
 
+def parts_asked(kind: CredentialType) -> list[Asked]:
+    """Never with what was typed before: a secret is not given back to anybody."""
+    return [Asked(f"part-{part.name}", part, "") for part in kind.parts]
+
+
+def parts_given(kind: CredentialType, given: Mapping[str, str]) -> dict[str, str]:
+    """A browser ends lines as HTTP does, and people paste a newline behind a key."""
+    return {part.name: given.get(f"part-{part.name}", "").replace("\r\n", "\n").strip() for part in kind.parts}
+
+
 def _named(kind: CredentialType) -> list[tuple[str, Part]]:
     return [(f"{kind.name}-{part.name}", part) for part in kind.settings]

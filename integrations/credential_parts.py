@@ -77,6 +77,10 @@ class Part:
     hint: str = ""
     default: str = ""
 
+    @property
+    def multiline(self) -> bool:
+        return self.check is lines
+
 
 def anything_fits(_settings: Mapping[str, str], _parts: Mapping[str, str]) -> str:
     return ""

@@ -18,6 +18,8 @@ from integrations.credential_types import pack
 from integrations.description import Description, parse
 from integrations.models import Credential, Grant, Integration, Operation
 
+LONGEST_NAME = 100
+
 
 @transaction.atomic
 def describe_integration(text: str, *, base_url: str, actor: Actor) -> Integration:
@@ -68,8 +70,13 @@ def store_credential(
     integration: Integration, *, name: str, secret: str | Mapping[str, str], actor: Actor
 ) -> Credential:
     """Seals the secret to the door; from here on nothing but the door can read it. It is the parts of the integration's
-    credential type by name, or a text where there is one. Raises Invalid, which quotes no value."""
+    credential type by name, or a text where there is one. Raises Invalid, which quotes no value, and Conflict for the
+    name of another, also of one that was revoked."""
     actor.require(Role.ADMIN)
+    if not name.strip() or len(name) > LONGEST_NAME:
+        raise Invalid(f"Give the credential a name of at most {LONGEST_NAME} characters.")
+    if integration.credentials.filter(name=name).exists():
+        raise Conflict(f"{integration.slug} has, or had, a credential of this name.")
     packed = pack(integration.credential_type, integration.credential_settings, secret)
     credential = Credential(integration=integration, name=name, door_key=door_key_id())
     credential.sealed = seal(packed, place=credential.place)

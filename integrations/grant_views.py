@@ -14,7 +14,9 @@ from console.core.clock import now
 from console.core.errors import Conflict, Invalid
 from console.core.web import Request, role_required
 from integrations.access import access_credential, access_grant, access_integration
-from integrations.describe import give_grant, revoke_credential, revoke_grant
+from integrations.credential_forms import parts_asked, parts_given
+from integrations.credential_types import known
+from integrations.describe import give_grant, revoke_credential, revoke_grant, store_credential
 from integrations.models import Integration
 
 DAYS = (7, 30, 90, 365)
@@ -67,6 +69,25 @@ def _form(
     usable = integration.credentials.filter(revoked_at=None).only("name")
     context = {"integration": integration, "form": form, "problem": problem, "credentials": usable, "days": DAYS}
     return render(request, "integrations/give.html", context, status=status)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@role_required(Role.ADMIN)
+def seal(request: Request, slug: str) -> HttpResponse:
+    """What is typed goes to the door's key and nowhere else: not to the log, and not back onto the page."""
+    integration = access_integration(request.actor, slug)
+    kind, name, problem, status = known(integration.credential_type), "", "", 200
+    if request.method == "POST":
+        name = request.POST.get("name", "").strip()
+        try:
+            store_credential(integration, name=name, secret=parts_given(kind, request.POST), actor=request.actor)
+        except (Invalid, Conflict) as refusal:
+            problem, status = refusal.text, refusal.status
+        else:
+            messages.success(request, f"{name} is sealed. Grants may name it now.")
+            return redirect("integration", slug)
+    context = {"integration": integration, "kind": kind, "name": name, "problem": problem, "asked": parts_asked(kind)}
+    return render(request, "integrations/seal.html", context, status=status)
 
 
 @require_POST

@@ -8,6 +8,7 @@ urlpatterns = [
     path("<slug:slug>/", views.show_integration, name="integration"),
     path("<slug:slug>/changes/", amend_views.changes, name="changes"),
     path("<slug:slug>/changes/decide/", amend_views.decide, name="changes_decide"),
+    path("<slug:slug>/credential/", grant_views.seal, name="credential_seal"),
     path("<slug:slug>/grant/", grant_views.give, name="grant_give"),
     path("grants/<str:grant>/revoke/", grant_views.take_back, name="grant_revoke"),
     path("credentials/<str:credential>/revoke/", grant_views.revoke, name="credential_revoke"),

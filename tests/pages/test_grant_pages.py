@@ -113,3 +113,39 @@ def test_a_revocation_is_final_in_the_database_too(office: Team) -> None:
     for row in (Grant, Credential):
         with pytest.raises(DatabaseError, match="a revocation is final"), transaction.atomic():
             row.objects.filter(revoked_at__isnull=False).update(revoked_at=None)
+
+
+SECRETS = {"part-token": "sk_planted_secret_0123456789"}
+
+
+def seal(mira: Client, **other: str) -> Any:
+    return mira.post("/integrations/stripe/credential/", {"name": "second key", **SECRETS} | other)
+
+
+def test_a_secret_is_sealed_and_nowhere_else(mira: Client) -> None:
+    assert 'type="password"' in text(mira.get("/integrations/stripe/credential/"))
+    assert seal(mira)["Location"] == "/integrations/stripe/"
+    credential = Credential.objects.get(name="second key")
+    assert SECRETS["part-token"].encode() not in bytes(credential.sealed)
+    assert "second key" in text(mira.get("/integrations/stripe/"))
+    leaves = b"".join(bytes(record.leaf) for record in Record.objects.all())
+    assert SECRETS["part-token"].encode() not in leaves
+
+
+@pytest.mark.parametrize(
+    ("other", "status", "says"),
+    [
+        ({"name": "billing key"}, 409, "has, or had, a credential of this name"),
+        ({"name": ""}, 422, "a name of at most 100"),
+        ({"name": "n" * 101}, 422, "a name of at most 100"),
+        ({"part-token": ""}, 422, "token: is missing"),
+        ({"part-token": "two\r\nlines"}, 422, "token: must be printable"),
+    ],
+)
+def test_a_secret_that_was_refused_is_not_shown_again(
+    mira: Client, other: dict[str, str], status: int, says: str
+) -> None:
+    answer = seal(mira, **other)
+    assert (answer.status_code, says in text(answer)) == (status, True)
+    assert SECRETS["part-token"] not in answer.content.decode()
+    assert Credential.objects.count() == 1

@@ -309,7 +309,8 @@ def test_an_action_proposed_by_sql_is_refused(borrowed: bool, scene: Scene, sql:
     with sql.together():
         sql.run("INSERT INTO approvals_action (id, team_id, state, operation_id, grant_id, arguments, grantee, run,"
                 " step, makers, says, evidence, attestation, reads, sentence, facts, currency, trace_id,"
-                " parent_span_id, wait_span_id, asked_key) SELECT 'act_forged', team_id, 'proposed', operation_id, grant_id,"
+                " parent_span_id, wait_span_id, asked_key) SELECT 'act_forged', team_id, 'proposed',"
+                " operation_id, grant_id,"
                 " arguments, grantee, run, '', makers, says, evidence, %s, '{}', '', '[]', '', '', '', '',"
                 " '' FROM approvals_action WHERE id = %s",
                 bytes(genuine.attestation) if borrowed else FORGED, genuine.id)  # fmt: skip
