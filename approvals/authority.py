@@ -15,6 +15,7 @@ from console.core.compiled import Compiled
 from console.core.errors import Tampered
 from integrations.amend import amended, quarantined
 from integrations.description import Description
+from integrations.limits import check_limits
 from integrations.models import Credential, Operation
 
 GRANT_ENDED = "The grant or its credential has ended."
@@ -117,6 +118,8 @@ def verify_proposal(loaded: Loaded) -> None:
         raise Tampered("The grant does not cover this operation.")
     if credential.integration_id != grant.integration_id:
         raise Tampered("The credential belongs to another integration.")
+    if beyond := check_limits(grant.limits, loaded.operation.arguments, action.arguments):
+        raise Tampered(f"The action goes beyond its grant. {beyond}")
     if grant.revoked_at or (grant.until and grant.until <= now()) or credential.revoked_at:
         raise Stale("grant_ended", GRANT_ENDED)
     if loaded.amended:

@@ -1,5 +1,6 @@
 """Proposing an action: the only thing that steps and agents can do to the outside world."""
 
+import datetime as dt
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,9 +20,11 @@ from console.core.errors import Invalid, NotFound, Tampered
 from console.core.wake import wake
 from integrations.amend import quarantined
 from integrations.described import complete
+from integrations.limits import check_limits, sentences
 from integrations.models import Grant, Operation
 
 MAX_SAYS = 4_000
+UNDONE = ("refused", "expired", "withdrawn", "stale")  # states in which nothing was, or will be, done
 _ONE_AT_A_TIME = "SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))"
 
 
@@ -58,10 +61,10 @@ def propose(proposal: Proposal, *, actor: Actor) -> Action:
     with transaction.atomic():
         if known := _known(proposal, operation):
             return known
-        grant = _grant(proposal, operation)
+        grant, beyond = _choose(_grants(proposal, operation), operation, proposal.arguments)
         action = _insert(proposal, operation, grant, actor)
         try:
-            refusal = _refusal(action, operation, grant)
+            refusal = _refusal(action, operation, grant, beyond)
         except Tampered as tampering:
             return raise_alarm(action.id, str(tampering), actor=actor)
         if refusal:
@@ -110,20 +113,42 @@ def _known(proposal: Proposal, operation: Operation) -> Action | None:
     return known
 
 
-def _grant(proposal: Proposal, operation: Operation) -> Grant | None:
-    return (
-        Grant.objects.filter(Q(until__isnull=True) | Q(until__gt=now()))
-        .filter(
-            team=proposal.team,
-            grantee=proposal.grantee,
-            integration=operation.integration_id,
-            operations__contains=[operation.slug],
-            revoked_at__isnull=True,
-            credential__revoked_at__isnull=True,
-        )
-        .order_by("created_at")
-        .first()
+def _grants(proposal: Proposal, operation: Operation) -> list[Grant]:
+    """In force for this grantee and operation, the oldest first."""
+    found = Grant.objects.filter(
+        Q(until__isnull=True) | Q(until__gt=now()),
+        team=proposal.team,
+        grantee=proposal.grantee,
+        integration=operation.integration_id,
+        operations__contains=[operation.slug],
+        revoked_at__isnull=True,
+        credential__revoked_at__isnull=True,
     )
+    return list(found.order_by("created_at", "id"))
+
+
+def _choose(grants: Sequence[Grant], operation: Operation, arguments: Mapping[str, Any]) -> tuple[Grant | None, str]:
+    """The first whose limits allow it. Where none does the oldest, and what it does not allow."""
+    beyond = ""
+    for grant in grants:
+        text = _beyond(grant, operation, arguments)
+        if not text:
+            return grant, ""
+        beyond = beyond or text
+    return (grants[0] if grants else None), beyond
+
+
+def _beyond(grant: Grant, operation: Operation, arguments: Mapping[str, Any]) -> str:
+    if beyond := check_limits(grant.limits, operation.description.get("arguments", {}), arguments):
+        return beyond
+    calls = grant.limits.get("calls")
+    if not calls:
+        return ""
+    with connection.cursor() as cursor:
+        cursor.execute(_ONE_AT_A_TIME, [grant.id])  # two at once must not both be the last that is allowed
+    since = now() - dt.timedelta(hours=calls["hours"])
+    made = Action.objects.filter(grant=grant, created_at__gt=since).exclude(state__in=UNDONE).count()
+    return f"The grant allows this {' and '.join(sentences({'calls': calls}))}." if made >= calls["at_most"] else ""
 
 
 def _insert(proposal: Proposal, operation: Operation, grant: Grant | None, actor: Actor) -> Action:
@@ -149,10 +174,12 @@ def _insert(proposal: Proposal, operation: Operation, grant: Grant | None, actor
     return action
 
 
-def _refusal(action: Action, operation: Operation, grant: Grant | None) -> dict[str, Any] | None:
+def _refusal(action: Action, operation: Operation, grant: Grant | None, beyond: str) -> dict[str, Any] | None:
     if grant is None:
         text = f"{action.grantee} has no grant for {operation.integration.slug}.{operation.slug}."
         return {"code": "not_granted", "text": text}
+    if beyond:
+        return {"code": "beyond_grant", "text": beyond}
     if operation.quarantined:  # type: ignore[attr-defined]  # annotated
         text = "Its description has changed, and an admin has to look at the change first."
         return {"code": "quarantined", "text": text}

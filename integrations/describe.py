@@ -2,6 +2,7 @@
 
 import datetime as dt
 from collections.abc import Mapping
+from typing import Any
 from urllib.parse import urlsplit
 
 from django.db import transaction
@@ -117,18 +118,29 @@ def revoke_grant(grant: Grant, *, actor: Actor) -> Grant:
 
 @transaction.atomic
 def give_grant(
-    *, grantee: str, operations: list[str], credential: Credential, until: dt.datetime | None = None, actor: Actor
+    *,
+    grantee: str,
+    operations: list[str],
+    credential: Credential,
+    until: dt.datetime | None = None,
+    limits: Mapping[str, Any] | None = None,
+    actor: Actor,
 ) -> Grant:
-    """Raises Invalid for operations that the integration does not have, Conflict for a credential that was revoked."""
+    """`limits` as `read_limits` gives them. Raises Invalid for operations that the integration does not have, and for a
+    limit on an argument that none of them has; Conflict for a credential that was revoked."""
     actor.require(Role.ADMIN)
     integration = credential.integration
     if credential.revoked_at is not None:
         raise Conflict("This credential has been revoked.")
-    known = set(integration.operations.values_list("slug", flat=True))
-    if set(operations) - known:
-        raise Invalid(f"{integration.slug} has no operation {sorted(set(operations) - known)[0]!r}.")
+    named = integration.operations.filter(slug__in=operations).values_list("slug", "description__arguments")
+    known = dict(named)
+    if unknown := sorted(set(operations) - known.keys()):
+        raise Invalid(f"{integration.slug} has no operation {unknown[0]!r:.100}.")
+    limits = dict(limits or {})
+    if odd := sorted(limits.get("arguments", {}).keys() - {name for one in known.values() for name in one or {}}):
+        raise Invalid(f"None of these operations has an argument {odd[0]!r}.")
     grant = Grant(team_id=integration.team_id, grantee=grantee, integration=integration, operations=sorted(operations),
-                  credential=credential, until=until)  # fmt: skip
+                  credential=credential, until=until, limits=limits)  # fmt: skip
     grant.attestation = attest("grant", grant.attested())
     grant.save(force_insert=True)
     record(Kind.GRANT_GIVEN, subject=grant.id, actor=actor, detail=grant.attested())

@@ -17,6 +17,7 @@ from integrations.access import access_credential, access_grant, access_integrat
 from integrations.credential_forms import parts_asked, parts_given
 from integrations.credential_types import known
 from integrations.describe import give_grant, revoke_credential, revoke_grant, store_credential
+from integrations.limits import read_limits
 from integrations.models import Integration
 
 DAYS = (7, 30, 90, 365)
@@ -32,6 +33,7 @@ class Giving(forms.Form):
     days = forms.TypedChoiceField(
         choices=[("", ""), *((str(days), days) for days in DAYS)], coerce=int, empty_value=None, required=False
     )
+    limits = forms.CharField(max_length=20_000, required=False, strip=False)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -60,7 +62,11 @@ def _give(request: Request, integration: Integration, form: Giving) -> None:
     if credential is None:
         raise Invalid("Choose one of the credentials.")
     until = now() + dt.timedelta(days=given["days"]) if given["days"] else None
-    give_grant(grantee=given["grantee"], operations=operations, credential=credential, until=until, actor=request.actor)
+    limits = read_limits(given["limits"].replace("\r\n", "\n"))
+    give_grant(
+        grantee=given["grantee"], operations=operations, credential=credential, until=until, limits=limits,
+        actor=request.actor,
+    )  # fmt: skip
 
 
 def _form(

@@ -243,6 +243,7 @@ class Grant(models.Model):
     integration = models.ForeignKey(Integration, models.PROTECT, related_name="grants")
     operations = ArrayField(models.TextField())
     credential = models.ForeignKey(Credential, models.PROTECT, related_name="grants")
+    limits = OrderedJSONField(default=dict)  # of arguments, and how often; see `limits.py`
     created_at = models.DateTimeField(db_default=Now())
     until = models.DateTimeField(null=True)
     revoked_at = models.DateTimeField(null=True)
@@ -267,6 +268,7 @@ class Grant(models.Model):
             "operations": sorted(self.operations),
             "credential": self.credential_id,
             "until": self.until.isoformat() if self.until else None,
+            **({"limits": self.limits} if self.limits else {}),
         }
 
 

@@ -10,6 +10,7 @@ from django.db.models import Case, Count, Q, QuerySet, When
 from console.core.attest import verify
 from console.core.clock import now
 from console.core.errors import Invalid, Tampered
+from integrations import limits
 from integrations.amend import quarantined
 from integrations.described import definitions_of
 from integrations.description import Description
@@ -119,6 +120,10 @@ class Sentence:
     kind: str
     name: str
     state: str
+
+    @property
+    def limits(self) -> list[str]:
+        return list(limits.sentences(self.grant.limits))
 
 
 def listed(integrations: QuerySet[Integration]) -> QuerySet[Integration]:

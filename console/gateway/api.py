@@ -19,7 +19,12 @@ from console.gateway.acts import LONGEST_WAIT, Asked, access_action, ask, review
 from console.gateway.tools import tools_of
 
 LONGEST_KEY = 255
-AT_ONCE = {"not_granted": 403, "invalid_arguments": 422, "quarantined": 409}  # refused while it was proposed
+AT_ONCE = {
+    "not_granted": 403,
+    "beyond_grant": 403,
+    "invalid_arguments": 422,
+    "quarantined": 409,
+}  # refused while it was proposed
 _WAIT = re.compile(r"(?i)(?:^|[,;\s])wait\s*=\s*\"?(\d{1,5})\"?(?:$|[,;\s])")  # RFC 7240 §4.3
 
 

@@ -115,6 +115,40 @@ def test_a_revocation_is_final_in_the_database_too(office: Team) -> None:
             row.objects.filter(revoked_at__isnull=False).update(revoked_at=None)
 
 
+LIMITS = "arguments:\r\n  charge: {pattern: 'ch_[0-9]'}\r\ncalls: {at_most: 2, hours: 24}"
+
+
+def asked_for(charge: str) -> str:
+    proposal = Proposal(Team.objects.get().id, "stripe.get_charge", {"charge": charge}, GRANTEE, [])
+    action = propose(proposal, actor=system("web"))
+    return action.state if action.state != "refused" else str((action.outcome or {})["text"])
+
+
+def test_a_grant_with_limits_allows_only_what_lies_within(mira: Client) -> None:
+    give(mira, limits=LIMITS)
+    page = text(mira.get("/integrations/stripe/"))
+    assert "only with <b><bdi>charge like ch_[0-9]</bdi></b> and <b><bdi>at most 2 times in 24 hours</bdi></b>," in page
+    assert asked_for("ch_x") == "The grant allows charge only like ch_[0-9]."
+    assert [asked_for("ch_1"), asked_for("ch_2")] == ["proposed", "proposed"]
+    assert asked_for("ch_3") == "The grant allows this at most 2 times in 24 hours."
+
+
+def test_a_wider_grant_beside_it_counts(mira: Client) -> None:
+    give(mira, limits=LIMITS)
+    give(mira, operations="get_charge")
+    assert asked_for("ch_x") == "proposed"
+
+
+@pytest.mark.parametrize(
+    ("limits", "says"),
+    [("arguments: {moon: {equals: 1}}", "has an argument &#x27;moon&#x27;"), ("arguments: [", "line 1")],
+)
+def test_limits_that_say_nothing_are_refused(mira: Client, limits: str, says: str) -> None:
+    answer = give(mira, limits=limits)
+    assert (answer.status_code, says in text(answer)) == (422, True)
+    assert limits[:9] in text(answer)
+
+
 SECRETS = {"part-token": "sk_planted_secret_0123456789"}
 
 

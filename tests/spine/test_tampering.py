@@ -120,6 +120,8 @@ ALTERATIONS: dict[str, Alter] = {
     "operations of the grant": lambda sql, action: sql.alter(
         "UPDATE integrations_grant SET operations = operations || '{cancel_subscription}'"),
     "end of the grant": lambda sql, action: sql.alter("UPDATE integrations_grant SET until = now() + '1 year'"),
+    "limits of the grant": lambda sql, action: sql.alter(
+        "UPDATE integrations_grant SET limits = '{\"calls\": {\"at_most\": 9, \"hours\": 1}}'"),
     "credential of the grant": point_grant_elsewhere,
     "sealed bytes": swap_secrets,
     "a secret of one's own": seal_ones_own,

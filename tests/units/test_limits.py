@@ -1,0 +1,78 @@
+"""Limits of a grant: what is missing or of another kind is not allowed, and each is told as a person would."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from console.core.errors import Invalid
+from integrations.limits import LONGEST_TEXT, check_limits, read_limits, sentences
+
+DESCRIBED: dict[str, Any] = {"amount": {}, "channel": {}, "flag": {}}
+
+
+def allows(limit: dict[str, Any], value: object) -> bool:
+    return check_limits({"arguments": {"amount": limit}}, DESCRIBED, {"amount": value}) == ""
+
+
+@pytest.mark.parametrize(
+    ("limit", "right", "wrong"),
+    [
+        ({"equals": 5}, [5, 5.0], [6, "5", True, None]),
+        ({"equals": True}, [True], [1, "true"]),
+        ({"equals": 1}, [1], [True]),
+        ({"one_of": ["#ops", 3]}, ["#ops", 3], ["#dev", "#ops ", "3", ["#ops"]]),
+        ({"at_most": 50}, [50, -1, 1.5], [51, "1", True, None, [1], float("nan")]),
+        ({"at_least": 2, "at_most": 3}, [2, 3], [1, 4]),
+        ({"pattern": "ch_[a-z]+"}, ["ch_a"], ["ch_a\n", "x ch_a", "ch_", 5, "ch_" + "a" * LONGEST_TEXT]),
+    ],
+)
+def test_values(limit: dict[str, Any], right: list[Any], wrong: list[Any]) -> None:
+    assert [value for value in right if not allows(limit, value)] == []
+    assert [value for value in wrong if allows(limit, value)] == []
+
+
+def test_what_is_limited_has_to_be_given_where_the_operation_has_it() -> None:
+    limits = {"arguments": {"amount": {"at_most": 5}}}
+    assert check_limits(limits, DESCRIBED, {}) == "The grant allows amount only at most 5."
+    assert check_limits(limits, {"channel": {}}, {"channel": "x"}) == ""
+    assert check_limits({}, DESCRIBED, {"amount": 10**9}) == ""
+
+
+def test_told_as_a_person_would() -> None:
+    limits = read_limits(
+        "arguments:\n  amount: {at_least: 1, at_most: 5000}\n  channel: {one_of: ['#ops', '#dev']}\n"
+        "  flag: {equals: true}\ncalls: {at_most: 1200, hours: 1}\n"
+    )
+    assert list(sentences(limits)) == [
+        "amount at least 1 and at most 5,000", "channel one of #ops, #dev", "flag true",
+        "at most 1,200 times in 1 hour",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "arguments: {amount: {}}", "arguments: {}", "arguments: {amount: {at_most: much}}",
+        "arguments: {amount: {pattern: '('}}", "arguments: {'a b': {equals: 1}}", "arguments: {amount: {one_of: []}}",
+        "calls: {at_most: 0, hours: 1}", "calls: {at_most: 1}", "other: 1", "[1]",
+    ],
+)  # fmt: skip
+def test_what_is_no_limit_is_refused(text: str) -> None:
+    with pytest.raises(Invalid):
+        read_limits(text)
+
+
+def test_nothing_is_no_limit() -> None:
+    assert read_limits(" \n") == {}
+
+
+VALUE = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5) | st.lists(st.integers(), max_size=2)  # fmt: skip  # noqa: E501
+
+
+@given(VALUE, st.integers(-5, 5), st.integers(-5, 5))
+def test_what_is_allowed_lies_within(value: Any, least: int, most: int) -> None:
+    if allows({"at_least": least, "at_most": most}, value):
+        assert not isinstance(value, bool)
+        assert least <= value <= most
