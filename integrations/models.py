@@ -323,6 +323,8 @@ class Call(models.Model):
             ),
             # Recovery and the review page ask for the call of an action.
             models.Index(fields=["action"], name="call_of_action"),
+            # The page of calls, newest first.
+            models.Index(fields=["team", "-sent_at", "-id"], name="call_of_team"),
         ]
 
     def __str__(self) -> str:
