@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.db import transaction
+from django.db.models import QuerySet
 
 from approvals.models import Action, Review
 from approvals.propose import Proposal, propose
@@ -50,21 +51,22 @@ def ask(who: Identified, asked: Asked) -> Action:
 
 def access_action(who: Identified, action_id: str) -> Action:
     """Only what this agent asked for itself."""
-    own = Action.objects.filter(team=who.agent.team_id, grantee=who.agent.grantee)
-    action = own.select_related("operation__integration").filter(pk=action_id).first()
+    action = _own(who).select_related("operation__integration").filter(pk=action_id).first()
     if action is None:
         raise NotFound("You asked for no such action.")
     return action
 
 
-def wait_until(who: Identified, action_id: str, *, seconds: float, also_held: bool) -> Action:
+def wait_until(who: Identified, action: Action, *, seconds: float, also_held: bool) -> Action:
     """As it is when it has settled (or waits for a person, with `also_held`), or when the time is over."""
+    ends = Action.SETTLED | ({"held", "in_doubt"} if also_held else frozenset())
+    reached = _own(who).filter(pk=action.pk, state__in=ends)
+    wait_for(action.pk, lambda: reached.exists() or None, min(seconds, LONGEST_WAIT))
+    return access_action(who, action.pk)
 
-    def found() -> Action | None:
-        action = access_action(who, action_id)
-        return action if action.settled or (also_held and action.state in ("held", "in_doubt")) else None
 
-    return wait_for(action_id, found, min(seconds, LONGEST_WAIT)) or access_action(who, action_id)
+def _own(who: Identified) -> QuerySet[Action]:
+    return Action.objects.filter(team=who.agent.team_id, grantee=who.agent.grantee)
 
 
 def take_back(who: Identified, action_id: str) -> Action:
