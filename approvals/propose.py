@@ -16,6 +16,7 @@ from console.core.actor import Actor
 from console.core.attest import attest
 from console.core.canonical import SAFE_INTEGER, digest
 from console.core.clock import now
+from console.core.compiled import Compiled
 from console.core.errors import Invalid, NotFound, Tampered
 from console.core.wake import wake
 from integrations.amend import quarantined
@@ -26,6 +27,14 @@ from integrations.models import Grant, Operation
 MAX_SAYS = 4_000
 UNDONE = ("refused", "expired", "withdrawn", "stale")  # states in which nothing was, or will be, done
 _ONE_AT_A_TIME = "SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))"
+
+_OPERATION = Compiled(
+    lambda team, integration, slug: (
+        Operation.objects.filter(integration__team=team, integration__slug=integration, slug=slug)
+        .select_related("integration")
+        .annotate(quarantined=quarantined("pk"))
+    )
+)
 
 
 class KeyReused(Invalid):
@@ -91,12 +100,9 @@ def _check_carried(value: Any) -> None:
 
 def _access_operation(proposal: Proposal) -> Operation:
     integration, _, slug = proposal.operation.partition(".")
-    found = Operation.objects.select_related("integration").annotate(quarantined=quarantined("pk"))
-    found = found.filter(integration__team=proposal.team, integration__slug=integration, slug=slug)
-    operation = found.first()
-    if operation is None:
-        raise NotFound(f"This team has no operation {proposal.operation}.", code="unknown_operation")
-    return operation
+    for operation in _OPERATION(proposal.team, integration, slug):
+        return operation
+    raise NotFound(f"This team has no operation {proposal.operation}.", code="unknown_operation")
 
 
 def _known(proposal: Proposal, operation: Operation) -> Action | None:

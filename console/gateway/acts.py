@@ -12,12 +12,19 @@ from approvals.propose import Proposal, propose
 from approvals.withdraw import withdraw_action
 from audit.read import record_refusal
 from console.agents.identify import Identified
+from console.core.compiled import Compiled
 from console.core.errors import NotFound
 from console.core.telemetry import Parent
 from console.gateway.waiting import wait_for
 
 GUESSED = "operation"  # what an agent tried that is not granted, or is none
 LONGEST_WAIT = 60.0  # seconds
+_ACTION = Compiled(
+    lambda team, grantee, action: Action.objects.filter(team=team, grantee=grantee, pk=action).select_related(
+        "operation__integration"
+    )
+)
+_REVIEW = Compiled(lambda action: Review.objects.filter(action=action).order_by("-opened_at", "-pk")[:1])
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +58,9 @@ def ask(who: Identified, asked: Asked) -> Action:
 
 def access_action(who: Identified, action_id: str) -> Action:
     """Only what this agent asked for itself."""
-    action = _own(who).select_related("operation__integration").filter(pk=action_id).first()
-    if action is None:
-        raise NotFound("You asked for no such action.")
-    return action
+    for action in _ACTION(who.agent.team_id, who.agent.grantee, action_id):
+        return action
+    raise NotFound("You asked for no such action.")
 
 
 def wait_until(who: Identified, action: Action, *, seconds: float, also_held: bool) -> Action:
@@ -77,4 +83,4 @@ def take_back(who: Identified, action_id: str) -> Action:
 
 
 def review_of(action: Action) -> Review | None:
-    return action.reviews.order_by("-opened_at").first()
+    return next(iter(_REVIEW(action.id)), None)
