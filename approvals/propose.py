@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from django.db import connection, transaction
-from django.db.models import Q
 
 from approvals.alarm import raise_alarm
 from approvals.models import Action
@@ -34,6 +33,11 @@ _OPERATION = Compiled(
         .select_related("integration")
         .annotate(quarantined=quarantined("pk"))
     )
+)
+_GRANTS = Compiled(
+    lambda team, grantee, integration: Grant.objects.filter(
+        team=team, grantee=grantee, integration=integration, revoked_at=None, credential__revoked_at=None
+    ).order_by("created_at", "id")
 )
 
 
@@ -121,16 +125,8 @@ def _known(proposal: Proposal, operation: Operation) -> Action | None:
 
 def _grants(proposal: Proposal, operation: Operation) -> list[Grant]:
     """In force for this grantee and operation, the oldest first."""
-    found = Grant.objects.filter(
-        Q(until__isnull=True) | Q(until__gt=now()),
-        team=proposal.team,
-        grantee=proposal.grantee,
-        integration=operation.integration_id,
-        operations__contains=[operation.slug],
-        revoked_at__isnull=True,
-        credential__revoked_at__isnull=True,
-    )
-    return list(found.order_by("created_at", "id"))
+    at, given = now(), _GRANTS(proposal.team, proposal.grantee, operation.integration_id)
+    return [one for one in given if operation.slug in one.operations and (one.until is None or one.until > at)]
 
 
 def _choose(grants: Sequence[Grant], operation: Operation, arguments: Mapping[str, Any]) -> tuple[Grant | None, str]:
