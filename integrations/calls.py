@@ -6,6 +6,7 @@ from typing import Any
 from audit.move import begin, move
 from console.core.actor import Actor
 from console.core.clock import now
+from console.core.errors import Conflict
 from console.core.statements import Statement
 from integrations.models import Call
 
@@ -20,6 +21,13 @@ def resend_call(call: Call, *, door: int, permit: str, actor: Actor) -> None:
     """The same key again, after the probe said that nothing had happened; needs a fresh permit like the first time."""
     detail = _ledger(call, permit)
     move(call, "sending", actor=actor, detail=detail, attempt=call.attempt + 1, door=door, sent_at=now())
+
+
+def hold_call(call: Call) -> None:
+    """Lock it before it ends. Raises Conflict when another door has sent it again meanwhile: what this one knows is of
+    an attempt that is no longer the last."""
+    if Call.objects.select_for_update().values_list("attempt", flat=True).get(pk=call.pk) != call.attempt:
+        raise Conflict(f"The call {call.pk} was sent again meanwhile.")
 
 
 def finish_call(call: Call, state: str, receipt: dict[str, Any], *, actor: Actor) -> None:

@@ -1,5 +1,6 @@
 """The door dies or its answer is lost, at each exact point: one refund, no lost step, every record there."""
 
+import datetime as dt
 from collections.abc import Callable
 
 import pytest
@@ -34,7 +35,7 @@ def crash_after_send(action_id: str) -> None:
 def dead_door(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
     def die() -> None:
         monkeypatch.setattr(presence, "alive", set)
-        monkeypatch.setattr(recovery, "_settle_seconds", lambda loaded: 0)
+        monkeypatch.setattr(recovery, "_settle_time", lambda loaded: dt.timedelta())
 
     return die
 
