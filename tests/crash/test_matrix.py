@@ -1,8 +1,9 @@
 """A door dies at every line between an intent and its receipt, in each mode of idempotency, while the other side fails
 in each way: never two effects, and never one that nobody knows of."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import pytest
 
@@ -13,6 +14,7 @@ from tests.standins.upstream import Fault
 
 # A dead door's sockets are closed by the kernel; here by the garbage collector.
 pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
+T = TypeVar("T")
 MODES = ("native_key", "client_id", "natural_key", "conditional", "set_semantics", "none", "unknown")
 # How the other side fails while the first door sends; then a second one goes on in the same breath.
 FAULTS: dict[str, Callable[[], list[Fault]]] = {
@@ -62,10 +64,9 @@ def every_point(place: Place, mode: str) -> list[Point]:
     return points
 
 
-def evenly(points: list[Point], most: int | None) -> list[Point]:
-    if most is None:
-        return points
-    return [points[index * len(points) // most] for index in range(most)]
+def evenly(points: Sequence[T], most: int | None) -> Sequence[T]:
+    """All of them, or so many."""
+    return points if most is None else [points[index * len(points) // most] for index in range(most)]
 
 
 @pytest.mark.parametrize("most", [SAMPLE, pytest.param(None, marks=pytest.mark.long)])
