@@ -198,7 +198,8 @@ class Place:
         assert self.effects(action) <= 1
         calls = list(Call.objects.filter(action=action.id))
         assert len(calls) <= 1
-        for row in (action, *calls):
+        rows: list[Action | Call] = [action, *calls]
+        for row in rows:
             check_recorded(row)
         if action.operation.idempotency in UNREPEATABLE:
             assert self.upstream.requests(action.arguments["thing"]) <= 1

@@ -140,9 +140,7 @@ class Upstream:
         return self
 
     def __exit__(self, *_: object) -> None:
-        with self._lock:
-            for fault in self._taken:
-                fault.released.set()
+        self.release()
         self._server.shutdown()
         self._server.server_close()
 
@@ -161,6 +159,12 @@ class Upstream:
         """No fault that was planned comes any more."""
         with self._lock:
             self._faults.clear()
+
+    def release(self) -> None:
+        """Whatever is held goes on."""
+        with self._lock:
+            for fault in self._taken:
+                fault.released.set()
 
     def read(self, write: Write, *, late: bool) -> None:
         with self._lock:
