@@ -39,6 +39,7 @@ class Result:
 
     state: str
     receipt: dict[str, Any]
+    abandoned: bool = False  # in doubt because its door seems dead, and not because that door says so
 
 
 @guarded
@@ -194,7 +195,7 @@ def finish(loaded: Loaded, call: Call, result: Result, *, actor: Actor) -> Actio
             what = str(result.receipt["error"])[:300]
             record(Kind.ALARM_TAMPERED, subject=action.id, actor=actor, detail={"what": what}, **action.audit_context())
         if result.state == "in_doubt":
-            doubt_call(call, str(result.receipt.get("error", "")), actor=actor)
+            doubt_call(call, str(result.receipt.get("error", "")), given_up=not result.abandoned, actor=actor)
             move(action, "in_doubt", actor=actor, detail={"call": call.id})
             return action
         finish_call(call, result.state, result.receipt, actor=actor)

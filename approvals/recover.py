@@ -29,9 +29,8 @@ def recover(loaded: Loaded, *, actor: Actor) -> Action:
     if call.state == "sending":
         if loaded.action.state != "executing" or not _abandoned(call):
             return loaded.action
-        loaded.action = finish(
-            loaded, call, Result("in_doubt", {"error": "The door stopped while sending."}), actor=actor
-        )
+        stopped = Result("in_doubt", {"error": "The door stopped while sending."}, abandoned=True)
+        loaded.action = finish(loaded, call, stopped, actor=actor)
     if now() < call.sent_at + _settle_time(loaded):
         return loaded.action
     return _resolve_safely(loaded, call, actor)
@@ -76,7 +75,7 @@ def _resolve(loaded: Loaded, call: Call, actor: Actor) -> Action:
 
 
 def _doubt(loaded: Loaded, call: Call) -> Doubt:
-    """`sent_at` is of the last attempt; each has consumed a permit."""
+    """Each attempt has consumed a permit."""
     first = Permit.objects.filter(action=loaded.action).aggregate(at=Min("consumed_at"))["at"]
     operation = loaded.operation
     return Doubt(
@@ -86,6 +85,7 @@ def _doubt(loaded: Loaded, call: Call) -> Doubt:
         attempt=call.attempt,
         since_first=now() - first,
         since_last=now() - call.sent_at,
+        abandoned=bool(call.door),
         settle=_settle_time(loaded),
     )
 

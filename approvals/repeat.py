@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 PATIENCE = dt.timedelta(seconds=120)  # a door that lives but has not answered by then has lost its call
-FRESH = dt.timedelta(seconds=30)  # an intent older than this is not sent: another door may believe it lost soon
+FRESH = dt.timedelta(seconds=10)  # an intent older than this is not sent: another door may have taken over
+# By then, what a door that only seemed dead has sent has left it: fresh, and after two waits for a connection.
+OUTRUN = dt.timedelta(seconds=30)
 REMEMBERED = dt.timedelta(minutes=10)  # for so long every other side that knows keys or ids still knows ours
 MOST_ATTEMPTS = 3
 
@@ -28,6 +30,7 @@ class Doubt:
     attempt: int
     since_first: dt.timedelta  # sending
     since_last: dt.timedelta
+    abandoned: bool  # its door never said that it had given it up
     settle: dt.timedelta
 
 
@@ -37,7 +40,7 @@ def next_step(doubt: Doubt) -> Step:
     known_again = doubt.mode in KNOWN_AGAIN and doubt.since_first < REMEMBERED
     if not doubt.looked:
         return "repeat" if known_again and doubt.trust == "proven" else "ask"
-    # A condition in the request refuses the second of two by itself. Where nothing does, the first may still be on its
-    # way: from a door that only seems dead, or in the other side's queue. No sign of it counts only after that time.
-    quiet = doubt.since_last >= PATIENCE + doubt.settle
+    # A condition in the request refuses the second of two by itself. Where nothing does, that there is no sign of the
+    # first counts only once it cannot come any more.
+    quiet = doubt.since_last >= doubt.settle + (OUTRUN if doubt.abandoned else dt.timedelta())
     return "repeat" if known_again or doubt.mode == "conditional" or quiet else "wait"

@@ -10,6 +10,8 @@ from console.core.errors import Conflict
 from console.core.statements import Statement
 from integrations.models import Call
 
+NO_DOOR = 0  # presence numbers begin with 1
+
 
 def start_call(call: Call, *, permit: str, actor: Actor, also: Iterable[Statement] = ()) -> Call:
     """Insert the intent. For any effect but `read` the database demands a permit consumed in this transaction."""
@@ -35,8 +37,10 @@ def finish_call(call: Call, state: str, receipt: dict[str, Any], *, actor: Actor
     move(call, state, actor=actor, detail=receipt_detail(receipt), finished_at=now(), receipt=receipt)
 
 
-def doubt_call(call: Call, error: str, *, actor: Actor) -> None:
-    move(call, "in_doubt", actor=actor, detail={"error": error[:300]})
+def doubt_call(call: Call, error: str, *, given_up: bool, actor: Actor) -> None:
+    """With `given_up`, its own door says so: then nothing of it is sent any more from now on."""
+    fields: dict[str, Any] = {"door": NO_DOOR, "sent_at": now()} if given_up else {}
+    move(call, "in_doubt", actor=actor, detail={"error": error[:300]}, **fields)
 
 
 def receipt_detail(receipt: dict[str, Any]) -> dict[str, object]:
