@@ -1,5 +1,6 @@
 """The door dies or its answer is lost, at each exact point: one refund, no lost step, every record there."""
 
+import datetime as dt
 from collections.abc import Callable
 
 import pytest
@@ -8,9 +9,11 @@ from approvals import recover as recovery
 from approvals.authority import load
 from approvals.execute import begin_call, perform, verify_authority
 from approvals.models import Action, Permit, Review
+from approvals.repeat import OUTRUN
 from approvals.tasks import drive
 from audit.models import Record
 from console.core import presence
+from console.core.clock import now
 from console.runs.models import Run
 from integrations.models import Call
 from tests.spine.conftest import DOOR, World
@@ -34,7 +37,7 @@ def crash_after_send(action_id: str) -> None:
 def dead_door(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
     def die() -> None:
         monkeypatch.setattr(presence, "alive", set)
-        monkeypatch.setattr(recovery, "_settle_seconds", lambda loaded: 0)
+        monkeypatch.setattr(recovery, "now", lambda: now() + OUTRUN + dt.timedelta(minutes=1))
 
     return die
 
