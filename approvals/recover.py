@@ -59,9 +59,13 @@ def _settle_seconds(loaded: Loaded) -> float:
 
 
 def _resolve(loaded: Loaded, call: Call, actor: Actor) -> Action:
-    """Probe where there is one; else the same key again if that is proven safe; else a person looks."""
+    """Probe where there is one; else the same key again if that is proven safe; else a person looks. What nobody has
+    reviewed proves nothing."""
+    trust = loaded.operation.document.get("trust", "imported")
+    if trust == "imported":
+        return _ask(loaded, actor)
     if loaded.operation.probe is None:
-        proven = loaded.operation.document.get("trust") == "proven"
+        proven = trust == "proven"
         return _send_again(loaded, call, actor) if proven and _may_repeat(loaded, call) else _ask(loaded, actor)
     try:
         found = probe(loaded)
