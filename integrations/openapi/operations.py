@@ -47,6 +47,7 @@ class Imported:
     operations: dict[str, dict[str, Any]]
     definitions: dict[str, Any]
     keys: dict[str, str]  # of operations, by slug
+    identities: dict[str, str]  # their operationIds, by slug; "" where there is none
     servers: list[str]
     security: dict[str, dict[str, Any]]
     report: Report = field(default_factory=Report)
@@ -60,18 +61,21 @@ def import_document(document: Mapping[str, Any], known: Mapping[str, str] | None
     slugs = operation_slugs([(one.key, _text(one.operation, "operationId"), one.path) for one in found], known or {})
     operations: dict[str, dict[str, Any]] = {}
     keys: dict[str, str] = {}
+    identities: dict[str, str] = {}
     for one in found:
         report.operations += 1
+        slug = slugs[one.key]
         try:
-            operations[slugs[one.key]] = _describe(one, document, schemas, report)
-            keys[slugs[one.key]] = one.key
+            operations[slug] = _describe(one, document, schemas, report)
+            keys[slug], identities[slug] = one.key, _text(one.operation, "operationId")
         except (Unusable, Unresolved) as reason:
             report.leave_out(one.key, getattr(reason, "code", "reference"), str(reason))
     information = document.get("info")
     title = _text(information, "title") if isinstance(information, Mapping) else ""
     version = _text(information, "version") if isinstance(information, Mapping) else ""
     servers = _server_list(document.get("servers"))
-    return Imported(title, version, operations, schemas.definitions, keys, servers, _security(document), report)
+    return Imported(title, version, operations, schemas.definitions, keys, identities, servers, _security(document),
+                    report)  # fmt: skip
 
 
 def _found(document: Mapping[str, Any], report: Report) -> Iterator[Found]:
