@@ -5,12 +5,13 @@ from collections.abc import Callable
 import pytest
 
 from approvals import recover as recovery
-from approvals.authority import load
+from approvals.authority import Loaded, load
 from approvals.execute import begin_call, perform, verify_authority
 from approvals.models import Action, Permit, Review
 from approvals.tasks import drive
 from audit.models import Record
 from console.core import presence
+from console.core.actor import Actor
 from console.runs.models import Run
 from integrations.models import Call
 from tests.spine.conftest import DOOR, World
@@ -91,3 +92,28 @@ def test_no_probe_means_a_person_is_asked_and_their_answer_ends_it(
     assert call.receipt is not None
     assert (call.state, call.receipt["found_by"], Run.objects.get().state) == ("succeeded", "person", "succeeded")
     assert len(held.refunds()) == 1
+
+
+def test_what_nobody_has_reviewed_sends_nothing_again(
+    held: World, dead_door: Callable[[], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Although its probe would say that it did not happen."""
+    resolve, again = recovery._resolve, list[str]()
+
+    def unreviewed(loaded: Loaded, call: Call, actor: Actor) -> Action:
+        loaded.action.operation.description = {**loaded.action.operation.description, "trust": "imported"}
+        return resolve(loaded, call, actor)
+
+    def send_again(loaded: Loaded, call: Call, actor: Actor) -> Action:
+        again.append(call.pk)
+        return loaded.action
+
+    review = held.sign(held.review(large=True))
+    crash_after_intent(review.action_id)
+    dead_door()
+    monkeypatch.setattr(recovery, "_resolve", unreviewed)
+    monkeypatch.setattr(recovery, "_send_again", send_again)
+    drive(review.action_id)
+    assert again == []
+    assert Review.objects.get(action=review.action_id, state="open").kind == "doubt"
+    assert held.refunds() == []
