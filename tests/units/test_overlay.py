@@ -151,6 +151,15 @@ rules:
     assert made["add_all"] == {"categories": ["financial"], "sentence": "Do it"}
 
 
+def test_what_an_entry_says_instead_of_a_rule_the_rule_need_not_fit() -> None:
+    made = facts("""
+operations:
+  addPet: {sentence: Add a pet}
+rules: [{methods: [POST], paths: [/pets], sentence: "Add ${{ arguments.nobody }}", categories: [legal]}]
+""")
+    assert made == {"add_pet": {"categories": ["legal"], "sentence": "Add a pet"}}
+
+
 # What is left over
 
 
