@@ -107,7 +107,8 @@ def _describe(one: Found, document: Mapping[str, Any], schemas: Schemas, report:
     summary = _text(one.operation, "summary") or _text(one.operation, "operationId") or one.key
     tags = one.operation.get("tags")
     about = [word for text in (template, *(tags if isinstance(tags, list) else [])) for word in words(str(text))]
-    proposal = propose(one.method, words(_text(one.operation, "operationId") or summary), about)
+    name = words(_text(one.operation, "operationId").removeprefix(f"{one.method}_") or summary)
+    proposal = propose(one.method, name, about, one_of_many="#" in one.path or bool(fixed))
     if proposal.doubt:
         report.note(one.key, "effect", f"{proposal.doubt}; say what it does")
     if servers := one.operation.get("servers") or one.item.get("servers"):
