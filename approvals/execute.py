@@ -9,9 +9,10 @@ from approvals.alarm import guarded
 from approvals.authority import Loaded, Stale, rule, verify_decisions, verify_proposal
 from approvals.digests import action_digest
 from approvals.facts import Facts, decode
-from approvals.models import Action
+from approvals.models import Action, Review
 from approvals.permit import consume_permit
 from approvals.reading import Unreadable, check_preconditions, exchange, exchange_read, succeeded
+from approvals.repeat import FRESH
 from approvals.settle import settle
 from audit.move import move
 from audit.record import record
@@ -19,14 +20,17 @@ from audit.standing import why_risky_actions_wait
 from audit.vocabulary import Kind
 from console.core import presence
 from console.core.actor import Actor
-from console.core.errors import Invalid, Tampered
+from console.core.clock import now
+from console.core.errors import Conflict, Invalid, Tampered
 from console.core.statements import Statement
 from console.core.telemetry import new_span_id, traceparent
 from console.traces.store import SpanStart, end_span, starting
-from integrations.calls import doubt_call, finish_call, receipt_detail, resend_call, start_call
+from integrations.calls import doubt_call, finish_call, hold_call, receipt_detail, resend_call, start_call
 from integrations.models import Call
 from integrations.outbound import Answer, NotSent, Unknown
 from integrations.render import Rendered, render
+
+REQUEST_TIMEOUT = 408
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +39,7 @@ class Result:
 
     state: str
     receipt: dict[str, Any]
+    abandoned: bool = False  # in doubt because its door seems dead, and not because that door says so
 
 
 @guarded
@@ -89,10 +94,17 @@ def begin_call(loaded: Loaded, rendered: Rendered, *, actor: Actor, again: Call 
     move(action, "executing", actor=actor, detail={"call": call.id, "from": action.state})  # another door loses here
     permit = consume_permit(action)
     if again:
+        _check_unasked(action)
         resend_call(call, door=presence.number(), permit=permit, actor=actor)
     else:
         start_call(call, permit=permit, actor=actor, also=_spans(loaded, call, rendered))
     return call
+
+
+def _check_unasked(action: Action) -> None:
+    """Whoever is asked whether it happened must find it as it was when they looked."""
+    if Review.objects.filter(action=action, state="open").exists():
+        raise Conflict("A person has been asked whether it happened.")
 
 
 def _new_call(loaded: Loaded, rendered: Rendered) -> Call:
@@ -105,6 +117,7 @@ def _new_call(loaded: Loaded, rendered: Rendered) -> Call:
         request_digest=rendered.digest,
         key=action.key,
         door=presence.number(),
+        sent_at=now(),
         run=action.run,
         trace_id=action.trace_id,
         span_id=new_span_id(),
@@ -131,12 +144,24 @@ def _spans(loaded: Loaded, call: Call, rendered: Rendered) -> list[Statement]:
 
 
 def perform(loaded: Loaded, call: Call, rendered: Rendered) -> Result:
-    """The send itself. No transaction is open here. What the transport refuses to write was not sent, for certain."""
+    """The send itself. No transaction is open here."""
+    result = _send(loaded, call, rendered)
+    if result.state == "failed" and call.attempt > 1:
+        # It is certain of this attempt alone. The one before may have been what the other side now refuses to repeat.
+        text = result.receipt.get("error") or f"It answered {result.receipt.get('status')} to a repetition."
+        return Result("in_doubt", {**result.receipt, "error": text})
+    return result
+
+
+def _send(loaded: Loaded, call: Call, rendered: Rendered) -> Result:
+    """What the transport refuses to write was not sent, for certain."""
     header = loaded.operation.document.get("idempotency", {}).get("header")
     headers = {header: call.key} if header else {}
     if call.trace_id:
         headers["traceparent"] = traceparent(call.trace_id, call.span_id)
     try:
+        if now() - call.sent_at > FRESH:
+            raise NotSent("The door was held up for too long between its intent and the sending.")
         answer = exchange(loaded, rendered, expected=bytes(call.request_digest), headers=headers, once=True)
     except Tampered as error:
         return Result("failed", {"error": str(error), "code": "tampered"})
@@ -148,14 +173,15 @@ def perform(loaded: Loaded, call: Call, rendered: Rendered) -> Result:
 
 
 def judge(loaded: Loaded, answer: Answer) -> Result:
-    """A refusal (4xx) is certain to have done nothing; a server error says nothing either way."""
+    """A refusal (4xx) is certain to have done nothing; a server error says nothing either way, nor does 408, which
+    proxies also answer about a request that they have passed on."""
     try:
         done = succeeded(loaded.operation, answer)
     except Invalid as error:
         return Result("in_doubt", {**answer.receipt(), "code": "unknown", "error": error.text})
     if done:
         return Result("succeeded", answer.receipt())
-    if 400 <= answer.status < 500:
+    if 400 <= answer.status < 500 and answer.status != REQUEST_TIMEOUT:
         return Result("failed", {**answer.receipt(), "code": "rejected"})
     return Result("in_doubt", {**answer.receipt(), "code": "unknown", "error": f"It answered {answer.status}."})
 
@@ -164,14 +190,18 @@ def finish(loaded: Loaded, call: Call, result: Result, *, actor: Actor) -> Actio
     """The receipt, in one transaction with the end of call and action."""
     with transaction.atomic():
         action = Action.objects.select_for_update().get(pk=loaded.action.pk)
-        if result.state == "in_doubt":
-            doubt_call(call, str(result.receipt.get("error", "")), actor=actor)
-            move(action, "in_doubt", actor=actor, detail={"call": call.id})
-            return action
-        finish_call(call, result.state, result.receipt, actor=actor)
+        hold_call(call)
         if result.receipt.get("code") == "tampered":
             what = str(result.receipt["error"])[:300]
             record(Kind.ALARM_TAMPERED, subject=action.id, actor=actor, detail={"what": what}, **action.audit_context())
+        if result.state == "in_doubt":
+            doubt_call(call, str(result.receipt.get("error", "")), given_up=not result.abandoned, actor=actor)
+            move(action, "in_doubt", actor=actor, detail={"call": call.id})
+            return action
+        finish_call(call, result.state, result.receipt, actor=actor)
+        if action.state == "in_doubt":  # found by a probe: whoever was asked meanwhile need not look any more
+            for review in Review.objects.select_for_update().filter(action=action, state="open"):
+                move(review, "withdrawn", actor=actor, closed_at=now())
         if call.trace_id:
             status = {"http.response.status_code": result.receipt.get("status")}
             end_span(call.trace_id, call.span_id, ok=result.state == "succeeded", attributes=status)

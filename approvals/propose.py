@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from django.db import connection, transaction
-from django.db.models import Q
 
 from approvals.alarm import raise_alarm
 from approvals.models import Action
@@ -16,6 +15,7 @@ from console.core.actor import Actor
 from console.core.attest import attest
 from console.core.canonical import SAFE_INTEGER, digest
 from console.core.clock import now
+from console.core.compiled import Compiled
 from console.core.errors import Invalid, NotFound, Tampered
 from console.core.wake import wake
 from integrations.amend import quarantined
@@ -26,6 +26,19 @@ from integrations.models import Grant, Operation
 MAX_SAYS = 4_000
 UNDONE = ("refused", "expired", "withdrawn", "stale")  # states in which nothing was, or will be, done
 _ONE_AT_A_TIME = "SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))"
+
+_OPERATION = Compiled(
+    lambda team, integration, slug: (
+        Operation.objects.filter(integration__team=team, integration__slug=integration, slug=slug)
+        .select_related("integration")
+        .annotate(quarantined=quarantined("pk"))
+    )
+)
+_GRANTS = Compiled(
+    lambda team, grantee, integration: Grant.objects.filter(
+        team=team, grantee=grantee, integration=integration, revoked_at=None, credential__revoked_at=None
+    ).order_by("created_at", "id")
+)
 
 
 class KeyReused(Invalid):
@@ -91,12 +104,9 @@ def _check_carried(value: Any) -> None:
 
 def _access_operation(proposal: Proposal) -> Operation:
     integration, _, slug = proposal.operation.partition(".")
-    found = Operation.objects.select_related("integration").annotate(quarantined=quarantined("pk"))
-    found = found.filter(integration__team=proposal.team, integration__slug=integration, slug=slug)
-    operation = found.first()
-    if operation is None:
-        raise NotFound(f"This team has no operation {proposal.operation}.", code="unknown_operation")
-    return operation
+    for operation in _OPERATION(proposal.team, integration, slug):
+        return operation
+    raise NotFound(f"This team has no operation {proposal.operation}.", code="unknown_operation")
 
 
 def _known(proposal: Proposal, operation: Operation) -> Action | None:
@@ -115,16 +125,8 @@ def _known(proposal: Proposal, operation: Operation) -> Action | None:
 
 def _grants(proposal: Proposal, operation: Operation) -> list[Grant]:
     """In force for this grantee and operation, the oldest first."""
-    found = Grant.objects.filter(
-        Q(until__isnull=True) | Q(until__gt=now()),
-        team=proposal.team,
-        grantee=proposal.grantee,
-        integration=operation.integration_id,
-        operations__contains=[operation.slug],
-        revoked_at__isnull=True,
-        credential__revoked_at__isnull=True,
-    )
-    return list(found.order_by("created_at", "id"))
+    at, given = now(), _GRANTS(proposal.team, proposal.grantee, operation.integration_id)
+    return [one for one in given if operation.slug in one.operations and (one.until is None or one.until > at)]
 
 
 def _choose(grants: Sequence[Grant], operation: Operation, arguments: Mapping[str, Any]) -> tuple[Grant | None, str]:

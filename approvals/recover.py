@@ -3,37 +3,35 @@
 import datetime as dt
 
 from django.db import transaction
+from django.db.models import Min
 
 from approvals.alarm import guarded, raise_alarm
 from approvals.authority import Loaded, Stale, verify_proposal
 from approvals.execute import Result, begin_call, check_still_true, finish, perform, verify_authority
-from approvals.models import Action, Review
+from approvals.models import Action, Permit, Review
 from approvals.policy import FALLBACK
 from approvals.prepare import open_review
 from approvals.reading import Unreadable, probe
+from approvals.repeat import PATIENCE, Doubt, next_step
 from console.core import presence
 from console.core.actor import Actor
 from console.core.clock import now
 from console.core.errors import Tampered
 from integrations.models import Call
 
-PATIENCE = dt.timedelta(seconds=120)  # a door that lives but has not answered by then has lost its call
-MOST_ATTEMPTS = 3
-
 
 @guarded
 def recover(loaded: Loaded, *, actor: Actor) -> Action:
     """Executing under a dead door becomes in doubt; in doubt is probed once its settle time is over."""
     call = Call.objects.filter(action=loaded.action.id).exclude(effect="read").first()
-    if call is None:
-        return loaded.action
+    if call is None or Review.objects.filter(action=loaded.action, state="open").exists():
+        return loaded.action  # a person has been asked: from then on it is theirs
     if call.state == "sending":
         if loaded.action.state != "executing" or not _abandoned(call):
             return loaded.action
-        loaded.action = finish(
-            loaded, call, Result("in_doubt", {"error": "The door stopped while sending."}), actor=actor
-        )
-    if now() < call.sent_at + dt.timedelta(seconds=_settle_seconds(loaded)):
+        stopped = Result("in_doubt", {"error": "The door stopped while sending."}, abandoned=True)
+        loaded.action = finish(loaded, call, stopped, actor=actor)
+    if now() < call.sent_at + _settle_time(loaded):
         return loaded.action
     return _resolve_safely(loaded, call, actor)
 
@@ -54,31 +52,45 @@ def _abandoned(call: Call) -> bool:
     return call.door not in presence.alive() or now() - call.sent_at > PATIENCE
 
 
-def _settle_seconds(loaded: Loaded) -> float:
-    return float((loaded.operation.probe or {}).get("settle_seconds", 0))
+def _settle_time(loaded: Loaded) -> dt.timedelta:
+    return dt.timedelta(seconds=float((loaded.operation.probe or {}).get("settle_seconds", 0)))
 
 
 def _resolve(loaded: Loaded, call: Call, actor: Actor) -> Action:
-    """Probe where there is one; else the same key again if that is proven safe; else a person looks. What nobody has
+    """Probe where there is one; else the same key again where that is safe; else a person looks. What nobody has
     reviewed proves nothing."""
-    trust = loaded.operation.document.get("trust", "imported")
-    if trust == "imported":
+    if loaded.operation.document.get("trust", "imported") == "imported":
         return _ask(loaded, actor)
-    if loaded.operation.probe is None:
-        proven = trust == "proven"
-        return _send_again(loaded, call, actor) if proven and _may_repeat(loaded, call) else _ask(loaded, actor)
-    try:
-        found = probe(loaded)
-    except Unreadable:
-        return loaded.action  # the sweep asks again; nothing is decided on an unreadable probe
-    if found is not None:
-        receipt = {"status": None, "digest": None, "body": found, "found_by": "probe"}
-        return finish(loaded, call, Result("succeeded", receipt), actor=actor)
-    return _send_again(loaded, call, actor) if call.attempt < MOST_ATTEMPTS else _ask(loaded, actor)
+    if loaded.operation.probe:
+        try:
+            found = probe(loaded)
+        except Unreadable:
+            return loaded.action  # the sweep asks again; nothing is decided on an unreadable probe
+        if found is not None:
+            receipt = {"status": None, "digest": None, "body": found, "found_by": "probe"}
+            return finish(loaded, call, Result("succeeded", receipt), actor=actor)
+    match next_step(_doubt(loaded, call)):
+        case "repeat":
+            return _send_again(loaded, call, actor)
+        case "wait":
+            return loaded.action  # the sweep looks again
+    return _ask(loaded, actor)
 
 
-def _may_repeat(loaded: Loaded, call: Call) -> bool:
-    return loaded.operation.mode in {"native_key", "client_id", "set_semantics"} and call.attempt < MOST_ATTEMPTS
+def _doubt(loaded: Loaded, call: Call) -> Doubt:
+    """Each attempt has consumed a permit."""
+    first = Permit.objects.filter(action=loaded.action).aggregate(at=Min("consumed_at"))["at"]
+    operation = loaded.operation
+    return Doubt(
+        mode=operation.mode,
+        trust=operation.document.get("trust", "imported"),
+        looked=operation.probe is not None,
+        attempt=call.attempt,
+        since_first=now() - first,
+        since_last=now() - call.sent_at,
+        abandoned=bool(call.door),
+        settle=_settle_time(loaded),
+    )
 
 
 def _send_again(loaded: Loaded, call: Call, actor: Actor) -> Action:
@@ -93,7 +105,7 @@ def _send_again(loaded: Loaded, call: Call, actor: Actor) -> Action:
 def _ask(loaded: Loaded, actor: Actor) -> Action:
     """A review of kind `doubt`: did it happen? Asked of the group that approved it."""
     action = Action.objects.select_for_update().get(pk=loaded.action.pk)
-    if not Review.objects.filter(action=action, state="open").exists():
+    if action.state == "in_doubt" and not Review.objects.filter(action=action, state="open").exists():
         requirement = action.rulings.values_list("requirement", flat=True).first() or FALLBACK
         # It does not expire into an answer: after this long it is only shown as overdue.
         open_review(action, "doubt", {**requirement, "expires_minutes": 60 * 24 * 365}, b"", actor)

@@ -4,7 +4,7 @@ from django.db.models import QuerySet
 
 from console.core.actor import Actor, Role
 from console.core.errors import NotFound
-from integrations.models import Credential, Grant, Integration, Operation
+from integrations.models import Call, Credential, Grant, Integration, Operation
 
 READERS = (Role.ADMIN, Role.OPERATOR, Role.AUDITOR, Role.REVIEWER)
 
@@ -28,6 +28,11 @@ def access_operation(actor: Actor, operation_id: str) -> Operation:
     if operation is None:
         raise NotFound("Your team has no such operation.")
     return operation
+
+
+def visible_calls(actor: Actor) -> QuerySet[Call]:
+    calls = Call.objects.filter(team=actor.team).select_related("operation__integration")
+    return calls if actor.has(*READERS) else calls.none()
 
 
 def visible_grants(actor: Actor) -> QuerySet[Grant]:

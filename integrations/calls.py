@@ -6,8 +6,11 @@ from typing import Any
 from audit.move import begin, move
 from console.core.actor import Actor
 from console.core.clock import now
+from console.core.errors import Conflict
 from console.core.statements import Statement
 from integrations.models import Call
+
+NO_DOOR = 0  # presence numbers begin with 1
 
 
 def start_call(call: Call, *, permit: str, actor: Actor, also: Iterable[Statement] = ()) -> Call:
@@ -22,13 +25,22 @@ def resend_call(call: Call, *, door: int, permit: str, actor: Actor) -> None:
     move(call, "sending", actor=actor, detail=detail, attempt=call.attempt + 1, door=door, sent_at=now())
 
 
+def hold_call(call: Call) -> None:
+    """Lock it before it ends. Raises Conflict when another door has sent it again meanwhile: what this one knows is of
+    an attempt that is no longer the last."""
+    if Call.objects.select_for_update().values_list("attempt", flat=True).get(pk=call.pk) != call.attempt:
+        raise Conflict(f"The call {call.pk} was sent again meanwhile.")
+
+
 def finish_call(call: Call, state: str, receipt: dict[str, Any], *, actor: Actor) -> None:
     """To succeeded or failed, with what was answered (or found by the probe)."""
     move(call, state, actor=actor, detail=receipt_detail(receipt), finished_at=now(), receipt=receipt)
 
 
-def doubt_call(call: Call, error: str, *, actor: Actor) -> None:
-    move(call, "in_doubt", actor=actor, detail={"error": error[:300]})
+def doubt_call(call: Call, error: str, *, given_up: bool, actor: Actor) -> None:
+    """With `given_up`, its own door says so: then nothing of it is sent any more from now on."""
+    fields: dict[str, Any] = {"door": NO_DOOR, "sent_at": now()} if given_up else {}
+    move(call, "in_doubt", actor=actor, detail={"error": error[:300]}, **fields)
 
 
 def receipt_detail(receipt: dict[str, Any]) -> dict[str, object]:

@@ -293,8 +293,8 @@ class Call(models.Model):
     request_digest = models.BinaryField(max_length=32)
     key = models.TextField()  # the idempotency key: ours, one per action, the same at every resend
     attempt = models.PositiveSmallIntegerField(default=1)
-    door = models.BigIntegerField()  # presence number of the door that sends
-    sent_at = models.DateTimeField(db_default=Now())
+    door = models.BigIntegerField()  # presence number of the door that sends; 0 once it has given it up in doubt
+    sent_at = models.DateTimeField(db_default=Now())  # the last attempt; once given up in doubt, when that was
     finished_at = models.DateTimeField(null=True)
     receipt = models.JSONField(null=True)  # {status, digest, body, error}
     run = models.TextField(default="")
@@ -323,6 +323,8 @@ class Call(models.Model):
             ),
             # Recovery and the review page ask for the call of an action.
             models.Index(fields=["action"], name="call_of_action"),
+            # The page of calls, newest first.
+            models.Index(fields=["team", "-sent_at", "-id"], name="call_of_team"),
         ]
 
     def __str__(self) -> str:

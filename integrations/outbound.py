@@ -10,6 +10,7 @@ import ipaddress
 import json
 import socket
 import tempfile
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -217,7 +218,10 @@ class _PinnedBackend(httpcore.NetworkBackend):
 
     def connect_tcp(self, host: str, port: int, timeout: float | None = None, local_address: str | None = None,
                     socket_options: Any = None) -> httpcore.NetworkStream:  # fmt: skip
+        began = time.monotonic()
         address = allowed_address(host, port)
+        if timeout is not None and (timeout := timeout - (time.monotonic() - began)) <= 0:
+            raise httpcore.ConnectTimeout(f"{host} was not resolved in time")  # resolvers have patience of their own
         return self._inner.connect_tcp(address, port, timeout, local_address, socket_options)
 
 

@@ -4,6 +4,7 @@ from integrations import amend_views, grant_views, import_views, views
 
 urlpatterns = [
     path("", views.list_integrations, name="integrations"),
+    path("calls/made/", views.list_calls, name="calls"),
     path("connect/openapi/", import_views.connect_openapi, name="connect_openapi"),
     path("<slug:slug>/", views.show_integration, name="integration"),
     path("<slug:slug>/changes/", amend_views.changes, name="changes"),

@@ -6,12 +6,14 @@ from django.views.decorators.http import require_safe
 
 from audit.read import record_read, require_role
 from console.core.actor import Role
+from console.core.keyset import newest_first
 from console.core.web import Request, signed_in
-from integrations.access import READERS, access_integration, visible_grants, visible_integrations
+from integrations.access import READERS, access_integration, visible_calls, visible_grants, visible_integrations
 from integrations.models import Amendment
 from integrations.queries import credentials_of, listed, operations_of, sentences
 
 LONGEST_SEARCH = 100
+STATES = {"sending": "being sent", "in_doubt": "in doubt", "succeeded": "succeeded", "failed": "failed"}
 
 
 @require_safe
@@ -21,6 +23,22 @@ def list_integrations(request: Request) -> HttpResponse:
     integrations = list(listed(visible_integrations(request.actor)))
     record_read(actor=request.actor, page="integrations", subject=request.actor.team)
     return render(request, "integrations/list.html", {"integrations": integrations})
+
+
+@require_safe
+@signed_in
+def list_calls(request: Request) -> HttpResponse:
+    """What was sent to other systems, the newest first. Bodies are not shown here: they belong to whoever may see the
+    review or the run."""
+    require_role(request.actor, *READERS, page="calls")
+    state = request.GET.get("state", "")
+    calls = visible_calls(request.actor).defer("operation__description", "operation__attestation")
+    if state:
+        calls = calls.filter(state=state)
+    page = newest_first(calls, by="sent_at", after=request.GET.get("after", ""))
+    record_read(actor=request.actor, page="calls", subject=request.actor.team, filter=state)
+    context = {"calls": page.items, "next": page.next, "state": state, "states": STATES}
+    return render(request, "integrations/calls.html", context)
 
 
 @require_safe

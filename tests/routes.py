@@ -85,6 +85,7 @@ ROUTES: dict[str, Route] = {
     "changes_decide": Route(WRITE, roles=ADMIN, needs="integration"),
     "review_operation": Route(FORM, roles=ADMIN, needs="operation"),
     "credential_seal": Route(FORM, roles=ADMIN, needs="integration"),
+    "calls": Route(READ, roles=ANYONE),
     "grant_give": Route(FORM, roles=ADMIN, needs="integration"),
     "grant_revoke": Route(WRITE, roles=ADMIN, needs="grant"),
     "credential_revoke": Route(WRITE, roles=ADMIN, needs="credential"),

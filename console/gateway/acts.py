@@ -5,18 +5,26 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.db import transaction
+from django.db.models import QuerySet
 
 from approvals.models import Action, Review
 from approvals.propose import Proposal, propose
 from approvals.withdraw import withdraw_action
 from audit.read import record_refusal
 from console.agents.identify import Identified
+from console.core.compiled import Compiled
 from console.core.errors import NotFound
 from console.core.telemetry import Parent
 from console.gateway.waiting import wait_for
 
 GUESSED = "operation"  # what an agent tried that is not granted, or is none
 LONGEST_WAIT = 60.0  # seconds
+_ACTION = Compiled(
+    lambda team, grantee, action: Action.objects.filter(team=team, grantee=grantee, pk=action).select_related(
+        "operation__integration"
+    )
+)
+_REVIEW = Compiled(lambda action: Review.objects.filter(action=action).order_by("-opened_at", "-pk")[:1])
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,21 +58,21 @@ def ask(who: Identified, asked: Asked) -> Action:
 
 def access_action(who: Identified, action_id: str) -> Action:
     """Only what this agent asked for itself."""
-    own = Action.objects.filter(team=who.agent.team_id, grantee=who.agent.grantee)
-    action = own.select_related("operation__integration").filter(pk=action_id).first()
-    if action is None:
-        raise NotFound("You asked for no such action.")
-    return action
+    for action in _ACTION(who.agent.team_id, who.agent.grantee, action_id):
+        return action
+    raise NotFound("You asked for no such action.")
 
 
-def wait_until(who: Identified, action_id: str, *, seconds: float, also_held: bool) -> Action:
+def wait_until(who: Identified, action: Action, *, seconds: float, also_held: bool) -> Action:
     """As it is when it has settled (or waits for a person, with `also_held`), or when the time is over."""
+    ends = Action.SETTLED | ({"held", "in_doubt"} if also_held else frozenset())
+    reached = _own(who).filter(pk=action.pk, state__in=ends)
+    wait_for(action.pk, lambda: reached.exists() or None, min(seconds, LONGEST_WAIT))
+    return access_action(who, action.pk)
 
-    def found() -> Action | None:
-        action = access_action(who, action_id)
-        return action if action.settled or (also_held and action.state in ("held", "in_doubt")) else None
 
-    return wait_for(action_id, found, min(seconds, LONGEST_WAIT)) or access_action(who, action_id)
+def _own(who: Identified) -> QuerySet[Action]:
+    return Action.objects.filter(team=who.agent.team_id, grantee=who.agent.grantee)
 
 
 def take_back(who: Identified, action_id: str) -> Action:
@@ -75,4 +83,4 @@ def take_back(who: Identified, action_id: str) -> Action:
 
 
 def review_of(action: Action) -> Review | None:
-    return action.reviews.order_by("-opened_at").first()
+    return next(iter(_REVIEW(action.id)), None)

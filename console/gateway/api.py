@@ -114,7 +114,7 @@ def ask_for_action(request: HttpRequest, response: HttpResponse, asked: Ask) -> 
         error = {"code": outcome["code"], "text": outcome["text"], "detail": {"action": action.id}}
         return Status(AT_ONCE[outcome["code"]], {"error": error})
     if seconds := _wait(request, response):
-        action = wait_until(who, action.id, seconds=seconds, also_held=True)
+        return _answer(response, wait_until(who, action, seconds=seconds, also_held=True))
     return _answer(response, access_action(who, action.id))
 
 
@@ -125,7 +125,7 @@ def get_action(request: HttpRequest, response: HttpResponse, action_id: Annotate
     who = _who(request)
     action = access_action(who, action_id)
     if (seconds := _wait(request, response)) and not action.settled:
-        action = wait_until(who, action_id, seconds=seconds, also_held=False)
+        action = wait_until(who, action, seconds=seconds, also_held=False)
     return _answer(response, action)
 
 

@@ -104,7 +104,9 @@ def _called(who: Identified, params: types.CallToolRequestParams) -> types.CallT
     try:
         match params.name:
             case name if name == COLLECT:
-                action = wait_until(who, _named(arguments), seconds=PATIENCE, also_held=False)
+                action = access_action(who, _named(arguments))
+                if not action.settled:
+                    action = wait_until(who, action, seconds=PATIENCE, also_held=False)
             case name if name == WITHDRAW:
                 action = take_back(who, _named(arguments))
             case name:
@@ -125,7 +127,7 @@ def _asked(who: Identified, name: str, arguments: dict[str, Any], meta: dict[str
     action = ask(who, Asked(tool.operation, arguments, says=str(says), parent=parent))
     if action.settled:
         return access_action(who, action.id)
-    return wait_until(who, action.id, seconds=PATIENCE, also_held=True)
+    return wait_until(who, action, seconds=PATIENCE, also_held=True)
 
 
 def _named(arguments: dict[str, Any]) -> str:

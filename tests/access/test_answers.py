@@ -30,6 +30,7 @@ QUESTIONS = {
     "workflow": ("version",),
     "workflow_publish": ("from",),
     "integration": ("q", "after"),
+    "calls": ("state", "after"),
     "audit": ("kind", "subject", "actor", "run", "since", "until", "after"),
     "holds": ("after",),
     "exports": ("after",),

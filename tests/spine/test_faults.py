@@ -1,5 +1,6 @@
 """The door dies or its answer is lost, at each exact point: one refund, no lost step, every record there."""
 
+import datetime as dt
 from collections.abc import Callable
 
 import pytest
@@ -8,10 +9,12 @@ from approvals import recover as recovery
 from approvals.authority import Loaded, load
 from approvals.execute import begin_call, perform, verify_authority
 from approvals.models import Action, Permit, Review
+from approvals.repeat import OUTRUN
 from approvals.tasks import drive
 from audit.models import Record
 from console.core import presence
 from console.core.actor import Actor
+from console.core.clock import now
 from console.runs.models import Run
 from integrations.models import Call
 from tests.spine.conftest import DOOR, World
@@ -35,7 +38,7 @@ def crash_after_send(action_id: str) -> None:
 def dead_door(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
     def die() -> None:
         monkeypatch.setattr(presence, "alive", set)
-        monkeypatch.setattr(recovery, "_settle_seconds", lambda loaded: 0)
+        monkeypatch.setattr(recovery, "now", lambda: now() + OUTRUN + dt.timedelta(minutes=1))
 
     return die
 
@@ -94,26 +97,20 @@ def test_no_probe_means_a_person_is_asked_and_their_answer_ends_it(
     assert len(held.refunds()) == 1
 
 
-def test_what_nobody_has_reviewed_sends_nothing_again(
+def test_a_probe_that_nobody_has_reviewed_decides_nothing(
     held: World, dead_door: Callable[[], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Although its probe would say that it did not happen."""
-    resolve, again = recovery._resolve, list[str]()
+    """Although it would find the refund."""
+    resolve = recovery._resolve
 
     def unreviewed(loaded: Loaded, call: Call, actor: Actor) -> Action:
         loaded.action.operation.description = {**loaded.action.operation.description, "trust": "imported"}
         return resolve(loaded, call, actor)
 
-    def send_again(loaded: Loaded, call: Call, actor: Actor) -> Action:
-        again.append(call.pk)
-        return loaded.action
-
     review = held.sign(held.review(large=True))
-    crash_after_intent(review.action_id)
+    crash_after_send(review.action_id)
     dead_door()
     monkeypatch.setattr(recovery, "_resolve", unreviewed)
-    monkeypatch.setattr(recovery, "_send_again", send_again)
     drive(review.action_id)
-    assert again == []
+    assert Action.objects.get(pk=review.action_id).state == "in_doubt"
     assert Review.objects.get(action=review.action_id, state="open").kind == "doubt"
-    assert held.refunds() == []

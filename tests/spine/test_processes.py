@@ -64,7 +64,8 @@ def test_a_killed_door_is_replaced_and_sends_once(world: World, stack: Stack, pr
     stack.kill("door")
     assert Call.objects.get(action=review.action_id).state == "sending"
     stack.start("door")
-    wait_until(lambda: is_settled(review.action_id), "the refund is settled")
+    # Half a minute passes before the new door trusts that nothing of the old one's can arrive any more.
+    wait_until(lambda: is_settled(review.action_id), "the refund is settled", seconds=80)
     assert (outcome_of(review), len(world.refunds())) == (("succeeded", "succeeded"), 1)
     world.sign_by_password(world.review(large=False))
     wait_until(lambda: Run.objects.get(pk=run.pk).state == "succeeded", "the run ends")

@@ -8,6 +8,7 @@ import http.server
 import json
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Any
@@ -60,6 +61,13 @@ def test_an_address_that_is_not_public_is_refused(address: str, strict: None, mo
 def test_a_public_address_is_dialled(address: str, strict: None, monkeypatch: pytest.MonkeyPatch) -> None:
     resolving_to(monkeypatch, address)
     assert allowed_address("innocent.example", 443) == address
+
+
+def test_a_resolver_that_takes_its_time_takes_it_from_the_connecting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that a request never leaves long after its intent."""
+    monkeypatch.setattr(outbound, "allowed_address", lambda host, port: time.sleep(0.02))
+    with pytest.raises(httpcore.ConnectTimeout, match="not resolved in time"):
+        outbound._PinnedBackend().connect_tcp("slow.example", 443, timeout=0.01)
 
 
 def test_one_private_address_among_public_ones_refuses_the_name(strict: None, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,83 @@
+"""A door dies at every line between an intent and its receipt, in each mode of idempotency, while the other side fails
+in each way: never two effects, and never one that nobody knows of."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+import pytest
+
+from approvals.tasks import drive
+from tests.crash.lines import Lines
+from tests.crash.place import Place
+from tests.standins.upstream import Fault
+
+# A dead door's sockets are closed by the kernel; here by the garbage collector.
+pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
+T = TypeVar("T")
+MODES = ("native_key", "client_id", "natural_key", "conditional", "set_semantics", "none", "unknown")
+# How the other side fails while the first door sends; then a second one goes on in the same breath.
+FAULTS: dict[str, Callable[[], list[Fault]]] = {
+    "none": list,
+    "cut unread": lambda: [Fault("unread")],
+    "cut before the effect": lambda: [Fault("read")],
+    "put off, and cut": lambda: [Fault("read", late=True)],
+    "cut after the effect": lambda: [Fault("done")],
+    "cut within the answer": lambda: [Fault("half")],
+    "500 before the effect": lambda: [Fault("read", status=500)],
+    "500 after the effect": lambda: [Fault("done", status=500)],
+    "408 after the effect": lambda: [Fault("done", status=408)],
+    "400": lambda: [Fault("read", status=400)],
+    "cut after the effect, then 503": lambda: [Fault("done"), Fault("read", status=503)],
+    "cut after the effect, then 429": lambda: [Fault("done"), Fault("read", status=429)],
+}
+WHOLE = ("none", "cut after the effect")
+SAMPLE = 40  # of each mode, in the standard run
+
+
+@dataclass(frozen=True)
+class Point:
+    operation: str
+    fault: str
+    line: int  # 0: nobody dies
+
+
+def run(place: Place, point: Point) -> Lines:
+    action = place.permitted(point.operation)
+    place.upstream.plan(*FAULTS[point.fault]())
+    lines = place.dies_at(point.line, lambda: drive(action.id))
+    place.check_so_far(action)
+    place.upstream.work_again()
+    place.check_end(place.recover(action))
+    return lines
+
+
+def every_point(place: Place, mode: str) -> list[Point]:
+    """Found by runs in which nobody dies; the first of all fills caches. Where the other side fails in a way that leads
+    to the same lines, each eighth is enough."""
+    run(place, Point(mode, "none", 0))
+    points: list[Point] = []
+    for operation in (mode, f"{mode}_blind"):  # with and without a probe
+        for fault in FAULTS:
+            lines = run(place, Point(operation, fault, 0)).ends()
+            points += [Point(operation, fault, line) for line in (lines if fault in WHOLE else lines[::8])]
+    return points
+
+
+def evenly(points: Sequence[T], most: int | None) -> Sequence[T]:
+    """All of them, or so many."""
+    return points if most is None else [points[index * len(points) // most] for index in range(most)]
+
+
+@pytest.mark.parametrize("most", [SAMPLE, pytest.param(None, marks=pytest.mark.long)])
+@pytest.mark.parametrize("mode", MODES)
+def test_wherever_a_door_dies_there_is_one_effect_at_most_and_it_is_known(
+    place: Place, mode: str, most: int | None
+) -> None:
+    points, died = evenly(every_point(place, mode), most), 0
+    for point in points:
+        try:
+            died += run(place, point).stopped
+        except AssertionError as error:
+            raise AssertionError(f"{point}: {error}") from error
+    assert died >= 0.95 * len(points)  # a chunk more or less on the wire moves the last lines
