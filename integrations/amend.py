@@ -66,7 +66,7 @@ def changes_in(
     changed = {}
     for operation, given in described.items():
         operation.integration, known = integration, last.get(operation.pk)
-        same = operation.description.get("source") == given.document["source"]
+        same = _source(operation.description, operation) == _source(given.document, operation)
         becomes = carried(operation, given)
         if not same and known and known.state in ("quarantined", "declined") and _is(known, becomes):
             continue
@@ -145,6 +145,13 @@ def fill_operation(operation: Operation, description: Description) -> None:
     operation.description = dict(description.document)
     operation.digest = description.digest
     operation.attestation = attest("operation", operation.attested())
+
+
+def _source(document: Mapping[str, Any], operation: Operation) -> Mapping[str, Any]:
+    """Without the overlay's digest where a person has reviewed the operation: what an overlay says, they have said."""
+    source: Mapping[str, Any] = document.get("source", {})
+    reviewed = operation.description.get("trust", "imported") != "imported"
+    return {name: value for name, value in source.items() if name != "overlay" or not reviewed}
 
 
 def _is(amendment: Amendment, described: Description) -> bool:

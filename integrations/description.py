@@ -116,6 +116,8 @@ REVIEWED = (
 )  # fmt: skip
 # Of that, what a page asks for as YAML; for the rest it has fields.
 MORE = _object({name: _OPERATION["properties"][name] for name in REVIEWED[4:]})
+# Of that, what may also be told by somebody else, for a person to confirm: nobody tells trust.
+FACTS: dict[str, Any] = {name: _OPERATION["properties"][name] for name in REVIEWED if name != "trust"}
 _ARGUMENT_NAMED = re.compile(r"\barguments\.([A-Za-z_][A-Za-z0-9_]*)")
 INTEGRATION_SLUG = "^[a-z][a-z0-9-]{0,63}$"
 SCHEMA = _object(
@@ -284,6 +286,9 @@ def _check_key(operation: Description, where: str) -> None:
         raise Invalid(f"{where}: {header!r:.80} is no header that callers set")
     if told.get("mode") == "native_key" and not (header or told.get("body")):
         raise Invalid(f"{where}.idempotency: say the header or the field of the body that carries the key")
+    whole = any(argument.get("whole") for argument in operation.arguments.values())
+    if told.get("body") and whole and operation.body.get("form") not in ("form", "multipart"):
+        raise Invalid(f"{where}.idempotency.body: the body is one argument, to which no field is added")
 
 
 def _check_happened(operation: Description, where: str) -> None:

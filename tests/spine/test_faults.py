@@ -6,13 +6,14 @@ from collections.abc import Callable
 import pytest
 
 from approvals import recover as recovery
-from approvals.authority import load
+from approvals.authority import Loaded, load
 from approvals.execute import begin_call, perform, verify_authority
 from approvals.models import Action, Permit, Review
 from approvals.repeat import OUTRUN
 from approvals.tasks import drive
 from audit.models import Record
 from console.core import presence
+from console.core.actor import Actor
 from console.core.clock import now
 from console.runs.models import Run
 from integrations.models import Call
@@ -94,3 +95,22 @@ def test_no_probe_means_a_person_is_asked_and_their_answer_ends_it(
     assert call.receipt is not None
     assert (call.state, call.receipt["found_by"], Run.objects.get().state) == ("succeeded", "person", "succeeded")
     assert len(held.refunds()) == 1
+
+
+def test_a_probe_that_nobody_has_reviewed_decides_nothing(
+    held: World, dead_door: Callable[[], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Although it would find the refund."""
+    resolve = recovery._resolve
+
+    def unreviewed(loaded: Loaded, call: Call, actor: Actor) -> Action:
+        loaded.action.operation.description = {**loaded.action.operation.description, "trust": "imported"}
+        return resolve(loaded, call, actor)
+
+    review = held.sign(held.review(large=True))
+    crash_after_send(review.action_id)
+    dead_door()
+    monkeypatch.setattr(recovery, "_resolve", unreviewed)
+    drive(review.action_id)
+    assert Action.objects.get(pk=review.action_id).state == "in_doubt"
+    assert Review.objects.get(action=review.action_id, state="open").kind == "doubt"

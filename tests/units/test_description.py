@@ -37,6 +37,7 @@ REFUSED = {
     "a probe's condition": (described(", probe: {operation: look, happened: 'x['}"), r"^operations.act.probe.happened"),
     "a probe's condition on what it cannot see": (described(", probe: {operation: look, happened: 'id == ${{ reads.x }}'}"), r"^operations.act.probe.happened: 'reads.x' is neither key nor an argument"),
     "fixed fields of a body that is none of fields": (described(", body: {form: json, fixed: [[a, b]]}"), r"^operations.act.body.fixed: is for a form"),
+    "a key in a body that is one argument": (described(", body: json, arguments: {all: {in: body, whole: true, schema: {}}}, idempotency: {mode: native_key, body: key}"), r"^operations.act.idempotency.body: the body is one argument"),
     "a requirement": (described(", requires: [{that: 'x[', text: never}]"), r"^operations.act.requires.0.that"),
     "no operations": ("integration: crm\ntitle: CRM\noperations: {}", r"^operations \(line 3\)"),
     "a credential of an unknown type": (HEAD + "credential: {type: magic}", r"^credential.type"),

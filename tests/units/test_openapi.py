@@ -354,3 +354,24 @@ def test_what_an_operation_does_is_proposed_with_care(
 ) -> None:
     made = propose(method, name.split(), about.split())
     assert (made.effect, made.categories) == (effect, categories.split())
+
+
+@pytest.mark.parametrize(
+    ("path", "identity", "effect"),
+    [
+        ("/#Action=RunInstances", "GET_RunInstances", "write"),
+        ("/#Action=TerminateInstances", "GET_TerminateInstances", "destructive"),
+        ("/?Action=AssociateAddress", "GET_AssociateAddress", "write"),
+        ("/?Action=AssociateAddress", "AssociateAddress", "write"),
+        ("/?Action=DescribeInstances", "GET_DescribeInstances", "read"),
+        ("/?Action=GetRunStatus", "GetRunStatus", "read"),
+        ("/addresses/{id}", "associateAddress", "read"),
+    ],
+)
+def test_one_of_many_actions_at_one_address_is_a_read_only_where_its_name_says_so(
+    path: str, identity: str, effect: str
+) -> None:
+    found = imported({path: {"get": {"operationId": identity}}})
+    ((_, made),) = found.operations.items()
+    assert made["effect"] == effect
+    assert found.report.counted["effect"] == (effect != "read")
