@@ -12,7 +12,7 @@ from console.core.attest import attest, verify
 from console.core.clock import now
 from console.core.errors import Conflict, Invalid
 from integrations.description import REVIEWED, Description, check_said
-from integrations.models import Amendment, Definitions, Integration, Operation
+from integrations.models import Amendment, Integration, Operation
 
 AT_ONCE = 50  # decided together
 
@@ -39,14 +39,15 @@ def review_operation(operation: Operation, said: Mapping[str, Any], *, seen: str
         described = Description(locked.slug, {**kept, "trust": "reviewed", **said})
         check_said(described, _effects(locked.integration))
         if described.digest != bytes(locked.digest):
-            replace_description(locked, described, locked.definitions, cause="review", actor=actor)
+            replace_description(locked, described, locked.definitions_id, cause="review", actor=actor)
         return locked
 
 
 def replace_description(
-    operation: Operation, described: Description, definitions: Definitions | None, *, cause: str, actor: Actor
+    operation: Operation, described: Description, definitions: str | None, *, cause: str, actor: Actor
 ) -> None:
-    """At once, inside the caller's transaction, which holds the lock on the operation."""
+    """At once, inside the caller's transaction, which holds the lock on the operation. `definitions` are named by their
+    id: they are large, and nothing here reads them."""
     for waits in operation.amendments.select_for_update().filter(state="quarantined"):
         _settle(waits, "superseded", operation, actor)
     amendment = _amendment(operation, described, definitions, cause, state="adopted")
@@ -77,7 +78,7 @@ def changes_in(
     return changed
 
 
-def quarantine(operation: Operation, described: Description, definitions: Definitions | None, *, actor: Actor) -> None:
+def quarantine(operation: Operation, described: Description, definitions: str | None, *, actor: Actor) -> None:
     amendment = _amendment(operation, described, definitions, "import", state="quarantined")
     begin(amendment, actor=actor, detail=_told(amendment))
 
@@ -92,22 +93,24 @@ def decide_amendments(integration: Integration, wanted: Iterable[Wanted], *, ado
         raise Invalid(f"Choose one to {AT_ONCE} changes.")
     found = Amendment.objects.filter(pk__in=shown, operation__integration=integration, state="quarantined")
     operations = {one.pk: one for one in _locked(found.values_list("operation", flat=True))}
-    amendments = list(found.select_for_update(of=("self",)).select_related("after_definitions").order_by("pk"))
+    amendments = list(found.select_for_update(of=("self",)).order_by("pk"))
     if {one.pk: bytes(one.digest).hex() for one in amendments} != shown:
         raise Conflict("One of these no longer waits, or is not what you were shown. Look at them again.")
+    effects = _effects(integration)
     for amendment in amendments:
-        _decide(amendment, operations[amendment.operation_id], adopt, actor)
+        _decide(amendment, operations[amendment.operation_id], effects, adopt, actor)
     return sorted(operations[one.operation_id].slug for one in amendments)
 
 
-def _decide(amendment: Amendment, operation: Operation, adopt: bool, actor: Actor) -> None:
+def _decide(amendment: Amendment, operation: Operation, effects: dict[str, str], adopt: bool, actor: Actor) -> None:
     if adopt:
         described = Description(operation.slug, amendment.after)
         verify("amendment", amendment.attested(), amendment.attestation)
         if described.digest != bytes(amendment.digest):
             raise Conflict("The change was altered after it was imported. Import the document again.")
-        check_said(described, _effects(operation.integration))
-        _put(operation, described, amendment.after_definitions)
+        check_said(described, effects)
+        _put(operation, described, amendment.after_definitions_id)
+        effects[operation.slug] = described.effect
     _settle(amendment, "adopted" if adopt else "declined", operation, actor)
 
 
@@ -158,19 +161,19 @@ def _is(amendment: Amendment, described: Description) -> bool:
     return bytes(amendment.digest) == described.digest
 
 
-def _put(operation: Operation, described: Description, definitions: Definitions | None) -> None:
-    operation.definitions = definitions
+def _put(operation: Operation, described: Description, definitions: str | None) -> None:
+    operation.definitions_id = definitions
     fill_operation(operation, described)
     operation.save()
 
 
 def _amendment(
-    operation: Operation, described: Description, definitions: Definitions | None, cause: str, *, state: str
+    operation: Operation, described: Description, definitions: str | None, cause: str, *, state: str
 ) -> Amendment:
     amendment = Amendment(
         operation=operation, state=state, cause=cause, before=operation.description,
-        before_definitions=operation.definitions, after=dict(described.document), after_definitions=definitions,
-        digest=described.digest,
+        before_definitions_id=operation.definitions_id, after=dict(described.document),
+        after_definitions_id=definitions, digest=described.digest,
     )  # fmt: skip
     amendment.attestation = attest("amendment", amendment.attested())
     return amendment
@@ -192,7 +195,7 @@ def _lock(operation: str) -> Operation:
 
 
 def _locked(operations: Iterable[str]) -> QuerySet[Operation]:
-    locked = Operation.objects.select_for_update(of=("self",)).select_related("integration", "definitions")
+    locked = Operation.objects.select_for_update(of=("self",)).select_related("integration")
     return locked.filter(pk__in=operations).order_by("pk")
 
 

@@ -89,7 +89,7 @@ def _store(
     shared = _kept(integration, imported, [*added.values(), *changed.values()])
     _insert(integration, shared, list(added.values()))
     for row, one in changed.items():
-        quarantine(row, one, shared if "definitions" in one.document else None, actor=actor)
+        quarantine(row, one, shared.pk if shared and "definitions" in one.document else None, actor=actor)
     told = {one.slug: one.digest.hex() for one in added.values()}
     record(
         Kind.INTEGRATION_IMPORTED, subject=integration.id, actor=actor,

@@ -7,6 +7,7 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from ninja import Field, Path, Router, Schema, Status
 from ninja.security.base import AuthBase
+from pydantic import ConfigDict
 
 from approvals.models import Action
 from console.agents.identify import Identified, identify
@@ -47,13 +48,22 @@ class AgentToken(AuthBase):
 router = Router(tags=["actions"], auth=AgentToken())
 
 
+class Piece(Schema):
+    """Of evidence; a record as `value` is shown field by field."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    title: str = Field(max_length=200)
+    value: Any
+
+
 class Ask(Schema):
     """`says` and `evidence` are shown to whoever signs, as the agent's own words."""
 
     operation: str = Field(max_length=200, examples=["ledger.post_entry"])
     arguments: dict[str, Any] = Field(default_factory=dict)
     says: str = Field("", max_length=4_000)
-    evidence: list[dict[str, Any]] = Field(default_factory=list, max_length=50)
+    evidence: list[Piece] = Field(default_factory=list, max_length=50)
 
 
 class Outcome(Schema):
@@ -108,7 +118,8 @@ def ask_for_action(request: HttpRequest, response: HttpResponse, asked: Ask) -> 
     With an `Idempotency-Key` of your own (at most 255 characters) asking again finds the same action."""
     who, key = _who(request), _key(request)
     parent = read_traceparent(request.headers.get("traceparent", ""))
-    action = ask(who, Asked(asked.operation, asked.arguments, key, asked.says, asked.evidence, parent))
+    evidence = [piece.dict() for piece in asked.evidence]
+    action = ask(who, Asked(asked.operation, asked.arguments, key, asked.says, evidence, parent))
     if action.state == "refused" and action.outcome and action.outcome["code"] in AT_ONCE:
         outcome = action.outcome
         error = {"code": outcome["code"], "text": outcome["text"], "detail": {"action": action.id}}

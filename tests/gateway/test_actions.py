@@ -1,5 +1,6 @@
 """An agent asks over HTTP: it is answered, held or refused, and nothing is done twice or by somebody else."""
 
+import json
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -249,3 +250,36 @@ def test_a_session_opens_nothing_here_and_a_token_nothing_elsewhere(asking: Aski
     for address in ("/api/v1/runs", "/api/v1/reviews", "/api/v1/records"):
         assert refused(asking.browser.get(address)) == (401, "not_signed_in")
     assert asking.browser.get("/reviews/").status_code == 302
+
+
+def test_the_sheet_shows_an_agents_evidence_as_the_agents(asking: Asking) -> None:
+    body = {"operation": "stripe.create_refund", "says": "Sign <b>now</b>.",
+            "arguments": {"charge": asking.world.seeded.pair("large").later, "amount": 48_000},
+            "evidence": [{"title": "Order", "value": {"id": "A-1", "paid": "twice"}}]}  # fmt: skip
+    asked = asking.browser.post("/api/v1/actions", body, content_type="application/json")
+    assert asked.status_code == 202
+    asking.world.settle()
+    ana = Client(headers={"host": "localhost"})
+    ana.force_login(User.objects.get(username="ana"))
+    page = " ".join(ana.get(f"/reviews/{asking.action().reviews.get().id}/").content.decode().split())
+    assert "Prepared by the agent <b><bdi>helper</bdi></b>" in page
+    assert "as the agent gave it, and nobody else has read it" in page
+    assert "as the run read it" not in page
+    assert "Sign &lt;b&gt;now&lt;/b&gt;." in page
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"evidence": [{"title": "x"}]},
+        {"evidence": [{"title": "x", "value": 1, "more": 2}]},
+        {"operation": "stripe\0.create_refund"},
+        {"operation": "stripe.\ud800"},
+        {"says": "a\0"},
+        {"arguments": {"charge": "\0"}},
+    ],
+)
+def test_rubbish_is_refused_and_stored_nowhere(asking: Asking, other: dict[str, Any]) -> None:
+    body = {"operation": "stripe.create_refund", "arguments": {}} | other
+    answer = asking.browser.post("/api/v1/actions", json.dumps(body), content_type="application/json")
+    assert (answer.status_code, Action.objects.exists()) == (422, False)
