@@ -7,7 +7,7 @@ from typing import Any
 from django.db import transaction
 
 from approvals.alarm import guarded
-from approvals.authority import Loaded, rule, verify_proposal
+from approvals.authority import Loaded, Stale, rule, verify_proposal
 from approvals.digests import action_digest, evidence_digest, render_digest
 from approvals.execute import Result, read_once, read_outcome
 from approvals.facts import Facts, decode
@@ -53,6 +53,8 @@ class Prepared:
 @guarded
 def prepare(loaded: Loaded, *, actor: Actor) -> Action:
     """From proposed to held, permitted or refused; an allowed read to its end. Somebody else's move ends it quietly."""
+    if not _its_turn(loaded.action):
+        return loaded.action  # the sweep brings it here again
     verify_proposal(loaded)
     try:
         prepared = _prepare(loaded)
@@ -63,6 +65,17 @@ def prepare(loaded: Loaded, *, actor: Actor) -> Action:
         if action.state == "proposed":
             _rule(action, prepared, actor)
         return action
+
+
+def _its_turn(action: Action) -> bool:
+    """What is undone in an order is read, shown and signed one after the other. Raises Stale when the one before it was
+    not undone."""
+    if action.after_id is None:
+        return True
+    earlier = Action.objects.only("state").get(pk=action.after_id)
+    if earlier.settled and earlier.state != "succeeded":
+        raise Stale("earlier_undo", "What was done after it was not undone, so this waits for nothing any more.")
+    return earlier.settled
 
 
 def _prepare(loaded: Loaded) -> Prepared:
