@@ -5,7 +5,10 @@ class ApprovalsConfig(AppConfig):
     name = "approvals"
 
     def ready(self) -> None:
-        from approvals.evidence import evidence  # noqa: PLC0415  (models must be loaded first)
+        from approvals.asked import asked, used  # noqa: PLC0415  (models must be loaded first)
+        from approvals.evidence import evidence  # noqa: PLC0415
         from audit.exports.evidence import register_evidence  # noqa: PLC0415
+        from integrations.grantees import register_past  # noqa: PLC0415
 
         register_evidence(evidence)
+        register_past(asked, used)

@@ -33,6 +33,7 @@ from integrations.describe import describe_integration, give_grant, store_creden
 from integrations.models import Call
 from tests.accounts.authenticator import SoftAuthenticator
 from tests.crash.lines import Killed, Lines
+from tests.factories import a_grantee
 from tests.standins.upstream import Upstream
 
 DOOR = system("door")
@@ -84,7 +85,7 @@ def set_up(upstream: Upstream) -> Team:
     integration = describe_integration(described(), base_url=upstream.base_url, actor=admin)
     credential = store_credential(integration, name="key", secret="a secret of the tests", actor=admin)
     operations = list(integration.operations.values_list("slug", flat=True))
-    give_grant(grantee=GRANTEE, operations=operations, credential=credential, actor=admin)
+    give_grant(grantee=a_grantee(GRANTEE, admin), operations=operations, credential=credential, actor=admin)
     publish_policy(POLICY, actor=admin)
     return made
 

@@ -31,6 +31,7 @@ from examples.demo.people import acting
 from examples.demo.seed import begin_run
 from examples.standins.launcher import serving
 from integrations.models import Call, Operation
+from tests.factories import a_grantee
 from tests.spine.attacker import writes
 from tests.spine.conftest import World
 from tests.stack import Stack, wait_until
@@ -205,7 +206,8 @@ def test_the_way_back_is_described_and_works(asked: World, access: str) -> None:
     from integrations.models import Credential
 
     key = Credential.objects.get(name="access key")
-    give_grant(grantee="agent:keeper", operations=["detach_user_policy"], credential=key, actor=acting("mira"))
+    keeper = a_grantee("agent:keeper", acting("mira"))
+    give_grant(grantee=keeper, operations=["detach_user_policy"], credential=key, actor=acting("mira"))
     back = propose(
         Proposal(team=Team.objects.get().id, operation="iam.detach_user_policy", grantee="agent:keeper", makers=[],
                  arguments={name: INPUTS[name] for name in ("user", "policy")}),
