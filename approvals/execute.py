@@ -14,6 +14,7 @@ from approvals.permit import consume_permit
 from approvals.reading import Unreadable, check_preconditions, exchange, exchange_read, succeeded
 from approvals.repeat import FRESH
 from approvals.settle import lock_action, settle
+from approvals.spending import beyond_sent
 from audit.move import move
 from audit.record import record
 from audit.standing import why_risky_actions_wait
@@ -90,6 +91,8 @@ def _check_shown(action: Action, facts: Facts) -> None:
 def begin_call(loaded: Loaded, rendered: Rendered, *, actor: Actor, again: Call | None = None) -> Call:
     """The intent: permit consumed, call `sending`, action `executing`, committed before the first byte."""
     action = loaded.action
+    if not again and (beyond := beyond_sent(action)):
+        raise Stale("beyond_grant", beyond)
     call = again or _new_call(loaded, rendered)
     move(action, "executing", actor=actor, detail={"call": call.id, "from": action.state})  # another door loses here
     permit = consume_permit(action)

@@ -1,6 +1,5 @@
 """Proposing an action: the only thing that steps and agents can do to the outside world."""
 
-import datetime as dt
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,6 +9,7 @@ from django.db import connection, transaction
 from approvals.alarm import raise_alarm
 from approvals.models import Action
 from approvals.settle import settle
+from approvals.spending import beyond_asked
 from audit.move import begin
 from console.core.actor import Actor
 from console.core.attest import attest
@@ -20,11 +20,10 @@ from console.core.errors import Invalid, NotFound, Tampered
 from console.core.wake import wake
 from integrations.amend import quarantined
 from integrations.described import complete
-from integrations.limits import check_limits, sentences
+from integrations.limits import check_limits
 from integrations.models import Grant, Operation
 
 MAX_SAYS = 4_000
-NOTHING_DONE = ("refused", "expired", "withdrawn", "stale")  # nothing was, or will be, tried
 _ONE_AT_A_TIME = "SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))"
 
 _OPERATION = Compiled(
@@ -143,16 +142,8 @@ def _choose(grants: Sequence[Grant], operation: Operation, arguments: Mapping[st
 
 
 def _beyond(grant: Grant, operation: Operation, arguments: Mapping[str, Any]) -> str:
-    if beyond := check_limits(grant.limits, operation.description.get("arguments", {}), arguments):
-        return beyond
-    calls = grant.limits.get("calls")
-    if not calls:
-        return ""
-    with connection.cursor() as cursor:
-        cursor.execute(_ONE_AT_A_TIME, [grant.id])  # two at once must not both be the last that is allowed
-    since = now() - dt.timedelta(hours=calls["hours"])
-    made = Action.objects.filter(grant=grant, created_at__gt=since).exclude(state__in=NOTHING_DONE).count()
-    return f"The grant allows this {' and '.join(sentences({'calls': calls}))}." if made >= calls["at_most"] else ""
+    described = operation.description.get("arguments", {})
+    return check_limits(grant.limits, described, arguments) or beyond_asked(grant, arguments)
 
 
 def _insert(proposal: Proposal, operation: Operation, grant: Grant | None, actor: Actor) -> Action:

@@ -100,9 +100,10 @@ def set_up(base_url: str) -> Ledger:
 def connect(base_url: str, admin: Actor) -> WorkflowVersion:
     integration = describe_integration(read("integration.yaml"), base_url=base_url, actor=admin)
     credential = store_credential(integration, name="key", secret="a-secret-of-the-benchmark", actor=admin)
-    give_grant(grantee="workflow:survey", operations=["get_entry", "post_entry"], credential=credential, actor=admin)
     publish_policy(read("policy.yaml"), actor=admin)
-    return publish_workflow(repeated(read("workflow.yaml"), LOOKS), actor=admin)
+    version = publish_workflow(repeated(read("workflow.yaml"), LOOKS), actor=admin)
+    give_grant(grantee="workflow:survey", operations=["get_entry", "post_entry"], credential=credential, actor=admin)
+    return version
 
 
 def repeated(source: str, times: int) -> str:

@@ -17,6 +17,8 @@ from console.core.sealing import door_key_id, seal
 from integrations.amend import fill_operation, replace_description
 from integrations.credential_types import pack
 from integrations.description import Description, parse
+from integrations.grantees import check_grantee
+from integrations.limits import named
 from integrations.models import Credential, Grant, Integration, Operation
 
 LONGEST_NAME = 100
@@ -126,18 +128,19 @@ def give_grant(
     limits: Mapping[str, Any] | None = None,
     actor: Actor,
 ) -> Grant:
-    """`limits` as `read_limits` gives them. Raises Invalid for operations that the integration does not have, and for a
-    limit on an argument that none of them has; Conflict for a credential that was revoked."""
+    """`limits` as `read_limits` gives them. Raises Invalid for a grantee that the team does not have, for operations
+    that the integration does not have, and for a limit on an argument that none of them has; Conflict for a credential
+    that was revoked."""
     actor.require(Role.ADMIN)
     integration = credential.integration
+    check_grantee(integration.team_id, grantee)
     if credential.revoked_at is not None:
         raise Conflict("This credential has been revoked.")
-    named = integration.operations.filter(slug__in=operations).values_list("slug", "description__arguments")
-    known = dict(named)
+    known = dict(integration.operations.filter(slug__in=operations).values_list("slug", "description__arguments"))
     if unknown := sorted(set(operations) - known.keys()):
         raise Invalid(f"{integration.slug} has no operation {unknown[0]!r:.100}.")
     limits = dict(limits or {})
-    if odd := sorted(limits.get("arguments", {}).keys() - {name for one in known.values() for name in one or {}}):
+    if odd := sorted(named(limits) - {name for one in known.values() for name in one or {}}):
         raise Invalid(f"None of these operations has an argument {odd[0]!r}.")
     grant = Grant(team_id=integration.team_id, grantee=grantee, integration=integration, operations=sorted(operations),
                   credential=credential, until=until, limits=limits)  # fmt: skip

@@ -2,9 +2,12 @@
 
 import datetime as dt
 import re
+from typing import Any
 
+import yaml
 from django import forms
 from django.contrib import messages
+from django.db import transaction
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods, require_POST
@@ -17,11 +20,16 @@ from integrations.access import access_credential, access_grant, access_integrat
 from integrations.credential_forms import parts_asked, parts_given
 from integrations.credential_types import known
 from integrations.describe import give_grant, revoke_credential, revoke_grant, store_credential
-from integrations.limits import read_limits
+from integrations.grantees import asked_by
+from integrations.limits import fitting, read_limits
 from integrations.models import Integration
+from integrations.queries import unused
+from integrations.simulate import Simulation, simulate
 
 DAYS = (7, 30, 90, 365)
 MOST = 500  # operations in one grant
+PAST_DAYS = 30
+MOST_TRIED = 500  # actions of the past
 
 
 class Giving(forms.Form):
@@ -34,13 +42,14 @@ class Giving(forms.Form):
         choices=[("", ""), *((str(days), days) for days in DAYS)], coerce=int, empty_value=None, required=False
     )
     limits = forms.CharField(max_length=20_000, required=False, strip=False)
+    replaces = forms.CharField(max_length=100, required=False)  # a grant that ends where this one begins
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @role_required(Role.ADMIN)
 def give(request: Request, slug: str) -> HttpResponse:
     integration = access_integration(request.actor, slug)
-    form = Giving(request.POST) if request.method == "POST" else Giving(initial=request.GET.dict())
+    form = Giving(request.POST) if request.method == "POST" else Giving(initial=_asked_for(request))
     if request.method != "POST":
         return _form(request, integration, form)
     try:
@@ -48,6 +57,8 @@ def give(request: Request, slug: str) -> HttpResponse:
             raise Invalid(
                 "Say who it is for, as workflow:name, agent:name or people, which operations, and the credential."
             )
+        if "try" in request.POST:
+            return _form(request, integration, form, tried=_tried(integration, form))
         _give(request, integration, form)
     except (Invalid, Conflict) as problem:
         return _form(request, integration, form, problem.text, problem.status)
@@ -55,27 +66,65 @@ def give(request: Request, slug: str) -> HttpResponse:
     return redirect("integration", slug)
 
 
-def _give(request: Request, integration: Integration, form: Giving) -> None:
+def _asked_for(request: Request) -> dict[str, Any]:
+    """What a link fills in: a narrower grant than there is, or whatever it names."""
+    if "narrow" not in request.GET:
+        return request.GET.dict()
+    grant = access_grant(request.actor, request.GET["narrow"])
+    idle = unused([grant], now()).get(grant.pk, [])
+    kept = [one for one in grant.operations if one not in idle]
+    named = grant.integration.operations.filter(slug__in=kept).values_list("description__arguments", flat=True)
+    limits = fitting(grant.limits, {name for arguments in named for name in arguments or {}})
+    written = yaml.safe_dump(limits, sort_keys=False, allow_unicode=True) if limits else ""
+    return {"grantee": grant.grantee, "operations": "\n".join(kept), "credential": grant.credential_id,
+            "limits": written, "replaces": grant.pk}  # fmt: skip
+
+
+def _tried(integration: Integration, form: Giving) -> Simulation:
     given = form.cleaned_data
-    operations = list(dict.fromkeys(re.split(r"[\s,]+", given["operations"].strip())))
+    since = now() - dt.timedelta(days=PAST_DAYS)
+    past = asked_by(integration.team_id, given["grantee"], integration.pk, since, MOST_TRIED)
+    described = dict(integration.operations.values_list("slug", "description__arguments"))
+    return simulate(_operations(form), _limits(form), described, past)
+
+
+def _operations(form: Giving) -> list[str]:
+    operations = list(dict.fromkeys(re.split(r"[\s,]+", form.cleaned_data["operations"].strip())))
     if len(operations) > MOST:
         raise Invalid(f"A grant names at most {MOST} operations.")
+    return operations
+
+
+def _limits(form: Giving) -> dict[str, Any]:
+    return read_limits(form.cleaned_data["limits"].replace("\r\n", "\n"))
+
+
+@transaction.atomic
+def _give(request: Request, integration: Integration, form: Giving) -> None:
+    given = form.cleaned_data
     credential = integration.credentials.filter(pk=given["credential"]).first()
     if credential is None:
         raise Invalid("Choose one of the credentials.")
     until = now() + dt.timedelta(days=given["days"]) if given["days"] else None
-    limits = read_limits(given["limits"].replace("\r\n", "\n"))
+    if given["replaces"]:
+        before = access_grant(request.actor, given["replaces"])
+        if (before.integration_id, before.grantee) != (integration.pk, given["grantee"]):
+            raise Invalid("What it replaces was given to somebody else, or for another system.")
+        until = min(filter(None, (until, before.until)), default=None)
+        revoke_grant(before, actor=request.actor)
     give_grant(
-        grantee=given["grantee"], operations=operations, credential=credential, until=until, limits=limits,
-        actor=request.actor,
+        grantee=given["grantee"], operations=_operations(form), credential=credential, until=until,
+        limits=_limits(form), actor=request.actor,
     )  # fmt: skip
 
 
 def _form(
-    request: Request, integration: Integration, form: Giving, problem: str = "", status: int = 200
-) -> HttpResponse:
+    request: Request, integration: Integration, form: Giving, problem: str = "", status: int = 200,
+    tried: Simulation | None = None,
+) -> HttpResponse:  # fmt: skip
     usable = integration.credentials.filter(revoked_at=None).only("name")
-    context = {"integration": integration, "form": form, "problem": problem, "credentials": usable, "days": DAYS}
+    context = {"integration": integration, "form": form, "problem": problem, "credentials": usable, "days": DAYS,
+               "tried": tried, "past_days": PAST_DAYS, "most_tried": MOST_TRIED}  # fmt: skip
     return render(request, "integrations/give.html", context, status=status)
 
 

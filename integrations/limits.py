@@ -1,13 +1,17 @@
-"""What a grant allows of the arguments of its operations, and how often. Pure; whatever is missing is not allowed."""
+"""What a grant allows of the arguments of its operations, how often, and how much in all. Pure; whatever is missing is
+not allowed."""
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from decimal import Decimal
 from typing import Any
 
+from console.core.canonical import SAFE_INTEGER
 from console.core.documents import load
 from console.core.errors import Invalid
 
+_DIGITS = re.compile(r"[0-9]{1,30}(\.[0-9]{1,10})?")
 LONGEST_TEXT = 2_000  # characters that a pattern is tried on
 _VALUE = {"type": ["string", "number", "boolean"]}
 _ARGUMENT = {
@@ -22,12 +26,25 @@ _ARGUMENT = {
     "minProperties": 1,
     "additionalProperties": False,
 }
+_HOURS = {"type": "integer", "minimum": 1, "maximum": 24 * 366}
+_NAME = {"type": "string", "pattern": r"^[a-z][a-z0-9_]{0,63}$"}
+_SUM = {
+    "type": "object",
+    "properties": {
+        "argument": _NAME,
+        "at_most": {"type": "number", "exclusiveMinimum": 0, "maximum": SAFE_INTEGER},
+        "hours": _HOURS,
+        "by": _NAME,
+    },
+    "required": ["argument", "at_most", "hours"],
+    "additionalProperties": False,
+}
 SCHEMA = {
     "type": "object",
     "properties": {
         "arguments": {
             "type": "object",
-            "propertyNames": {"pattern": r"^[a-z][a-z0-9_]{0,63}$"},
+            "propertyNames": _NAME,
             "additionalProperties": _ARGUMENT,
             "minProperties": 1,
             "maxProperties": 50,
@@ -36,11 +53,12 @@ SCHEMA = {
             "type": "object",
             "properties": {
                 "at_most": {"type": "integer", "minimum": 1, "maximum": 1_000_000},
-                "hours": {"type": "integer", "minimum": 1, "maximum": 24 * 366},
+                "hours": _HOURS,
             },
             "required": ["at_most", "hours"],
             "additionalProperties": False,
         },
+        "sums": {"type": "array", "items": _SUM, "minItems": 1, "maxItems": 10},
     },
     "additionalProperties": False,
 }
@@ -65,7 +83,65 @@ def check_limits(limits: Mapping[str, Any], described: Mapping[str, Any], argume
     for name, limit in limits.get("arguments", {}).items():
         if name in described and (name not in arguments or not _within(limit, arguments[name])):
             return f"The grant allows {name} only {in_words(limit)}."
+    for cap in limits.get("sums", []):
+        if cap["argument"] not in described:
+            continue
+        if amount(arguments.get(cap["argument"])) is None:
+            return f"The grant asks for {cap['argument']}, as a number that is not below zero."
+        if cap.get("by") in described and arguments.get(cap["by"]) is None:
+            return f"The grant asks for {cap['by']}."
+    return beyond_sums(limits, arguments, ())
+
+
+def beyond_sums(
+    limits: Mapping[str, Any], arguments: Mapping[str, Any], earlier: Iterable[tuple[float, Mapping[str, Any]]]
+) -> str:
+    """The same of what is asked for in all. `earlier` are the hours since something was, and its arguments."""
+    before = list(earlier)
+    for cap in limits.get("sums", []):
+        asked = amount(arguments.get(cap["argument"]))
+        if asked is None:
+            continue  # of an operation that has no such argument
+        same = (
+            amount(one.get(cap["argument"]))
+            for hours, one in before
+            if hours < cap["hours"] and bucket(cap, one) == bucket(cap, arguments)
+        )
+        if sum(filter(None, same), asked) > Decimal(str(cap["at_most"])):
+            return f"The grant allows {_in_all(cap)}."
     return ""
+
+
+def beyond_calls(limits: Mapping[str, Any], earlier: Iterable[tuple[float, Mapping[str, Any]]]) -> str:
+    """And of how often."""
+    calls = limits.get("calls")
+    if not calls or sum(hours < calls["hours"] for hours, _ in earlier) < calls["at_most"]:
+        return ""
+    return f"The grant allows this {_how_often(calls)}."
+
+
+def longest(limits: Mapping[str, Any]) -> int:
+    """Of the times over which it is counted, in hours; 0 where nothing is."""
+    counted = [*limits.get("sums", []), *([limits["calls"]] if "calls" in limits else [])]
+    return max((int(one["hours"]) for one in counted), default=0)
+
+
+def amount(value: object) -> Decimal | None:
+    """Exactly as it is written: a number, or one as text. None for anything else, and for what is below zero."""
+    match value:
+        case bool():
+            return None
+        case int() | float() if value >= 0:
+            return Decimal(str(value))
+        case str() if _DIGITS.fullmatch(value):
+            return Decimal(value)
+    return None
+
+
+def bucket(cap: Mapping[str, Any], arguments: Mapping[str, Any]) -> str:
+    """What is added up together: a currency in other letters is the same currency."""
+    value = arguments.get(cap["by"]) if "by" in cap else None
+    return value.strip().casefold() if isinstance(value, str) else json.dumps(value, sort_keys=True)
 
 
 def _within(limit: Mapping[str, Any], value: object) -> bool:
@@ -99,7 +175,37 @@ def sentences(limits: Mapping[str, Any]) -> Iterator[str]:
     for name, limit in limits.get("arguments", {}).items():
         yield f"{name} {in_words(limit)}"
     if calls := limits.get("calls"):
-        yield f"at most {calls['at_most']:,} times in {calls['hours']:,} hour{'s' * (calls['hours'] != 1)}"
+        yield _how_often(calls)
+    yield from map(_in_all, limits.get("sums", []))
+
+
+def _how_often(calls: Mapping[str, Any]) -> str:
+    return f"at most {calls['at_most']:,} times in {_hours(calls)}"
+
+
+def _in_all(cap: Mapping[str, Any]) -> str:
+    each = f" for each {cap['by']}" if "by" in cap else ""
+    return f"{cap['argument']} at most {cap['at_most']:,} in all in {_hours(cap)}{each}"
+
+
+def _hours(counted: Mapping[str, Any]) -> str:
+    return f"{counted['hours']:,} hour{'s' * (counted['hours'] != 1)}"
+
+
+def fitting(limits: Mapping[str, Any], arguments: Collection[str]) -> dict[str, Any]:
+    """Those that say something where there are no other arguments than these."""
+    left = {
+        "arguments": {name: limit for name, limit in limits.get("arguments", {}).items() if name in arguments},
+        "calls": limits.get("calls"),
+        "sums": [cap for cap in limits.get("sums", []) if cap["argument"] in arguments],
+    }
+    return {name: value for name, value in left.items() if value}
+
+
+def named(limits: Mapping[str, Any]) -> set[str]:
+    """The arguments that they are about."""
+    sums = {str(cap[name]) for cap in limits.get("sums", []) for name in ("argument", "by") if name in cap}
+    return sums | limits.get("arguments", {}).keys()
 
 
 def in_words(limit: Mapping[str, Any]) -> str:

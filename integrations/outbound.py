@@ -8,11 +8,14 @@ import functools
 import hashlib
 import ipaddress
 import json
+import math
 import socket
+import ssl
 import tempfile
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote_plus
@@ -27,11 +30,13 @@ from integrations.injection import Injected, Outgoing
 from integrations.redaction import clean, echoes, redact
 from integrations.render import DEFAULT_PORTS, Rendered, request_digest
 
-TIMEOUT = {"connect": 5, "read": 20, "write": 20, "pool": 20}  # seconds
-HEADERS = {"Accept": "application/json", "Accept-Encoding": "identity", "User-Agent": "countersign"}
+TIMEOUT = {"connect": 5, "read": 20, "write": 20, "pool": 20}  # seconds, each
+LONGEST = 60  # seconds that an exchange may take in all, however busily the other side goes on
+HEADERS = {"Accept": "application/json, */*;q=0.5", "Accept-Encoding": "identity", "User-Agent": "countersign"}
 UNWRITABLE = "The request has an address or a header that HTTP cannot carry."
 MAX_ANSWER = 4 * 1024 * 1024
 MAX_KEPT = 64 * 1024
+_WRITTEN_AT_ONCE = 16 * 1024  # so little that the system takes it in one piece, or hardly more
 NEVER_BEGUN = (httpcore.ConnectError, httpcore.ConnectTimeout, httpcore.PoolTimeout, httpcore.UnsupportedProtocol)
 _EMBEDDING = [ipaddress.ip_network(net) for net in ("::/96", "::ffff:0:0:0/96", "64:ff9b::/96", "64:ff9b:1::/48")]
 
@@ -138,6 +143,7 @@ def _parameters(query: str) -> set[str]:
 
 
 def _exchange(request: httpcore.Request, certificate: str, once: bool) -> tuple[int, bytes]:
+    _ends_at.set(time.monotonic() + LONGEST)
     try:
         with _connections(certificate, once) as pool:
             response = pool.handle_request(request)
@@ -210,6 +216,41 @@ def _without(query: str, injected: str) -> str:
     return query.removesuffix(f"&{injected}")
 
 
+_ends_at = ContextVar("ends_at", default=math.inf)  # of the exchange that this thread is in; by time.monotonic()
+
+
+class _Stream(httpcore.NetworkStream):
+    """The library's time-outs are for one read or write: who sends a byte now and then could hold the door for days."""
+
+    def __init__(self, inner: httpcore.NetworkStream) -> None:
+        self._inner = inner
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        return self._inner.read(max_bytes, _left(timeout, httpcore.ReadTimeout))
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        for start in range(0, len(buffer), _WRITTEN_AT_ONCE):
+            part = buffer[start : start + _WRITTEN_AT_ONCE]
+            self._inner.write(part, _left(timeout, httpcore.WriteTimeout))
+
+    def close(self) -> None:
+        self._inner.close()
+
+    def start_tls(self, ssl_context: ssl.SSLContext, server_hostname: str | None = None,
+                  timeout: float | None = None) -> httpcore.NetworkStream:  # fmt: skip
+        return _Stream(self._inner.start_tls(ssl_context, server_hostname, timeout))
+
+    def get_extra_info(self, info: str) -> Any:
+        return self._inner.get_extra_info(info)
+
+
+def _left(timeout: float | None, late: type[httpcore.TimeoutException]) -> float:
+    left = _ends_at.get() - time.monotonic()
+    if left <= 0:
+        raise late(f"The exchange took longer than {LONGEST} seconds.")
+    return min(LONGEST if timeout is None else timeout, left)
+
+
 class _PinnedBackend(httpcore.NetworkBackend):
     """Resolves once, refuses unless every address is allowed, and dials the address it checked."""
 
@@ -222,7 +263,7 @@ class _PinnedBackend(httpcore.NetworkBackend):
         address = allowed_address(host, port)
         if timeout is not None and (timeout := timeout - (time.monotonic() - began)) <= 0:
             raise httpcore.ConnectTimeout(f"{host} was not resolved in time")  # resolvers have patience of their own
-        return self._inner.connect_tcp(address, port, timeout, local_address, socket_options)
+        return _Stream(self._inner.connect_tcp(address, port, timeout, local_address, socket_options))
 
 
 def allowed_address(host: str, port: int) -> str:

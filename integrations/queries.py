@@ -15,10 +15,12 @@ from integrations.amend import quarantined
 from integrations.described import definitions_of
 from integrations.description import Description
 from integrations.difference import Described, Line, difference
+from integrations.grantees import used_since
 from integrations.models import EFFECTS, Amendment, Credential, Grant, Integration, Operation
 
 AT_ONCE = 50  # operations on a page
 SHOWN = 20  # amendments on a page
+UNUSED_DAYS = 30
 WORST_FIRST = EFFECTS[::-1]
 EFFECT_WORDS = {
     "read": "Only looks; may be repeated",
@@ -114,12 +116,14 @@ class Changes:
 
 @dataclass(frozen=True, slots=True)
 class Sentence:
-    """A grant in parts, so that the page can mark them. `state` is in force, ended or revoked."""
+    """A grant in parts, so that the page can mark them. `state` is in force, ended or revoked; `unused` are operations
+    that it names and that nobody has asked for by it in UNUSED_DAYS, though it is older than that."""
 
     grant: Grant
     kind: str
     name: str
     state: str
+    unused: list[str]
 
     @property
     def limits(self) -> list[str]:
@@ -217,8 +221,22 @@ def _change(row: Amendment) -> Change:
 
 
 def sentences(grants: Iterable[Grant]) -> list[Sentence]:
-    at = now()
-    return [Sentence(g, g.grantee.partition(":")[0], _short(g.grantee), state_of(g, at)) for g in grants]
+    """One query, however many grants there are."""
+    at, grants = now(), list(grants)
+    idle = unused(grants, at)
+    made = []
+    for grant in grants:
+        kind = grant.grantee.partition(":")[0]
+        made.append(Sentence(grant, kind, _short(grant.grantee), state_of(grant, at), idle.get(grant.pk, [])))
+    return made
+
+
+def unused(grants: Iterable[Grant], at: dt.datetime) -> dict[str, list[str]]:
+    """Names of operations, by grant."""
+    since = at - dt.timedelta(days=UNUSED_DAYS)
+    old = [grant for grant in grants if state_of(grant, at) == "in force" and grant.created_at < since]
+    used = used_since([grant.pk for grant in old], since) if old else {}
+    return {grant.pk: [one for one in grant.operations if one not in used.get(grant.pk, set())] for grant in old}
 
 
 def state_of(grant: Grant, at: dt.datetime) -> str:

@@ -2,10 +2,11 @@
 
 import functools
 import hashlib
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import unquote, urlencode, urlsplit
 
 from console.core.canonical import digest
 from console.core.errors import Invalid
@@ -15,6 +16,7 @@ from integrations.styles import as_json, from_base64, header_value, multipart, p
 CONTENT_TYPES = {"form": "application/x-www-form-urlencoded", "json": "application/json", "text": "text/plain",
                  "binary": "application/octet-stream"}  # fmt: skip
 DEFAULT_PORTS = {"http": 80, "https": 443}
+DECODED_AT_MOST = 4  # times, by one server behind another
 Headers = tuple[tuple[str, str], ...]
 
 
@@ -120,9 +122,17 @@ def _path(template: str, placed: Sequence[Placed]) -> str:
         template = template.replace(f"{{{one.name}}}", path_part(one.name, one.value, **one.how))
     if "{" in template:
         raise Invalid(f"The path {template} lacks an argument.")
-    if not {".", ".."}.isdisjoint(template.split("/")):
+    if _climbs(template):
         raise Invalid(f"The arguments would change the path to {template}.")
     return template
+
+
+def _climbs(path: str) -> bool:
+    """As the most lenient of servers reads it: decoded more than once, backslashes as slashes, and each segment without
+    what follows a semicolon."""
+    for _ in range(DECODED_AT_MOST):
+        path = unquote(path)
+    return any(part.partition(";")[0] in (".", "..") for part in re.split(r"[/\\]", path))
 
 
 def _headers(headers: Sequence[Placed], cookies: Sequence[Placed]) -> Headers:

@@ -6,7 +6,10 @@ from factory import Factory, LazyAttribute, Sequence
 
 from console.accounts.models import Team, User
 from console.accounts.people import create_team, create_user, set_membership
-from console.core.actor import system
+from console.agents.models import Agent
+from console.agents.register import create_agent
+from console.core.actor import Actor, system
+from console.workflows.models import Workflow
 
 SYSTEM = system("tests")
 PASSWORD = "correct horse battery"
@@ -42,3 +45,13 @@ class PersonFactory(Factory):
         if fields["team"] is not None:
             set_membership(user, fields["team"], roles=fields["roles"], groups=fields["groups"], actor=SYSTEM)
         return user
+
+
+def a_grantee(name: str, admin: Actor) -> str:
+    """`workflow:…` or `agent:…`, as they are called in grants; there is one of this name from now on."""
+    kind, _, slug = name.partition(":")
+    if kind == "workflow":
+        Workflow.objects.get_or_create(team_id=admin.team, slug=slug, defaults={"title": slug})
+    elif not Agent.objects.filter(team=admin.team, slug=slug).exists():
+        create_agent(slug, slug.title(), owner=User.objects.get(pk=admin.id), actor=admin)
+    return name

@@ -28,3 +28,8 @@ def access_token(actor: Actor, token_id: str) -> AgentToken:
     if token is None:
         raise NotFound("Your team has no such token.")
     return token
+
+
+def is_agent(team: str, slug: str) -> bool:
+    """One that may still ask."""
+    return Agent.objects.filter(team=team, slug=slug, retired_at=None).exists()

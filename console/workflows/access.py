@@ -26,3 +26,7 @@ def access_version(actor: Actor, slug: str, number: int | None = None) -> Workfl
     if version is None:
         raise NotFound(f"{slug} has no such version.")
     return version
+
+
+def is_workflow(team: str, slug: str) -> bool:
+    return Workflow.objects.filter(team=team, slug=slug).exists()

@@ -67,9 +67,9 @@ def connect_access(standin: str, *, admin: str = "mira") -> Integration:
     if known:
         return integration
     credential = store_credential(integration, name="access key", secret=KEY, actor=actor)
+    publish_workflow(read(f"workflows/{WORKFLOW}.yaml"), actor=actor)
     give_grant(grantee=f"workflow:{WORKFLOW}", operations=GRANTED, credential=credential, actor=actor)
     give_grant(grantee="people", operations=WAY_BACK, credential=credential, actor=actor)
-    publish_workflow(read(f"workflows/{WORKFLOW}.yaml"), actor=actor)
     return integration
 
 

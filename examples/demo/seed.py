@@ -25,11 +25,10 @@ def connect(standin: str, *, admin: str = "mira", api_key: str = API_KEY) -> Int
     actor = acting(admin)
     integration = describe_integration(read("integrations/stripe.yaml"), base_url=standin, actor=actor)
     credential = store_credential(integration, name="billing key", secret=api_key, actor=actor)
-    for workflow, operations in GRANTED.items():
-        give_grant(grantee=f"workflow:{workflow}", operations=operations, credential=credential, actor=actor)
     publish_policy(read("policies/demo.yaml"), actor=actor)
-    for workflow in GRANTED:
+    for workflow, operations in GRANTED.items():
         publish_workflow(read(f"workflows/{workflow}.yaml"), actor=actor)
+        give_grant(grantee=f"workflow:{workflow}", operations=operations, credential=credential, actor=actor)
     return integration
 
 

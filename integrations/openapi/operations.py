@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl
 from integrations.openapi.naming import argument_slugs, operation_slugs, words
 from integrations.openapi.proposals import propose
 from integrations.openapi.report import Report
-from integrations.openapi.schemas import Schemas, Unresolved, follow
+from integrations.openapi.schemas import Schemas, Unresolved, follow, is_read_only
 
 METHODS = ("get", "put", "post", "delete", "options", "head", "patch")
 MOST_FIELDS = 200  # of a body that become arguments of their own
@@ -283,7 +283,7 @@ def _chosen(content: Mapping[str, Any]) -> tuple[str, str]:
 
 
 def _fields_of(schema: Any, document: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Of a plain object; None where the body is something else."""
+    """Of a plain object; None where the body is something else. What is required and not described may be anything."""
     try:
         found = follow(document, schema)
     except Unresolved:
@@ -295,8 +295,10 @@ def _fields_of(schema: Any, document: Mapping[str, Any]) -> dict[str, Any] | Non
         return None
     if found.get("additionalProperties") or found.get("minProperties") or not properties:
         return None
-    return {name: one for name, one in properties.items()
-            if not (isinstance(one, Mapping) and one.get("readOnly") is True)}  # fmt: skip
+    needed = found.get("required")
+    undescribed = [one for one in needed if isinstance(one, str)] if isinstance(needed, list) else []
+    told = {**properties, **{name: {} for name in undescribed if name not in properties}}
+    return {name: one for name, one in told.items() if not is_read_only(one, document)}
 
 
 def _server_list(servers: object) -> list[str]:

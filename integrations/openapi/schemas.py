@@ -56,6 +56,15 @@ def follow(document: Mapping[str, Any], value: Any) -> Any:
     return value
 
 
+def is_read_only(schema: object, document: Mapping[str, Any]) -> bool:
+    """Only answers hold it, also where a reference says so."""
+    try:
+        found = follow(document, schema)
+    except Unresolved:
+        return False
+    return isinstance(found, Mapping) and found.get("readOnly") is True
+
+
 class Schemas:
     """`definitions` grows with what the converted schemas refer to."""
 
@@ -112,7 +121,7 @@ class Schemas:
         for name in _MAPS:
             if isinstance(schema.get(name), Mapping):
                 made[name] = {key: inner(one) for key, one in schema[name].items()}
-        made |= dict(_needed(schema))
+        made |= dict(_needed(schema, self.document))
         if isinstance(schema.get("enum"), list) and (values := _values(schema["enum"], kinds)):
             made["enum"] = values
         if "const" in schema and _is_safe(schema["const"]):
@@ -151,16 +160,13 @@ def _limits(schema: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     yield from given.items()
 
 
-def _needed(schema: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+def _needed(schema: Mapping[str, Any], document: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     """What a request has to hold: not what only answers do."""
-    properties = schema.get("properties")
-    read_only = {
-        name
-        for name, one in (properties.items() if isinstance(properties, Mapping) else ())
-        if isinstance(one, Mapping) and one.get("readOnly") is True
-    }
-    given = schema.get("required")
-    if isinstance(given, list) and (names := {one for one in given if isinstance(one, str)} - read_only):
+    properties, given = schema.get("properties"), schema.get("required")
+    described = properties if isinstance(properties, Mapping) else {}
+    if not isinstance(given, list):
+        return
+    if names := {one for one in given if isinstance(one, str) and not is_read_only(described.get(one), document)}:
         yield "required", sorted(names)
 
 

@@ -33,6 +33,7 @@ from integrations.describe import describe_integration, give_grant, store_creden
 from integrations.models import Call
 from tests.accounts.authenticator import SoftAuthenticator
 from tests.crash.lines import Killed, Lines
+from tests.factories import a_grantee
 from tests.standins.upstream import Upstream
 
 DOOR = system("door")
@@ -85,7 +86,7 @@ def set_up(upstream: Upstream) -> Team:
     credential = store_credential(integration, name="key", secret="a secret of the tests", actor=admin)
     operations = list(integration.operations.values_list("slug", flat=True))
     for grantee in (GRANTEE, TRUSTED):
-        give_grant(grantee=grantee, operations=operations, credential=credential, actor=admin)
+        give_grant(grantee=a_grantee(grantee, admin), operations=operations, credential=credential, actor=admin)
     publish_policy(POLICY, actor=admin)
     return made
 

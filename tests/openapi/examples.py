@@ -1,10 +1,17 @@
-"""Arguments for operations as their descriptions ask for them: the least that is required, made from the schemas."""
+"""Arguments for operations as their descriptions ask for them, made from the schemas: the least, or all of them."""
 
+import contextlib
+import functools
 import math
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import unquote
 
+import hypothesis
+from hypothesis import strategies as st
+
+from console.core.errors import Invalid
 from integrations.description import Description
 
 FORMATS = {"date": "2026-01-02", "date-time": "2026-01-02T03:04:05Z", "uuid": "123e4567-e89b-12d3-a456-426614174000",
@@ -17,15 +24,32 @@ class Endless(Exception):
     """No example ends: a schema that requires itself, or forbids everything."""
 
 
-def arguments(described: Description) -> dict[str, Any]:
-    """Raises Endless."""
-    made = Examples(described.definitions)
-    return {name: made.of(one["schema"]) for name, one in described.arguments.items() if one.get("required")}
+def arguments(described: Description, *, every: bool = False) -> dict[str, Any]:
+    """Those that are required; with `every` also the others, and the properties of their objects. Raises Endless."""
+    least, more = Examples(described.definitions), Examples(described.definitions, deep=2)
+    schemas = {name: schema_of(described, one) for name, one in described.arguments.items()}
+    needed = [name for name, one in described.arguments.items() if one.get("required")]
+    given = {name: least.of(schemas[name]) for name in needed}
+    for name, schema in schemas.items() if every else ():
+        for examples in (more, least):
+            with contextlib.suppress(Endless, Invalid):
+                described.check_arguments(given | {name: examples.of(schema)})
+                given[name] = examples.of(schema)
+                break
+    return given
+
+
+def schema_of(described: Description, argument: Mapping[str, Any]) -> Any:
+    """Files are given in base64."""
+    is_file = argument.get("whole") and described.body["form"] == "binary"
+    return {"type": "string", "format": "byte"} if is_file else argument["schema"]
 
 
 class Examples:
-    def __init__(self, definitions: Mapping[str, Any]) -> None:
-        self.definitions = definitions
+    """`deep` says down to where objects have all of their properties."""
+
+    def __init__(self, definitions: Mapping[str, Any], deep: int = 0) -> None:
+        self.definitions, self.deep = definitions, deep
 
     def of(self, schema: Any, depth: int = 0) -> Any:
         schema = self.merged(schema, depth)
@@ -84,8 +108,7 @@ class Examples:
             case "object":
                 return self.object(schema, depth)
             case "array":
-                count = max(schema.get("minItems", 0), 1 if depth == 0 else 0)
-                return [self.of(schema.get("items", {}), depth + 1) for _ in range(count)]
+                return self.array(schema, depth)
             case "boolean":
                 return True
             case "null":
@@ -94,15 +117,30 @@ class Examples:
                 return number(kind, schema)
         return text(schema)
 
+    def array(self, schema: Mapping[str, Any], depth: int) -> list[Any]:
+        count, items = max(schema.get("minItems", 0), 1 if depth == 0 else 0), schema.get("items", {})
+        if schema.get("maxItems") == 0:
+            return []
+        made = [self.of(items, depth + 1) for _ in range(count)]
+        return [another(one, index, items) for index, one in enumerate(made)] if schema.get("uniqueItems") else made
+
     def object(self, schema: Mapping[str, Any], depth: int) -> dict[str, Any]:
         known = schema.get("properties", {})
         made = {name: self.of(known.get(name, schema.get("additionalProperties", {})), depth + 1)
                 for name in schema.get("required", [])}  # fmt: skip
+        for name, one in known.items() if depth < self.deep else ():
+            with contextlib.suppress(Endless):
+                if name not in made and not self.is_read_only(one, depth):
+                    made[name] = self.of(one, depth + 1)
         spare = (name for name in (*known, "abc", "abd", "abe") if name not in made)
         while len(made) < schema.get("minProperties", 0):
             name = next(spare)
             made[name] = self.of(known.get(name, schema.get("additionalProperties", {})), depth + 1)
         return made
+
+    def is_read_only(self, schema: Any, depth: int) -> bool:
+        merged = self.merged(schema, depth)
+        return isinstance(merged, Mapping) and merged.get("readOnly") is True
 
 
 def kind_of(schema: Mapping[str, Any]) -> str:
@@ -127,7 +165,46 @@ def number(kind: str, schema: Mapping[str, Any]) -> float:
     return int(found) if kind == "integer" else found
 
 
+def another(value: Any, index: int, schema: Any) -> Any:
+    """The n-th of several that have to differ."""
+    match value:
+        case _ if isinstance(schema, Mapping) and index < len(schema.get("enum", [])):
+            return schema["enum"][index]
+        case int() | float() if not isinstance(value, bool):
+            return value + index
+        case str() if index:
+            return f"{value}{index}"
+    return value
+
+
 def text(schema: Mapping[str, Any]) -> str:
-    made = FORMATS.get(schema.get("format", ""), "abc")
-    made = made.ljust(schema.get("minLength", 0), "x")
-    return made[: schema["maxLength"]] if schema.get("maxLength") else made
+    shortest, longest = schema.get("minLength", 0), schema.get("maxLength") or math.inf
+    plain = FORMATS.get(schema.get("format", ""), "abc")
+    if schema.get("format") == "date-time" and shortest > len(plain):
+        plain = plain.replace("Z", f".{'0' * (shortest - len(plain) - 1)}Z")
+    plain = plain.ljust(shortest, "x")
+    plain = plain if len(plain) <= longest else plain[: int(longest)]
+    pattern = schema.get("x-pattern", schema.get("pattern", ""))
+    for one in (plain, plain.upper()):
+        if found(pattern, one):
+            return one
+    return fitting(pattern, shortest, longest) or plain
+
+
+def found(pattern: str, given: str) -> bool:
+    try:
+        return bool(re.search(pattern, given))
+    except re.error:
+        return True
+
+
+@functools.cache
+def fitting(pattern: str, shortest: int, longest: float) -> str:
+    """The simplest text, the same at each run; "" where none is found."""
+    letters = st.characters(min_codepoint=32, max_codepoint=126)
+    once = hypothesis.settings(derandomize=True, database=None, max_examples=300, deadline=None)
+    fits = lambda given: shortest <= len(given) <= longest and given.strip() == given != ""  # noqa: E731
+    try:
+        return str(hypothesis.find(st.from_regex(pattern, alphabet=letters), fits, settings=once))
+    except (hypothesis.errors.HypothesisException, ValueError, TypeError, RecursionError):
+        return ""

@@ -1,5 +1,6 @@
 """An admin grants operations, and takes grants and credentials back; what rested on them is void."""
 
+import datetime as dt
 from typing import Any
 
 import pytest
@@ -9,12 +10,15 @@ from django.test import Client
 from approvals.propose import Proposal, propose
 from audit.models import Record
 from console.accounts.models import Team
+from console.agents.models import Agent
+from console.agents.register import retire_agent
 from console.core.actor import system
 from console.core.clock import now
 from console.core.errors import Conflict, Forbidden
 from examples.demo.people import acting
 from integrations.describe import give_grant, revoke_credential, revoke_grant
 from integrations.models import Credential, Grant
+from tests.factories import a_grantee
 from tests.pages.conftest import Enter
 
 GRANTEE = "agent:helper"
@@ -22,6 +26,7 @@ GRANTEE = "agent:helper"
 
 @pytest.fixture
 def mira(office: Team, enter: Enter) -> Client:
+    a_grantee(GRANTEE, acting("mira"))
     return enter("mira")
 
 
@@ -73,9 +78,11 @@ def test_a_revoked_credential_is_used_by_nobody(mira: Client) -> None:
 @pytest.mark.parametrize(
     ("other", "says"),
     [
-        ({"grantee": "helper"}, "workflow:name or agent:name"),
+        ({"grantee": "helper"}, "workflow:name, agent:name or people"),
         ({"grantee": " agent:helper\n"}, ""),
-        ({"grantee": "an agent:helper"}, "workflow:name or agent:name"),
+        ({"grantee": "an agent:helper"}, "workflow:name, agent:name or people"),
+        ({"grantee": "agent:nobody"}, "no agent &#x27;nobody&#x27;"),
+        ({"grantee": "workflow:nobody"}, "no workflow &#x27;nobody&#x27;"),
         ({"operations": " "}, "which operations"),
         ({"operations": "get_charge get_moon"}, "no operation &#x27;get_moon&#x27;"),
         ({"operations": " ".join(f"o{n}" for n in range(501))}, "at most 500"),
@@ -139,9 +146,89 @@ def test_a_wider_grant_beside_it_counts(mira: Client) -> None:
     assert asked_for("ch_x") == "proposed"
 
 
+def test_a_retired_agent_is_granted_nothing_more(mira: Client) -> None:
+    retire_agent(Agent.objects.get(slug="helper"), actor=acting("mira"))
+    assert "no agent &#x27;helper&#x27;" in text(give(mira))
+
+
+SUMS = "sums:\n- {argument: limit, at_most: 150, hours: 24}"
+
+
+def listed(limit: int, *, charge: bool = False) -> str:
+    operation, arguments = ("get_charge", {"charge": "ch_1"}) if charge else ("list_charges", {"limit": limit})
+    proposal = Proposal(Team.objects.get().id, f"stripe.{operation}", arguments, GRANTEE, [])
+    action = propose(proposal, actor=system("web"))
+    return action.state if action.state != "refused" else str((action.outcome or {})["code"])
+
+
+def test_a_sum_is_told_and_kept(mira: Client) -> None:
+    give(mira, limits=SUMS)
+    assert "<b><bdi>limit at most 150 in all in 24 hours</bdi></b>," in text(mira.get("/integrations/stripe/"))
+    assert [listed(100), listed(51), listed(50), listed(1), listed(0, charge=True)] == [
+        "proposed", "beyond_grant", "proposed", "beyond_grant", "proposed"]  # fmt: skip
+
+
+def test_trying_tells_what_would_have_been_and_gives_nothing(mira: Client) -> None:
+    assert [listed(limit) for limit in (100, 60, 40)] == ["not_granted"] * 3
+    listed(0, charge=True)
+    before = Grant.objects.count()
+    page = text(give(mira, operations="list_charges", limits=SUMS, **{"try": "1"}))
+    assert "<b>2</b> of 4 actions of" in page
+    assert "would fit, <b>2</b> would be refused, by this grant alone." in page
+    assert "The grant allows limit at most 150 in all in 24 hours." in page
+    assert "The grant does not name this operation." in page
+    assert "at_most: 150" in page  # what was typed is still there
+    assert Grant.objects.count() == before
+    assert "has asked for nothing" in text(give(mira, grantee="workflow:cancel-subscription", **{"try": "1"}))
+    assert give(mira, limits="arguments: [", **{"try": "1"}).status_code == 422
+
+
+def long_ago() -> Grant:
+    Grant.objects.filter(grantee=GRANTEE).update(created_at=now() - dt.timedelta(days=31))
+    return Grant.objects.get(grantee=GRANTEE)
+
+
+def test_what_nobody_uses_is_told_and_taken_out_by_one_button(mira: Client) -> None:
+    give(mira, limits=f"arguments:\n  charge: {{equals: ch_1}}\n{SUMS}")
+    listed(0, charge=True)
+    assert "Not used in 30 days" not in text(mira.get("/integrations/stripe/"))
+    wide = long_ago()
+    page = text(mira.get("/integrations/stripe/"))
+    assert "<b>Not used in 30 days:</b> <code>list_charges</code>." in page
+    assert f'href="/integrations/stripe/grant/?narrow={wide.pk}"' in page
+    form = text(mira.get(f"/integrations/stripe/grant/?narrow={wide.pk}"))
+    assert "get_charge</textarea>" in form
+    assert "equals: ch_1" in form
+    assert "sums" not in form.partition('wrap="off"')[2].partition("</textarea>")[0].partition(">")[2]
+    give(mira, operations="get_charge", days="365", replaces=wide.pk)
+    wide.refresh_from_db()
+    narrow = Grant.objects.get(grantee=GRANTEE, revoked_at=None)
+    assert (wide.revoked_at is None, narrow.operations, narrow.until) == (False, ["get_charge"], wide.until)
+
+
+def test_a_grant_of_which_nothing_is_used_says_so(mira: Client) -> None:
+    give(mira)
+    long_ago()
+    page = text(mira.get("/integrations/stripe/"))
+    assert "<b>Not used in 30 days:</b> all of it." in page
+    assert "?narrow=" not in page
+
+
+def test_only_a_grant_of_the_same_grantee_is_replaced(mira: Client) -> None:
+    theirs = Grant.objects.exclude(grantee=GRANTEE)[0]
+    assert give(mira, replaces=theirs.pk).status_code == 422
+    assert give(mira, replaces="grt_nobody").status_code == 404
+    theirs.refresh_from_db()
+    assert (theirs.revoked_at, Grant.objects.filter(grantee=GRANTEE).count()) == (None, 0)
+
+
 @pytest.mark.parametrize(
     ("limits", "says"),
-    [("arguments: {moon: {equals: 1}}", "has an argument &#x27;moon&#x27;"), ("arguments: [", "line 1")],
+    [
+        ("arguments: {moon: {equals: 1}}", "has an argument &#x27;moon&#x27;"),
+        ("arguments: [", "line 1"),
+        ("sums: [{argument: moon, at_most: 1, hours: 1}]", "has an argument &#x27;moon&#x27;"),
+    ],
 )
 def test_limits_that_say_nothing_are_refused(mira: Client, limits: str, says: str) -> None:
     answer = give(mira, limits=limits)

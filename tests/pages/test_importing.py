@@ -16,6 +16,7 @@ from integrations.described import complete
 from integrations.importing import Outcome, import_openapi
 from integrations.models import Definitions, Integration, Operation
 from integrations.queries import genuine
+from tests.factories import a_grantee
 from tests.pages.conftest import NOWHERE
 
 NODE = {
@@ -92,7 +93,8 @@ def test_other_schemas_than_those_of_the_description_are_refused(office: Team) -
 def test_an_action_with_other_schemas_ends_with_an_alarm(office: Team) -> None:
     outcome = imported(DOCUMENT)
     key = store_credential(outcome.integration, name="key", secret="x", actor=acting("mira"))
-    give_grant(grantee="agent:a", operations=["add_parcel"], credential=key, actor=acting("mira"))
+    grantee = a_grantee("agent:a", acting("mira"))
+    give_grant(grantee=grantee, operations=["add_parcel"], credential=key, actor=acting("mira"))
     proposal = Proposal(team=office.id, operation="parcels.add_parcel", arguments={"body": [{}]}, grantee="agent:a",
                         makers=[])  # fmt: skip
     honest = propose(proposal, actor=acting("mira"))

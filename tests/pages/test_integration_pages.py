@@ -19,6 +19,7 @@ from integrations.describe import describe_integration, give_grant, store_creden
 from integrations.importing import import_openapi
 from integrations.models import Credential, Grant, Integration, Operation
 from integrations.queries import in_words
+from tests.factories import a_grantee
 from tests.pages.conftest import NOWHERE, Enter, everything_but_the_log
 
 SECRET = "sk_planted_secret_0123456789"
@@ -48,7 +49,8 @@ def add(number: int) -> Integration:
     admin = acting("mira")
     integration = describe_integration(SMALL.format(number=number), base_url=NOWHERE, actor=admin)
     credential = store_credential(integration, name="letter key", secret=SECRET, actor=admin)
-    give_grant(grantee="workflow:post", operations=["look", "send"], credential=credential, actor=admin)
+    post = a_grantee("workflow:post", admin)
+    give_grant(grantee=post, operations=["look", "send"], credential=credential, actor=admin)
     return integration
 
 
@@ -155,7 +157,8 @@ def test_queries_do_not_grow_with_integrations_operations_or_grants(mira: Client
         add(number)
     credential = Credential.objects.get(integration__slug="small-0")
     for number in range(30):
-        give_grant(grantee=f"workflow:w{number}", operations=["look"], credential=credential, actor=acting("mira"))
+        grantee = a_grantee(f"workflow:w{number}", acting("mira"))
+        give_grant(grantee=grantee, operations=["look"], credential=credential, actor=acting("mira"))
     assert [count_queries(mira, "/integrations/"), count_queries(mira, "/integrations/small-0/")] == few
     assert count_queries(mira, "/integrations/stripe/") == few[1]
 

@@ -127,10 +127,10 @@ def test_answers_that_come_before_the_step_parks_strand_none(world: World, stack
     from integrations.describe import give_grant
     from integrations.models import Credential
 
+    version = publish_workflow(source, actor=acting("mira"))
     give_grant(
         grantee="workflow:fan", operations=["get_charge"], credential=Credential.objects.get(), actor=acting("mira")
     )
-    version = publish_workflow(source, actor=acting("mira"))
     stack.start("worker", "door")
     run = start_run(version, inputs={}, actor=acting("jonas"))
     wait_until(lambda: Run.objects.get(pk=run.pk).state != "running", "the run ends")

@@ -21,6 +21,7 @@ from examples.demo.people import acting
 from examples.demo.seed import EXAMPLES
 from integrations.describe import describe_integration, give_grant, revoke_credential, revoke_grant
 from integrations.models import Credential, Grant
+from tests.factories import a_grantee
 from tests.spine.attacker import alarms, ends_unsent, writes
 from tests.spine.conftest import World
 from tests.spine.scene import Scene, prepared_scene, scene, sql  # noqa: F401  (fixtures)
@@ -82,7 +83,8 @@ def test_what_waits_for_a_signature_is_void_once_its_grant_is_taken_back(
 
 def test_a_grant_that_ran_out_after_the_signature_ends_it(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     until = now() + dt.timedelta(minutes=30)
-    give_grant(grantee="workflow:brief", operations=["create_refund"], credential=Credential.objects.get(), until=until,
+    brief = a_grantee("workflow:brief", acting("mira"))
+    give_grant(grantee=brief, operations=["create_refund"], credential=Credential.objects.get(), until=until,
                actor=acting("mira"))  # fmt: skip
     arguments = {"charge": scene.world.seeded.pair("apart").later, "amount": 6_500}
     proposal = Proposal(Team.objects.get().id, "stripe.create_refund", arguments, "workflow:brief", ["usr_maker"])

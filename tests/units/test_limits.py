@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from console.core.errors import Invalid
-from integrations.limits import LONGEST_TEXT, check_limits, read_limits, sentences
+from integrations.limits import LONGEST_TEXT, beyond_calls, beyond_sums, check_limits, read_limits, sentences
 
 DESCRIBED: dict[str, Any] = {"amount": {}, "channel": {}, "flag": {}}
 
@@ -44,11 +44,62 @@ def test_told_as_a_person_would() -> None:
     limits = read_limits(
         "arguments:\n  amount: {at_least: 1, at_most: 5000}\n  channel: {one_of: ['#ops', '#dev']}\n"
         "  flag: {equals: true}\ncalls: {at_most: 1200, hours: 1}\n"
+        "sums: [{argument: amount, at_most: 20000, hours: 24, by: channel}]\n"
     )
     assert list(sentences(limits)) == [
         "amount at least 1 and at most 5,000", "channel one of #ops, #dev", "flag true",
-        "at most 1,200 times in 1 hour",
+        "at most 1,200 times in 1 hour", "amount at most 20,000 in all in 24 hours for each channel",
     ]  # fmt: skip
+
+
+CAP = {"sums": [{"argument": "amount", "at_most": 0.3, "hours": 24, "by": "channel"}]}
+
+
+@pytest.mark.parametrize(
+    ("earlier", "now", "beyond"),
+    [
+        ([], 0.3, False),
+        ([], 0.31, True),
+        ([(1, 0.1, "eur")], 0.2, False),  # exactly, as no float would add up
+        ([(1, "0.1", " EUR")], "0.20", False),
+        ([(1, "0.1", "EUR")], "0.21", True),
+        ([(1, 0.2, "usd")], 0.3, False),
+        ([(23.9, 0.2, "eur")], 0.2, True),
+        ([(24, 0.2, "eur")], 0.2, False),
+        ([(1, -5, "eur"), (1, 0.3, "eur")], 0.1, True),
+        ([(1, None, "eur")], 0.3, False),
+    ],
+)
+def test_sums_are_exact_and_of_their_time_and_kind(earlier: list[Any], now: Any, beyond: bool) -> None:
+    before = [(hours, {"amount": amount, "channel": kind}) for hours, amount, kind in earlier]
+    assert bool(beyond_sums(CAP, {"amount": now, "channel": "eur"}, before)) == beyond
+
+
+@pytest.mark.parametrize("amount", [None, -1, True, float("nan"), "1e5", "-1", "many", "1.", [1]])
+def test_what_cannot_be_added_up_is_not_allowed(amount: Any) -> None:
+    said = check_limits(CAP, DESCRIBED, {"amount": amount, "channel": "eur"})
+    assert said == "The grant asks for amount, as a number that is not below zero."
+
+
+def test_what_is_added_up_by_has_to_be_given_where_the_operation_has_it() -> None:
+    assert check_limits(CAP, DESCRIBED, {"amount": 0.1}) == "The grant asks for channel."
+    assert check_limits(CAP, {"amount": {}}, {"amount": 0.1}) == ""
+    assert check_limits(CAP, {"flag": {}}, {"flag": True}) == ""
+    assert check_limits(CAP, DESCRIBED, {"amount": 1, "channel": "eur"}) == (
+        "The grant allows amount at most 0.3 in all in 24 hours for each channel.")  # fmt: skip
+
+
+def test_how_often_is_counted_in_its_time() -> None:
+    calls = {"calls": {"at_most": 2, "hours": 1}}
+    assert beyond_calls(calls, [(0.5, {}), (1.0, {})]) == ""
+    assert beyond_calls(calls, [(0.5, {}), (0.9, {})]) == "The grant allows this at most 2 times in 1 hour."
+
+
+@given(st.lists(st.integers(0, 10**15), max_size=8), st.integers(0, 10**15))
+def test_nothing_beyond_a_sum_is_allowed(earlier: list[int], more: int) -> None:
+    limits = {"sums": [{"argument": "amount", "at_most": 10**15, "hours": 1}]}
+    said = beyond_sums(limits, {"amount": more}, [(0, {"amount": one}) for one in earlier])
+    assert bool(said) == (sum(earlier) + more > 10**15)
 
 
 @pytest.mark.parametrize(
@@ -56,7 +107,9 @@ def test_told_as_a_person_would() -> None:
     [
         "arguments: {amount: {}}", "arguments: {}", "arguments: {amount: {at_most: much}}",
         "arguments: {amount: {pattern: '('}}", "arguments: {'a b': {equals: 1}}", "arguments: {amount: {one_of: []}}",
-        "calls: {at_most: 0, hours: 1}", "calls: {at_most: 1}", "other: 1", "[1]",
+        "sums: []", "sums: [{argument: amount, at_most: 0, hours: 1}]", "sums: [{argument: amount, at_most: 5}]",
+        "sums: {argument: amount, at_most: 1, hours: 1}", "calls: {at_most: 0, hours: 1}",
+        "calls: {at_most: 1}", "other: 1", "[1]",
     ],
 )  # fmt: skip
 def test_what_is_no_limit_is_refused(text: str) -> None:

@@ -256,6 +256,22 @@ def test_a_body_that_has_to_be_there_is_sent_without_fields() -> None:
     assert called(paths, {}).body == b"{}"
 
 
+def test_a_field_that_is_required_and_not_described_can_be_given() -> None:
+    hook = body({"type": "object", "required": ["to"], "properties": {"events": {"type": "string"}}}, required=True)
+    rendered = called({"/hooks": {"post": hook}}, {"events": "all", "to": "https://example.com"})
+    assert json.loads(rendered.body) == {"events": "all", "to": "https://example.com"}
+    with pytest.raises(Invalid, match="needs the argument 'to'"):
+        called({"/hooks": {"post": hook}}, {"events": "all"})
+
+
+def test_a_field_that_only_answers_hold_is_none_also_where_a_reference_says_so() -> None:
+    schemas = {"Id": {"type": "string", "readOnly": True}, "Name": {"type": "string"}}
+    properties = {"id": {"$ref": "#/components/schemas/Id"}, "name": {"$ref": "#/components/schemas/Name"}}
+    pet = {"type": "object", "required": ["id", "name"], "properties": properties}
+    described = only({"/pets": {"post": body(pet, required=True)}}, components={"schemas": schemas})
+    assert described.arguments.keys() == {"name"}
+
+
 def test_the_body_of_a_get_that_need_not_be_there_is_not() -> None:
     assert "body" not in only({"/a": {"get": body({"type": "object", "properties": {"b": {}}})}}).document
 

@@ -173,6 +173,18 @@ def test_no_redirect_is_followed(peer: Any) -> None:
     assert (answer.status, seen) == (302, [])
 
 
+def test_an_answer_in_another_form_than_json_is_welcome_too(peer: Any) -> None:
+    """A server that has only a file to give may refuse to whoever takes nothing but JSON (RFC 9110 §12.5.1)."""
+    asked: list[str] = []
+
+    def keeps(request: Any) -> Any:
+        asked.append(request.headers["Accept"])
+        return answering(b"a,b")(request)
+
+    ask(peer(keeps))
+    assert asked == ["application/json, */*;q=0.5"]
+
+
 def test_an_answer_without_end_is_cut_off(peer: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(outbound, "MAX_ANSWER", 10_000)
     assert ask(peer(answering(b"x" * 10_000))).status == 200

@@ -1,0 +1,34 @@
+"""What was asked for by grants, told to the room below, which gives them."""
+
+import datetime as dt
+from collections.abc import Iterable
+
+from approvals.models import Action
+from approvals.spending import UNDONE
+from integrations.grantees import Asked
+
+FOR_WANT_OF_A_GRANT = ("not_granted", "beyond_grant")  # refused, and perhaps allowed by another grant
+
+REFUSED_OTHERWISE = ("denied", "refused")  # by the policy, or by a person
+
+
+def asked(team: str, grantee: str, integration: str, since: dt.datetime, most: int) -> list[Asked]:
+    """Without what no grant could have made right, such as arguments that do not fit."""
+    found = Action.objects.filter(
+        team=team, grantee=grantee, operation__integration=integration, created_at__gt=since
+    ).order_by("-created_at", "-id")
+    rows = found.values_list("id", "operation__slug", "arguments", "created_at", "state", "outcome__code")
+    return [
+        Asked(pk, slug, arguments, at, state not in UNDONE or code in FOR_WANT_OF_A_GRANT)
+        for pk, slug, arguments, at, state, code in rows[:most]
+        if state != "refused" or code in (*FOR_WANT_OF_A_GRANT, *REFUSED_OTHERWISE)
+    ]
+
+
+def used(grants: Iterable[str], since: dt.datetime) -> dict[str, set[str]]:
+    """However it ended: who asks for something has a use for it."""
+    found = Action.objects.filter(grant__in=list(grants), created_at__gt=since)
+    by_grant: dict[str, set[str]] = {}
+    for grant, slug in found.order_by().values_list("grant", "operation__slug").distinct():
+        by_grant.setdefault(str(grant), set()).add(slug)
+    return by_grant

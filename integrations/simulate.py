@@ -1,0 +1,44 @@
+"""What a grant would have allowed of the past, before it is given. Pure."""
+
+import datetime as dt
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from integrations.grantees import Asked
+from integrations.limits import beyond_calls, beyond_sums, check_limits
+
+HOUR = dt.timedelta(hours=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Beyond:
+    asked: Asked
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Simulation:
+    """`beyond` is what would have been refused, the newest first."""
+
+    fits: int
+    beyond: list[Beyond]
+
+
+def simulate(
+    operations: Collection[str], limits: Mapping[str, Any], described: Mapping[str, Any], past: Sequence[Asked]
+) -> Simulation:
+    """As if there had been this grant alone. `described` are the arguments of operations, by name; in `past` the newest
+    come first."""
+    spent: list[Asked] = []
+    beyond = []
+    for one in reversed(past):
+        earlier = [((one.at - before.at) / HOUR, before.arguments) for before in spent]
+        why = "" if one.operation in operations else "The grant does not name this operation."
+        why = why or check_limits(limits, described.get(one.operation) or {}, one.arguments)
+        why = why or beyond_calls(limits, earlier) or beyond_sums(limits, one.arguments, earlier)
+        if why:
+            beyond.append(Beyond(one, why))
+        elif one.counts:
+            spent.append(one)
+    return Simulation(len(past) - len(beyond), beyond[::-1])

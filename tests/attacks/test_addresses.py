@@ -1,0 +1,82 @@
+"""Names and addresses that lead inside, through the system's own resolver, up to the socket."""
+
+import socket
+from typing import Any
+
+import httpcore
+import pytest
+
+from integrations.outbound import NotSent
+from tests.attacks.peer import ask, look, saying, serving
+
+ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
+INSIDE = [
+    "169.254.169.254", "2852039166", "0xA9FEA9FE", "0xa9.0xfe.0xa9.0xfe", "0251.0376.0251.0376", "169.254.43518",
+    "169.16689662", "[::ffff:169.254.169.254]", "[::ffff:a9fe:a9fe]", "[::169.254.169.254]", "[64:ff9b::a9fe:a9fe]",
+    "[64:ff9b:1::169.254.169.254]", "[2002:a9fe:a9fe::1]", "[fd00:ec2::254]", "[fe80::a9fe:a9fe]", "127.1", "0",
+    "2130706433", "0x7f.1", "017700000001", "localhost", "localhost.", "LOCALHOST", "[::]", "[::1]",
+    "[0:0:0:0:0:0:0:1]",
+]  # fmt: skip
+
+
+@pytest.fixture
+def strict(settings: Any) -> None:
+    settings.ALLOWED_NETWORKS = []
+
+
+def test_no_way_to_write_it_leads_inside(strict: None) -> None:
+    with serving(saying(ANSWER)) as peer:
+        for host in INSIDE:
+            with pytest.raises(NotSent, match=r"neither public nor allowed|not known|address family"):
+                ask(look(f"http://{host}:{peer.port}"))
+    assert peer.heard == []
+
+
+def test_letters_that_fold_to_digits_are_no_address(strict: None) -> None:
+    for digits in ("\uff11\uff16\uff19", "\u2460\u2465\u2468"):
+        with pytest.raises(NotSent):
+            ask(look(f"http://{digits}.254.169.254"))
+
+
+class Rebinding:
+    """A resolver that tells another address each time it is asked for the name."""
+
+    def __init__(self, *answers: str) -> None:
+        self.answers, self.asked = list(answers), 0
+
+    def __call__(self, host: str, port: int, *rest: Any, **more: Any) -> list[tuple[Any, ...]]:
+        if host == "rebinding.test":
+            host = self.answers[min(self.asked, len(self.answers) - 1)]
+            self.asked += 1
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (host, port))]  # as it answers for a number
+
+
+@pytest.fixture
+def rebinding(monkeypatch: pytest.MonkeyPatch, settings: Any) -> Rebinding:
+    """127.0.0.2 stands for an address of the attacker that the door may dial, 127.0.0.1 for what is inside."""
+    settings.ALLOWED_NETWORKS = ["127.0.0.2/32"]
+    resolver = Rebinding("127.0.0.2", "127.0.0.1")
+    monkeypatch.setattr(socket, "getaddrinfo", resolver)
+    return resolver
+
+
+def test_a_name_is_resolved_once_and_what_was_checked_is_dialled(rebinding: Rebinding) -> None:
+    with serving(saying(ANSWER), "127.0.0.2") as outside, serving(saying(ANSWER), "127.0.0.1", outside.port) as inside:
+        assert ask(look(f"http://rebinding.test:{outside.port}")).status == 200
+        assert (rebinding.asked, len(outside.heard), inside.heard) == (1, 1, [])
+        assert b"Host: rebinding.test:" in outside.heard[0]
+        with pytest.raises(NotSent, match=r"resolves to 127\.0\.0\.1"):
+            ask(look(f"http://rebinding.test:{outside.port}"))
+    assert (len(outside.heard), inside.heard) == (1, [])
+
+
+def test_a_name_with_a_public_and_an_inner_address_is_dialled_at_neither(
+    rebinding: Rebinding, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    both = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, 0)) for address in ("127.0.0.2", "127.0.0.1")]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: both)
+    dialled: list[str] = []
+    monkeypatch.setattr(httpcore.SyncBackend, "connect_tcp", lambda _, host, *__: dialled.append(host))
+    with pytest.raises(NotSent, match=r"resolves to 127\.0\.0\.1"):
+        ask(look("http://rebinding.test"))
+    assert dialled == []
