@@ -30,6 +30,7 @@ from integrations.wanted import Unread, Wanted, loads, same_json, wanted
 
 ANYWHERE = "http://nowhere.invalid"
 OUR_KEY = "the key is ours"
+WHOLE = ("json", "deepObject")  # styles that keep the name of the argument whatever its value is
 # They change what a request means, and no operation describes them.
 MEANINGFUL = frozenset({
     "content-encoding", "content-range", "if-match", "if-modified-since", "if-none-match", "if-range",
@@ -142,10 +143,10 @@ class _Reading:
         last = []
         for one in placed:
             how = one.how
-            if one.want.kinds == {"object"} and how.get("style", "form") == "form":
+            if one.want.kinds == {"object"}:
                 if not (spread or how):
                     how = {"style": "json"}  # as `render` has it
-                elif how.get("explode", True):
+                elif how.get("explode", how.get("style", "form") == "form") and how.get("style") not in WHOLE:
                     last.append(one)
                     continue
             found[one.name] = read_pairs(one.there, pairs, one.want, **how)

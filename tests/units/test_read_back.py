@@ -210,9 +210,17 @@ def test_headers_and_cookies_are_understood_and_what_is_not_described_is_left_ou
 @pytest.mark.parametrize("headers", [{"x_version": "v3"}, {"x_tags": ""}, {"cookie": "seen=a; seen=b"},
                                      {"range": "bytes=0-1"}, {"X_HTTP_Method_Override": "DELETE"},
                                      {"content_encoding": "gzip"}])  # fmt: skip
-def test_headers_of_two_meanings_or_that_would_be_lost_are_refused(headers: dict[str, str]) -> None:
+def test_headers_of_two_meanings_or_that_would_be_lost_are_refused(headers: dict[str, Any]) -> None:
     with pytest.raises(Unread):
         read_back(described(arguments=HEADED), heard(**headers))
+
+
+def test_what_would_be_written_otherwise_is_refused() -> None:
+    argument = {"in": "query", "style": "json", "schema": {"type": "object"}}
+    operation = described(arguments={"x": argument})
+    assert read_back(operation, heard(url='/things?x={"a":1}')).arguments == {"x": {"a": 1}}
+    with pytest.raises(Unread, match="written otherwise"):
+        read_back(operation, heard(url='/things?x={"a":+1}'))
 
 
 def test_a_header_that_matters_is_given_once() -> None:
