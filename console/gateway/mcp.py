@@ -3,17 +3,14 @@
 Streamable HTTP without sessions: every request brings its token, and nothing is lost when this process ends.
 """
 
-import asyncio
 import functools
 import json
 from collections.abc import Awaitable, Callable, MutableMapping
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any, ParamSpec, TypeVar, cast
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 import mcp_types as types
 from django.conf import settings
-from django.db import connections
 from django.utils.encoding import force_str
 from mcp.server.context import ServerRequestContext
 from mcp.server.lowlevel.server import Server
@@ -27,10 +24,9 @@ from console.core.errors import Invalid, Refusal, Tampered
 from console.core.telemetry import read_traceparent
 from console.gateway.acts import GUESSED, Asked, access_action, ask, take_back, wait_until
 from console.gateway.api import told
+from console.gateway.threads import in_thread
 from console.gateway.tools import Tool, tools_of
 
-P = ParamSpec("P")
-T = TypeVar("T")
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
@@ -39,7 +35,6 @@ PATH = "/mcp"
 SAYS = "countersign_says"
 COLLECT, WITHDRAW = "countersign_action", "countersign_withdraw"
 PATIENCE = 45.0  # seconds; clients give up after sixty
-THREADS = 32  # calls at once that wait for an answer
 ABOUT = """Each tool is an operation that this agent was granted. The console executes it with credentials of its own.
 Some calls are held until a person has signed: the answer then says so and names the action. Do not call the tool again;
 ask countersign_action what became of it, also after hours or days."""
@@ -64,7 +59,7 @@ OWN = [
 async def serve(scope: Scope, receive: Receive, send: Send) -> None:
     """The ASGI application at PATH. 401 for whoever brings no token of an agent."""
     header = next((value for name, value in scope["headers"] if name == b"authorization"), b"")
-    who = await in_thread(identify, force_str(header, "latin-1"))
+    who = await in_thread("mcp", identify, force_str(header, "latin-1"))
     if who is None:
         await _refuse(send)
         return
@@ -77,10 +72,10 @@ async def serve(scope: Scope, receive: Receive, send: Send) -> None:
 
 def _server(who: Identified) -> Server[Any]:
     async def list_tools(_: ServerRequestContext, __: types.PaginatedRequestParams | None) -> types.ListToolsResult:
-        return types.ListToolsResult(tools=await in_thread(_listed, who))
+        return types.ListToolsResult(tools=await in_thread("mcp", _listed, who))
 
     async def call_tool(_: ServerRequestContext, params: types.CallToolRequestParams) -> types.CallToolResult:
-        return await in_thread(_called, who, params)
+        return await in_thread("mcp", _called, who, params)
 
     return Server("countersign", version="1", instructions=ABOUT, on_list_tools=list_tools, on_call_tool=call_tool)
 
@@ -152,23 +147,6 @@ def _text(given: dict[str, Any], *, error: bool) -> types.CallToolResult:
     return types.CallToolResult(
         content=[types.TextContent(type="text", text=text)], structured_content=given, is_error=error
     )
-
-
-@functools.cache
-def _threads() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(THREADS, thread_name_prefix="mcp")
-
-
-async def in_thread(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """With a connection to the database for as long as it takes."""
-
-    def run() -> T:
-        try:
-            return work(*args, **kwargs)
-        finally:
-            connections.close_all()
-
-    return await asyncio.get_running_loop().run_in_executor(_threads(), run)
 
 
 @functools.cache
