@@ -2,14 +2,16 @@
 
 import datetime as dt
 import re
+from collections.abc import Mapping
 
 from django import forms
 from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST
 
-from console.core.actor import Role
+from console.core.actor import Actor, Role
 from console.core.clock import now
 from console.core.errors import Conflict, Invalid
 from console.core.web import Request, role_required
@@ -18,7 +20,7 @@ from integrations.credential_forms import parts_asked, parts_given
 from integrations.credential_types import known
 from integrations.describe import give_grant, revoke_credential, revoke_grant, store_credential
 from integrations.limits import read_limits
-from integrations.models import Integration
+from integrations.models import Grant, Integration
 
 DAYS = (7, 30, 90, 365)
 MOST = 500  # operations in one grant
@@ -42,18 +44,19 @@ def give(request: Request, slug: str) -> HttpResponse:
     integration = access_integration(request.actor, slug)
     form = Giving(request.POST) if request.method == "POST" else Giving(initial=request.GET.dict())
     if request.method != "POST":
-        return _form(request, integration, form)
+        return grant_form(request, integration, form)
     try:
-        if not form.is_valid():
-            raise Invalid("Say who it is for, as workflow:name or agent:name, which operations, and the credential.")
-        _give(request, integration, form)
+        give_as_said(integration, form, actor=request.actor)
     except (Invalid, Conflict) as problem:
-        return _form(request, integration, form, problem.text, problem.status)
+        return grant_form(request, integration, form, problem.text, problem.status)
     messages.success(request, f"{form.cleaned_data['grantee']} may use them from now on.")
     return redirect("integration", slug)
 
 
-def _give(request: Request, integration: Integration, form: Giving) -> None:
+def give_as_said(integration: Integration, form: Giving, *, actor: Actor) -> Grant:
+    """Raises Invalid, Conflict."""
+    if not form.is_valid():
+        raise Invalid("Say who it is for, as workflow:name or agent:name, which operations, and the credential.")
     given = form.cleaned_data
     operations = list(dict.fromkeys(re.split(r"[\s,]+", given["operations"].strip())))
     if len(operations) > MOST:
@@ -63,18 +66,19 @@ def _give(request: Request, integration: Integration, form: Giving) -> None:
         raise Invalid("Choose one of the credentials.")
     until = now() + dt.timedelta(days=given["days"]) if given["days"] else None
     limits = read_limits(given["limits"].replace("\r\n", "\n"))
-    give_grant(
-        grantee=given["grantee"], operations=operations, credential=credential, until=until, limits=limits,
-        actor=request.actor,
-    )  # fmt: skip
+    return give_grant(
+        grantee=given["grantee"], operations=operations, credential=credential, until=until, limits=limits, actor=actor
+    )
 
 
-def _form(
-    request: Request, integration: Integration, form: Giving, problem: str = "", status: int = 200
-) -> HttpResponse:
+def grant_form(
+    request: Request, integration: Integration, form: Giving, problem: str = "", status: int = 200, *,
+    template: str = "integrations/give.html", more: Mapping[str, object] | None = None,
+) -> HttpResponse:  # fmt: skip
     usable = integration.credentials.filter(revoked_at=None).only("name")
-    context = {"integration": integration, "form": form, "problem": problem, "credentials": usable, "days": DAYS}
-    return render(request, "integrations/give.html", context, status=status)
+    context = {"integration": integration, "form": form, "problem": problem, "credentials": usable, "days": DAYS,
+               "action": reverse("grant_give", args=[integration.slug]), **(more or {})}  # fmt: skip
+    return render(request, template, context, status=status)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

@@ -16,6 +16,7 @@ from mcp.server.context import ServerRequestContext
 from mcp.server.lowlevel.server import Server
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 from mcp.server.transport_security import TransportSecuritySettings
+from pydantic import ValidationError
 
 from approvals.models import Action
 from audit.read import record_refusal
@@ -24,6 +25,7 @@ from console.core.errors import Invalid, Refusal, Tampered
 from console.core.telemetry import read_traceparent
 from console.gateway.acts import GUESSED, Asked, access_action, ask, take_back, wait_until
 from console.gateway.api import told
+from console.gateway.proposals_api import SHOWN, Propose, as_text, propose
 from console.gateway.threads import in_thread
 from console.gateway.tools import Tool, tools_of
 
@@ -34,6 +36,7 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 PATH = "/mcp"
 SAYS = "countersign_says"
 COLLECT, WITHDRAW = "countersign_action", "countersign_withdraw"
+PROPOSE, PROPOSED = "countersign_propose_grant", "countersign_grant_proposals"
 PATIENCE = 45.0  # seconds; clients give up after sixty
 ABOUT = """Each tool is an operation that this agent was granted. The console executes it with credentials of its own.
 Some calls are held until a person has signed: the answer then says so and names the action. Do not call the tool again;
@@ -52,6 +55,22 @@ OWN = [
         description="Takes back an action that you asked for, while nothing has begun.",
         input_schema={"type": "object", "properties": {"action": ACTION}, "required": ["action"],
                       "additionalProperties": False},
+    ),
+    types.Tool(
+        name=PROPOSE, title="Propose a grant",
+        description="Proposes operations that you want to be granted. An admin gives them, or less, or declines.",
+        input_schema={"type": "object", "required": ["operations"], "additionalProperties": False, "properties": {
+            "operations": {"type": "array", "items": {"type": "string"}, "minItems": 1,
+                           "description": "Each as integration.operation, all of one integration"},
+            "why": {"type": "string", "maxLength": 2_000, "description": "Shown to the admin as your own words"},
+            "limits": {"type": "object", "description": "Of `arguments` and of `calls`, as in a grant"},
+            "until": {"type": "string", "format": "date-time"}}},
+    ),
+    types.Tool(
+        name=PROPOSED, title="What became of your proposals",
+        description="Your proposals for grants, the newest first, with what admins answered.",
+        input_schema={"type": "object", "properties": {}, "additionalProperties": False},
+        annotations=types.ToolAnnotations(read_only_hint=True),
     ),
 ]  # fmt: skip
 
@@ -102,6 +121,10 @@ def _called(who: Identified, params: types.CallToolRequestParams) -> types.CallT
                 action = access_action(who, _named(arguments))
                 if not action.settled:
                     action = wait_until(who, action, seconds=PATIENCE, also_held=False)
+            case name if name == PROPOSE:
+                return _text(as_text(propose(who, _proposed(arguments))), error=False)
+            case name if name == PROPOSED:
+                return _text({"proposals": [as_text(one) for one in who.agent.proposals.all()[:SHOWN]]}, error=False)
             case name if name == WITHDRAW:
                 action = take_back(who, _named(arguments))
             case name:
@@ -117,12 +140,20 @@ def _asked(who: Identified, name: str, arguments: dict[str, Any], meta: dict[str
     tool = next((one for one in tools_of(who.agent) if one.name == name), None)
     if tool is None:
         record_refusal(actor=who.actor, page=GUESSED)
-        raise Invalid(f"You are not granted a tool {name!r:.100}. Ask an admin for a grant.", code="not_granted")
+        raise Invalid(f"You are not granted a tool {name!r:.100}. Propose a grant by {PROPOSE}.", code="not_granted")
     says, parent = arguments.pop(SAYS, ""), read_traceparent(str(meta.get("traceparent", "")))
     action = ask(who, Asked(tool.operation, arguments, says=str(says), parent=parent))
     if action.settled:
         return access_action(who, action.id)
     return wait_until(who, action, seconds=PATIENCE, also_held=True)
+
+
+def _proposed(arguments: dict[str, Any]) -> Propose:
+    try:
+        return Propose.model_validate(arguments)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise Invalid(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
 
 
 def _named(arguments: dict[str, Any]) -> str:

@@ -16,6 +16,7 @@ from integrations.recognise import Ambiguous, Heard, check_plain
 from integrations.routing import routed
 
 SAYS = "Countersign-Says"
+PROPOSALS = "/api/v1/grant-proposals"
 
 
 class NotGranted(Forbidden):
@@ -63,7 +64,7 @@ def _meant(rows: Sequence[Operation], mine: set[str], heard: Heard, who: Identif
 
 def _unknown(who: Identified) -> NotGranted:
     record_refusal(actor=who.actor, page=GUESSED)
-    return NotGranted("Nothing that you are granted is asked for by this request. Ask an admin for a grant.")
+    return NotGranted(f"Nothing that you are granted is asked for by this request. Propose a grant at {PROPOSALS}.")
 
 
 def _key(heard: Heard, understood: Understood) -> str:
