@@ -34,7 +34,8 @@ class Answer:
 
     @property
     def lines(self) -> list[tuple[bytes, bytes]]:
-        return [(name.lower().encode(), value.encode("ascii")) for name, value in (*self.headers, *ALWAYS)]
+        length = () if self.status in BODILESS else (("Content-Length", str(len(self.body))),)
+        return [(name.lower().encode(), value.encode("ascii")) for name, value in (*self.headers, *length, *ALWAYS)]
 
 
 def answer_of(action: Action) -> Answer:

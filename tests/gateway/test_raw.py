@@ -75,7 +75,7 @@ def test_a_read_is_answered_as_the_other_side_answers(asking: Asking) -> None:
     assert told.headers == {
         "countersign-action": action.id, "countersign-state": "succeeded", "cache-control": "no-store",
         "content-type": "application/json; charset=utf-8", "x-content-type-options": "nosniff",
-        "content-security-policy": "default-src 'none'; sandbox",
+        "content-security-policy": "default-src 'none'; sandbox", "content-length": str(len(told.body)),
     }  # fmt: skip
     assert (action.operation.slug, action.arguments, action.grantee) == (
         "get_charge",
