@@ -59,14 +59,10 @@ class _Placed(NamedTuple):
 
 def read_back(operation: Description, heard: Heard) -> Understood:
     """The arguments that would be rendered as this request. Raises Unread or Ambiguous."""
-    reading = _Reading(operation, heard)
-    arguments, key = reading.all()
     try:
-        rendered = render(operation, arguments, base_url=ANYWHERE, key=OUR_KEY)
-    except Invalid as error:
-        raise Unread(error.text) from None
-    reading.check_same(rendered)
-    return Understood(arguments, key)
+        return _Reading(operation, heard).understood()
+    except RecursionError:
+        raise Unread("The request is nested too deeply.") from None
 
 
 class _Reading:
@@ -77,6 +73,15 @@ class _Reading:
         told = operation.document.get("idempotency", {})
         self.key_header, self.key_field = told.get("header", ""), told.get("body", "")
         self.carried = ""  # the key that stands in the body
+
+    def understood(self) -> Understood:
+        arguments, key = self.all()
+        try:
+            rendered = render(self.operation, arguments, base_url=ANYWHERE, key=OUR_KEY)
+        except Invalid as error:
+            raise Unread(error.text) from None
+        self.check_same(rendered)
+        return Understood(arguments, key)
 
     def all(self) -> tuple[dict[str, Any], str]:
         found = {**self._of_path(), **self._of_query(), **self._of_headers(), **self._of_cookies(), **self._of_body()}

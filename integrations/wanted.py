@@ -8,6 +8,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 from referencing import Registry
@@ -162,9 +163,10 @@ def _readings(written: str) -> Iterator[Any]:
 
 
 def loads(written: str | bytes) -> Any:
-    """JSON of which every reader makes the same: no name twice, no NaN, in UTF-8. Raises Unread."""
+    """JSON of which every reader makes the same: no name twice, no NaN, no more digits than we keep, in UTF-8. Raises
+    Unread."""
     try:
-        return json.loads(written, object_pairs_hook=_once, parse_constant=_refuse)
+        return json.loads(written, object_pairs_hook=_once, parse_constant=_refuse, parse_float=_exact)
     except (ValueError, RecursionError) as error:
         raise Unread(f"This is not JSON of one meaning: {error!s:.100}.") from None
 
@@ -178,6 +180,13 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _refuse(name: str) -> None:
     raise ValueError(f"{name} is no number")
+
+
+def _exact(written: str) -> float:
+    value = float(written)
+    if Decimal(written) != Decimal(repr(value)):
+        raise ValueError(f"the number {written:.40} has more digits than are carried on")
+    return value
 
 
 def same_json(one: Any, other: Any) -> bool:

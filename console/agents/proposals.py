@@ -21,6 +21,7 @@ MOST_OPEN = 20  # of one agent
 MOST_OPERATIONS = 50
 LONGEST_WHY = 2_000
 LONGEST_ANSWER = 500
+LONGEST_LIMITS = 20_000
 LONGEST = dt.timedelta(days=366)
 DECLINED_FOR = dt.timedelta(days=1)  # filing the same again meanwhile finds the answer
 _OPERATION = re.compile(r"([a-z][a-z0-9-]{0,63})\.([a-z][a-z0-9_]{0,63})")
@@ -42,7 +43,7 @@ def file_proposal(
         raise Invalid(f"Say why in at most {LONGEST_WHY:,} characters.")
     if until is not None and not now() < until <= now() + LONGEST:
         raise Invalid("A grant ends within a year from now.")
-    limits = read_limits(json.dumps(limits)) if limits else {}
+    limits = _limits(limits) if limits else {}
     filed = GrantProposal(
         agent=agent, integration=integration, operations=slugs, why=why, limits=limits, until=until,
         fingerprint=_fingerprint(integration, slugs, limits, until), filed_at=now(),
@@ -74,6 +75,18 @@ def _named(operations: Sequence[str]) -> tuple[str, list[str]]:
     if len({integration for integration, _ in parts}) > 1:
         raise Invalid("A grant is for one integration. File one proposal for each.")
     return parts[0][0], sorted({slug for _, slug in parts})
+
+
+def _limits(given: Mapping[str, Any]) -> dict[str, Any]:
+    """As an admin could have typed them."""
+    try:
+        text = json.dumps(given, ensure_ascii=False)
+        text.encode()
+    except (RecursionError, UnicodeEncodeError):
+        raise Invalid("The limits hold what cannot be stored.") from None
+    if len(text) > LONGEST_LIMITS:
+        raise Invalid(f"Limits have at most {LONGEST_LIMITS:,} characters.")
+    return read_limits(text)
 
 
 def _fingerprint(

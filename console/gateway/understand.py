@@ -37,7 +37,7 @@ def understand(who: Identified, integration: str, heard: Heard) -> Asked:
     row, understood = _meant(rows, mine, heard, who)
     parent = read_traceparent(heard.header("traceparent") or "")
     return Asked(
-        f"{integration}.{row.slug}", understood.arguments, _key(heard, understood), heard.header(SAYS) or "",
+        f"{integration}.{row.slug}", understood.arguments, _key(heard, understood), _says(heard),
         parent=parent,
     )  # fmt: skip
 
@@ -65,6 +65,11 @@ def _meant(rows: Sequence[Operation], mine: set[str], heard: Heard, who: Identif
 def _unknown(who: Identified) -> NotGranted:
     record_refusal(actor=who.actor, page=GUESSED)
     return NotGranted(f"Nothing that you are granted is asked for by this request. Propose a grant at {PROPOSALS}.")
+
+
+def _says(heard: Heard) -> str:
+    """Programs write headers in UTF-8, whatever the standard says."""
+    return (heard.header(SAYS) or "").encode("latin-1").decode(errors="replace")
 
 
 def _key(heard: Heard, understood: Understood) -> str:

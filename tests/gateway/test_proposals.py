@@ -108,7 +108,9 @@ def test_there_is_an_end_to_what_may_wait(asking: Asking) -> None:
     [
         {"operations": []}, {"operations": ["stripe"]}, {"operations": ["stripe.x", "other.x"]},
         {"operations": ["stripe.get_charge"] * 51}, {"operations": ["s.\0"]}, {"why": "x" * 2_001}, {"why": "\0"},
-        {"limits": {"more": 1}}, {"limits": {"arguments": {"a": {"pattern": "("}}}}, {"until": "yesterday"},
+        {"limits": {"more": 1}}, {"limits": {"arguments": {"a": {"equals": "\ud800"}}}},
+        {"limits": {"arguments": {"a": {"one_of": ["x" * 300] * 100}}}}, {"why": "\ud800"},
+        {"limits": {"arguments": {"a": {"pattern": "("}}}}, {"until": "yesterday"},
         {"until": "2020-01-01T00:00:00Z"}, {"until": "2999-01-01T00:00:00Z"}, {"until": "2999-01-01T00:00:00"},
         {"operations": ["Stripe.get_charge"]}, {"operations": "stripe.get_charge"},
     ],

@@ -92,14 +92,16 @@ def test_a_refusal_of_the_other_side_is_given_back_as_it_is(asking: Asking) -> N
 
 def test_a_held_write_says_so_and_is_signed_done_once_and_found_by_its_key(asking: Asking) -> None:
     key = ("Idempotency-Key", "k1")
-    told = during(asking.world.settle, lambda: refund(asking, key, ("Countersign-Says", "Twice.")))
+    told = during(
+        asking.world.settle, lambda: refund(asking, key, ("Countersign-Says", "Twice, é.".encode().decode("latin-1")))
+    )
     action = asking.action()
     assert (told.status, told.headers["countersign-state"]) == (202, "held")
     assert told.headers["location"] == f"/api/v1/actions/{action.id}"
     review = action.reviews.get()
     said = json.loads(told.body)["countersign"]
     assert said["review"] == f"{settings.ORIGIN}/reviews/{review.id}/"
-    assert (action.asked_key, action.says, action.arguments["amount"]) == ("k1", "Twice.", 48_000)
+    assert (action.asked_key, action.says, action.arguments["amount"]) == ("k1", "Twice, é.", 48_000)
 
     def sign() -> None:
         asking.world.sign(review)

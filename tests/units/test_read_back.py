@@ -93,7 +93,7 @@ def test_json_bodies_are_read_back(value: Any, whole: bool) -> None:
     assert read_back(operation, as_heard(operation, {"x": value})).arguments == {"x": value}
 
 
-@given(anything, st.integers(), anything)
+@given(anything, st.integers(-(2**53), 2**53), anything)
 def test_several_places_at_once_are_read_back(text: str, number: int, other: str) -> None:
     operation = described(
         "POST", "/things/{id}.json/parts", body="form", fixed=[["Action", "Do it"]],
@@ -168,6 +168,8 @@ BODIES: list[tuple[str, bytes]] = [
     ("application/json", b'{"a": NaN}'), ("application/json", b'{"a": "\xff"}'), ("application/json", b'{"a": 1'),
     ("text/plain", b'{"a": 1}'), ("", b'{"a": 1}'), ("application/json; charset=utf-16", b'{"a": 1}'),
     ("multipart/form-data; boundary=x", b"--x--"), ("application/json", b"[" * 100_000),
+    ("application/json", b'{"a": ' + b"[" * 900 + b"]" * 900 + b"}"), ("application/json", b'{"a": 1e999}'),
+    ("application/json", b'{"a": 0.12345678901234567890}'),
 ]  # fmt: skip
 
 
