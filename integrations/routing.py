@@ -1,8 +1,10 @@
 """Which operations of an integration a request may be: by method and path, and by what they always say."""
 
+import functools
 import json
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import unquote
 
 from django.db.models import QuerySet
 from django.db.models.fields.json import KT
@@ -16,13 +18,28 @@ _PARTS = {name: KT(f"description__{place}") for name, place in (
 )}  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class _Shape:
     """What routing needs of a description, without the megabytes that one may have."""
 
     method: str
     path: str
     fixed: dict[str, Any]  # as in the description
+
+    @functools.cached_property
+    def literals(self) -> dict[int, str]:
+        """What the path says itself, decoded, by the number of the segment."""
+        return {at: unquote(one) for at, one in enumerate(self.path.split("/")) if "{" not in one}
+
+    @functools.cached_property
+    def count(self) -> int:
+        return self.path.count("/")
+
+    def may_be(self, method: str, segments: list[str]) -> bool:
+        """The cheap half of the question: there may be thousands of them."""
+        return (self.method, self.count) == (method, len(segments) - 1) and all(
+            segments[at] == one for at, one in self.literals.items()
+        )
 
 
 _known: dict[tuple[str, bytes], _Shape] = {}  # for the life of the process
@@ -31,11 +48,11 @@ _known: dict[tuple[str, bytes], _Shape] = {}  # for the life of the process
 def routed(operations: QuerySet[Operation], heard: Heard) -> list[Operation]:
     """Those of the most exact path among the paths that match, and of these the ones that always say most. Two small
     queries: what routing needs is known after the first time."""
-    shapes = _shapes(operations)
+    shapes, segments = _shapes(operations), [unquote(one) for one in heard.path.split("/")]
     found = {
         operation: how
         for operation, shape in shapes.items()
-        if shape.method == heard.method
+        if shape.may_be(heard.method, segments)
         and (how := how_exactly(shape.path, heard.path)) is not None
         and has_fixed(shape.fixed, heard)
     }
