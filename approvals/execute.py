@@ -222,7 +222,8 @@ def outcome(call: Call, result: Result) -> dict[str, Any]:
 
 def _public(receipt: dict[str, Any]) -> dict[str, Any]:
     detail = receipt_detail(receipt)
-    return {"status": detail["status"], "receipt_digest": detail["receipt_digest"], "body": receipt.get("body")}
+    told = {"status": detail["status"], "receipt_digest": detail["receipt_digest"], "body": receipt.get("body")}
+    return {**told, "content_type": receipt.get("content_type", "")}
 
 
 def _perform_read(loaded: Loaded, actor: Actor) -> Action:

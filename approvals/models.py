@@ -134,6 +134,8 @@ class Action(models.Model):
                 condition=models.Q(state__in=["proposed", "permitted", "executing", "in_doubt"]),
                 name="action_for_the_door",
             ),
+            # How many of an agent's have no end yet is asked whenever it asks for one more.
+            models.Index(fields=["team", "grantee"], condition=models.Q(settled_at=None), name="action_unsettled"),
             # The run page, and cancelling a run, ask for its actions.
             models.Index(fields=["run", "created_at"], name="action_of_run"),
             # Whoever looks at what was done asks whether it was undone.

@@ -18,13 +18,15 @@ from audit.exports.api import router as exports
 from console.core.actor import ANONYMOUS, Actor
 from console.core.web import actor_of, ask_to_sign_in
 from console.gateway.api import router as actions
+from console.gateway.proposals_api import router as proposals
 from console.runs.api import router as runs
 from console.workflows.api import router as workflows
 
 ABOUT = """Reads runs, reviews, workflows and the audit log of one team, and lets agents ask for actions.
 
 Send `Authorization: Bearer cst_…` with a token, or use the session of a browser. A token reads and never decides.
-Agents send `Authorization: Bearer cag_…`, which opens `/actions` and `/operations` alone: an agent asks, and the
+Agents send `Authorization: Bearer cag_…`, which opens `/actions`, `/operations` and
+`/grant-proposals` alone: an agent asks, and the
 console does what is permitted. Times are RFC 3339 in UTC, money is whole minor units with its currency. Lists give
 `next`, which goes into `after`. Every answer that is not what was asked for has the form
 `{"error": {"code", "text", "detail"}}`.
@@ -75,7 +77,7 @@ api = Api(
     docs_decorator=require_safe,
     auth=SignedIn(),
 )
-for router in (runs, reviews, workflows, records, exports, actions):
+for router in (runs, reviews, workflows, records, exports, actions, proposals):
     api.add_router("", router)
 
 

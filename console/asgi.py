@@ -1,5 +1,5 @@
-"""What the ASGI server runs: pages and the API over HTTP, the agents' door of MCP beside them, and "changed" notices
-over a websocket."""
+"""What the ASGI server runs: pages and the API over HTTP, the agents' doors of MCP and of plain requests beside them,
+and "changed" notices over a websocket."""
 
 import os
 from typing import Any
@@ -14,7 +14,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "console.settings")
 pages = get_asgi_application()
 
 # Only now are the apps loaded, which consumers import.
-from console.gateway import mcp  # noqa: E402
+from console.gateway import mcp, raw  # noqa: E402
 from console.traces.routing import websocket_urlpatterns  # noqa: E402
 
 # A browser sends the session cookie from any page to any websocket, so the origin decides, exactly as configured.
@@ -23,7 +23,8 @@ notices = OriginValidator(AuthMiddlewareStack(routes), [settings.ORIGIN])
 
 
 async def over_http(scope: Any, receive: Any, send: Any) -> None:
-    await (mcp.serve if scope["path"] == mcp.PATH else pages)(scope, receive, send)
+    door = mcp.serve if scope["path"] == mcp.PATH else raw.serve if scope["path"].startswith(raw.PATH) else pages
+    await door(scope, receive, send)
 
 
 application = ProtocolTypeRouter({"http": over_http, "websocket": notices})

@@ -2,6 +2,7 @@
 
 import datetime as dt
 import re
+from collections.abc import Mapping
 from typing import Any
 
 import yaml
@@ -10,9 +11,10 @@ from django.contrib import messages
 from django.db import transaction
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST
 
-from console.core.actor import Role
+from console.core.actor import Actor, Role
 from console.core.clock import now
 from console.core.errors import Conflict, Invalid
 from console.core.web import Request, role_required
@@ -22,7 +24,7 @@ from integrations.credential_types import known
 from integrations.describe import give_grant, revoke_credential, revoke_grant, store_credential
 from integrations.grantees import asked_by
 from integrations.limits import fitting, read_limits
-from integrations.models import Integration
+from integrations.models import Grant, Integration
 from integrations.queries import unused
 from integrations.simulate import Simulation, simulate
 
@@ -51,17 +53,13 @@ def give(request: Request, slug: str) -> HttpResponse:
     integration = access_integration(request.actor, slug)
     form = Giving(request.POST) if request.method == "POST" else Giving(initial=_asked_for(request))
     if request.method != "POST":
-        return _form(request, integration, form)
+        return grant_form(request, integration, form)
     try:
-        if not form.is_valid():
-            raise Invalid(
-                "Say who it is for, as workflow:name, agent:name or people, which operations, and the credential."
-            )
-        if "try" in request.POST:
-            return _form(request, integration, form, tried=_tried(integration, form))
-        _give(request, integration, form)
+        if tried := try_grant(request, integration, form):
+            return grant_form(request, integration, form, tried=tried)
+        give_as_said(integration, form, actor=request.actor)
     except (Invalid, Conflict) as problem:
-        return _form(request, integration, form, problem.text, problem.status)
+        return grant_form(request, integration, form, problem.text, problem.status)
     messages.success(request, f"{form.cleaned_data['grantee']} may use them from now on.")
     return redirect("integration", slug)
 
@@ -80,7 +78,11 @@ def _asked_for(request: Request) -> dict[str, Any]:
             "limits": written, "replaces": grant.pk}  # fmt: skip
 
 
-def _tried(integration: Integration, form: Giving) -> Simulation:
+def try_grant(request: Request, integration: Integration, form: Giving) -> Simulation | None:
+    """What the last days would have been, where only that was asked: nothing is given then. Raises Invalid."""
+    if "try" not in request.POST:
+        return None
+    _check(form)
     given = form.cleaned_data
     since = now() - dt.timedelta(days=PAST_DAYS)
     past = asked_by(integration.team_id, given["grantee"], integration.pk, since, MOST_TRIED)
@@ -99,33 +101,44 @@ def _limits(form: Giving) -> dict[str, Any]:
     return read_limits(form.cleaned_data["limits"].replace("\r\n", "\n"))
 
 
+def _check(form: Giving) -> None:
+    if not form.is_valid():
+        raise Invalid(
+            "Say who it is for, as workflow:name, agent:name or people, which operations, and the credential."
+        )
+
+
 @transaction.atomic
-def _give(request: Request, integration: Integration, form: Giving) -> None:
+def give_as_said(integration: Integration, form: Giving, *, actor: Actor) -> Grant:
+    """Raises Invalid, Conflict."""
+    _check(form)
     given = form.cleaned_data
     credential = integration.credentials.filter(pk=given["credential"]).first()
     if credential is None:
         raise Invalid("Choose one of the credentials.")
     until = now() + dt.timedelta(days=given["days"]) if given["days"] else None
     if given["replaces"]:
-        before = access_grant(request.actor, given["replaces"])
+        before = access_grant(actor, given["replaces"])
         if (before.integration_id, before.grantee) != (integration.pk, given["grantee"]):
             raise Invalid("What it replaces was given to somebody else, or for another system.")
         until = min(filter(None, (until, before.until)), default=None)
-        revoke_grant(before, actor=request.actor)
-    give_grant(
+        revoke_grant(before, actor=actor)
+    return give_grant(
         grantee=given["grantee"], operations=_operations(form), credential=credential, until=until,
-        limits=_limits(form), actor=request.actor,
+        limits=_limits(form), actor=actor,
     )  # fmt: skip
 
 
-def _form(
-    request: Request, integration: Integration, form: Giving, problem: str = "", status: int = 200,
-    tried: Simulation | None = None,
+def grant_form(
+    request: Request, integration: Integration, form: Giving, problem: str = "", status: int = 200, *,
+    tried: Simulation | None = None, template: str = "integrations/give.html",
+    more: Mapping[str, object] | None = None,
 ) -> HttpResponse:  # fmt: skip
     usable = integration.credentials.filter(revoked_at=None).only("name")
     context = {"integration": integration, "form": form, "problem": problem, "credentials": usable, "days": DAYS,
-               "tried": tried, "past_days": PAST_DAYS, "most_tried": MOST_TRIED}  # fmt: skip
-    return render(request, "integrations/give.html", context, status=status)
+               "tried": tried, "past_days": PAST_DAYS, "most_tried": MOST_TRIED,
+               "action": reverse("grant_give", args=[integration.slug]), **(more or {})}  # fmt: skip
+    return render(request, template, context, status=status)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

@@ -37,6 +37,7 @@ UNWRITABLE = "The request has an address or a header that HTTP cannot carry."
 MAX_ANSWER = 4 * 1024 * 1024
 MAX_KEPT = 64 * 1024
 _WRITTEN_AT_ONCE = 16 * 1024  # so little that the system takes it in one piece, or hardly more
+LONGEST_TYPE = 200
 NEVER_BEGUN = (httpcore.ConnectError, httpcore.ConnectTimeout, httpcore.PoolTimeout, httpcore.UnsupportedProtocol)
 _EMBEDDING = [ipaddress.ip_network(net) for net in ("::/96", "::ffff:0:0:0/96", "64:ff9b::/96", "64:ff9b:1::/48")]
 
@@ -56,9 +57,10 @@ class Answer:
     status: int
     body: Any
     digest: str
+    content_type: str = ""
 
     def receipt(self) -> dict[str, Any]:
-        return {"status": self.status, "digest": self.digest, "body": self.body}
+        return {"status": self.status, "digest": self.digest, "body": self.body, "content_type": self.content_type}
 
 
 def send(
@@ -82,10 +84,10 @@ def send(
     injected = opened.kind.inject(_outgoing(rendered, lines, opened))
     forms = echoes(*opened.secrets, *injected.echoed)
     try:
-        status, content = _exchange(_request(rendered, lines, injected, expected), injected.certificate, once)
+        status, content, kind = _exchange(_request(rendered, lines, injected, expected), injected.certificate, once)
     except (NotSent, Unknown) as error:
         raise type(error)(redact(str(error), forms)) from None
-    return _answer(status, content, forms)
+    return _answer(status, content, kind, forms)
 
 
 def _lines(rendered: Rendered, headers: Mapping[str, str]) -> dict[str, str]:
@@ -142,13 +144,14 @@ def _parameters(query: str) -> set[str]:
     return {unquote_plus(part.partition("=")[0]).strip().casefold() for part in query.replace(";", "&").split("&")}
 
 
-def _exchange(request: httpcore.Request, certificate: str, once: bool) -> tuple[int, bytes]:
+def _exchange(request: httpcore.Request, certificate: str, once: bool) -> tuple[int, bytes, str]:
+    """Status, content, content type."""
     _ends_at.set(time.monotonic() + LONGEST)
     try:
         with _connections(certificate, once) as pool:
             response = pool.handle_request(request)
             try:
-                return response.status, _read_capped(response)
+                return response.status, _read_capped(response), _header(response, b"content-type").decode("latin-1")
             finally:
                 response.close()
     except httpcore.LocalProtocolError:
@@ -162,8 +165,8 @@ def _exchange(request: httpcore.Request, certificate: str, once: bool) -> tuple[
 
 def _read_capped(response: httpcore.Response) -> bytes:
     """As sent: an answer in an encoding that was not asked for, such as gzip, is not unpacked."""
-    encoding = next((value for name, value in response.headers if name.lower() == b"content-encoding"), b"identity")
-    if encoding.lower() != b"identity":
+    encoding = _header(response, b"content-encoding")
+    if encoding.lower() not in (b"", b"identity"):
         raise Unknown(f"The answer is encoded as {encoding.decode('latin-1')}, which was not asked for.")
     taken = bytearray()
     for chunk in response.iter_stream():
@@ -173,13 +176,18 @@ def _read_capped(response: httpcore.Response) -> bytes:
     return bytes(taken)
 
 
-def _answer(status: int, content: bytes, forms: Sequence[str]) -> Answer:
+def _header(response: httpcore.Response, wanted: bytes) -> bytes:
+    return next((value for name, value in response.headers if name.lower() == wanted), b"")
+
+
+def _answer(status: int, content: bytes, kind: str, forms: Sequence[str]) -> Answer:
     text = redact(content.decode("utf-8", "replace"), forms)
     try:
         body = clean(json.loads(text, parse_constant=_refuse_constant), forms)
     except (ValueError, RecursionError):
         body = clean(text[:MAX_KEPT], forms)
-    return Answer(status=status, body=body, digest=hashlib.sha256(content).hexdigest())
+    digest = hashlib.sha256(content).hexdigest()
+    return Answer(status, body, digest, clean(kind[:LONGEST_TYPE], forms))
 
 
 def _refuse_constant(name: str) -> None:

@@ -19,7 +19,7 @@ Kind = Literal["public", "person", "guarded", "agent"]
 Needs = Literal[
     "", "review", "settled", "run", "workflow", "integration", "operation", "record", "export", "tile", "hold",
     "passkey", "setup", "action", "agent", "agent_token",
-    "grant", "credential",
+    "grant", "credential", "proposal",
 ]  # fmt: skip
 
 
@@ -81,6 +81,9 @@ ROUTES: dict[str, Route] = {
     "agent_token": Route(WRITE, roles=ADMIN, needs="agent"),
     "agent_retire": Route(WRITE, roles=ADMIN, needs="agent"),
     "agent_token_revoke": Route(WRITE, roles=ADMIN, needs="agent_token"),
+    "grant_proposals": Route(READ, roles=ANYONE),
+    "grant_proposal_give": Route(FORM, roles=ADMIN, needs="proposal"),
+    "grant_proposal_decline": Route(WRITE, roles=ADMIN, needs="proposal"),
     "integrations": Route(READ, roles=ANYONE),
     "integration": Route(READ, roles=ANYONE, needs="integration"),
     "changes": Route(READ, roles=ANYONE, needs="integration"),
@@ -118,6 +121,8 @@ ROUTES: dict[str, Route] = {
     "api-1:get_action": Route(ASK, "agent", needs="action"),
     "api-1:withdraw_action": Route(WRITE, "agent", needs="action"),
     "api-1:list_granted_operations": Route(ASK, "agent"),
+    "api-1:grant_proposals": Route((*ASK, *WRITE), "agent"),
+    "api-1:get_grant_proposal": Route(ASK, "agent", needs="proposal"),
     "api-1:list_workflows": Route(ASK, roles=ANYONE),
     "api-1:get_workflow": Route(ASK, roles=ANYONE, needs="workflow"),
     "api-1:list_records": Route(ASK, roles=AUDITOR | ADMIN),

@@ -2,7 +2,7 @@
 
 from django.db.models import QuerySet
 
-from console.agents.models import Agent, AgentToken
+from console.agents.models import Agent, AgentToken, GrantProposal
 from console.core.actor import Actor, Role
 from console.core.errors import NotFound
 
@@ -33,3 +33,14 @@ def access_token(actor: Actor, token_id: str) -> AgentToken:
 def is_agent(team: str, slug: str) -> bool:
     """One that may still ask."""
     return Agent.objects.filter(team=team, slug=slug, retired_at=None).exists()
+
+
+def visible_proposals(actor: Actor) -> QuerySet[GrantProposal]:
+    return GrantProposal.objects.filter(agent__in=visible_agents(actor)).select_related("agent")
+
+
+def access_proposal(actor: Actor, proposal_id: str) -> GrantProposal:
+    proposal = visible_proposals(actor).filter(pk=proposal_id).first()
+    if proposal is None:
+        raise NotFound("Your team has no such proposal.")
+    return proposal

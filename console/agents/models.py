@@ -1,13 +1,17 @@
 """Who asks by program: agents, each with a person who answers for it, and the tokens by which they prove themselves."""
 
-from typing import ClassVar
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Now
 
 from console.core.clock import iso
+from console.core.fields import OrderedJSONField
 from console.core.ids import new_id
+from console.core.states import transitions
 
 
 def agent_id() -> str:
@@ -16,6 +20,10 @@ def agent_id() -> str:
 
 def token_id() -> str:
     return new_id("atk")
+
+
+def proposal_id() -> str:
+    return new_id("gpr")
 
 
 class Agent(models.Model):
@@ -83,3 +91,49 @@ class AgentToken(models.Model):
             "sha256": bytes(self.sha256).hex(),
             "expires": iso(self.expires_at),
         }
+
+
+class GrantProposal(models.Model):
+    """What an agent wants to be granted, in its own words: no authority, and shown as such. An admin gives a grant, of
+    this or less, or declines."""
+
+    KIND: ClassVar = "agents:grant_proposal"
+    TRANSITIONS: ClassVar = transitions(initial="open", open="given declined", given="", declined="")
+
+    id = models.TextField(primary_key=True, default=proposal_id)
+    agent = models.ForeignKey(Agent, models.PROTECT, related_name="proposals")
+    state = models.TextField(default="open")
+    integration = models.TextField()  # a name that need not exist: filing does not tell
+    operations = ArrayField(models.TextField())
+    why = models.TextField(default="")  # untrusted
+    limits = OrderedJSONField(default=dict)
+    until = models.DateTimeField(null=True)
+    fingerprint = models.BinaryField(max_length=32)  # of all of this but the words
+    filed_at = models.DateTimeField(db_default=Now())
+    settled_at = models.DateTimeField(null=True)
+    settled_by = models.TextField(default="")
+    answer = models.TextField(default="")  # the admin's words to the agent
+    grant = models.TextField(default="")
+
+    class Meta:
+        ordering: ClassVar = ["-filed_at", "-id"]
+        constraints: ClassVar = [
+            # Filing the same again finds it.
+            models.UniqueConstraint(
+                fields=["agent", "fingerprint"], condition=Q(state="open"), name="grant_proposal_open_once"
+            ),
+            models.CheckConstraint(
+                condition=Q(state="open", settled_at__isnull=True) | (~Q(state="open") & Q(settled_at__isnull=False)),
+                name="grant_proposal_settled_iff_final",
+            ),
+        ]
+        indexes: ClassVar = [
+            # The pages of an agent, and the agent itself, ask for the newest.
+            models.Index(fields=["agent", "-filed_at"], name="grant_proposal_of_agent"),
+        ]
+
+    def __str__(self) -> str:
+        return self.id
+
+    def audit_context(self) -> Mapping[str, Any]:
+        return {"team": self.agent.team_id, "on_behalf_of": self.agent.owner_id}

@@ -117,6 +117,7 @@ def _page(request: Request, agent: Agent, *, secret: str = "", problem: str = ""
     grants = visible_grants(request.actor).filter(grantee=agent.grantee)
     context = {
         "agent": agent, "tokens": list(agent.tokens.all()), "sentences": sentences(grants), "secret": secret,
+        "proposals": [] if agent.retired_at else list(agent.proposals.filter(state="open").select_related("agent")),
         "problem": problem, "days": DAYS, "at": now(), "makes": request.actor.has(Role.ADMIN),
     }  # fmt: skip
     return render(request, "agents/agent.html", context, status=status)

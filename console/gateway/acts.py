@@ -12,7 +12,7 @@ from approvals.withdraw import withdraw_action
 from audit.read import record_refusal
 from console.agents.identify import Identified
 from console.core.compiled import Compiled
-from console.core.errors import NotFound
+from console.core.errors import NotFound, Refusal
 from console.core.telemetry import Parent
 from console.gateway.waiting import wait_for
 
@@ -23,7 +23,20 @@ _ACTION = Compiled(
         "operation__integration"
     )
 )
+MOST_WAITING = 200  # actions of one agent that have no end yet
+_MANY = Compiled(
+    lambda team, grantee: (
+        Action.objects.filter(team=team, grantee=grantee, settled_at=None)
+        .order_by()
+        .only("pk")[MOST_WAITING - 1 : MOST_WAITING]
+    )
+)
 _REVIEW = Compiled(lambda action: Review.objects.filter(action=action).order_by("-opened_at", "-pk")[:1])
+
+
+class TooManyWaiting(Refusal):
+    status = 429
+    code = "too_many_waiting"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +53,11 @@ class Asked:
 
 def ask(who: Identified, asked: Asked) -> Action:
     """The action, old or new. Raises NotFound for an operation that the team does not have, which is in the log too;
-    KeyReused."""
+    KeyReused; TooManyWaiting, by which a few more than that may still pass at the same moment."""
     agent = who.agent
+    if _MANY(agent.team_id, agent.grantee) and not _known(who, asked.key):
+        text = f"{MOST_WAITING} of your actions wait already. Withdraw some, or ask again once people have decided."
+        raise TooManyWaiting(text)
     proposal = Proposal(
         team=agent.team_id, operation=asked.operation, arguments=asked.arguments, grantee=agent.grantee,
         makers=[agent.owner_id], key=asked.key, says=asked.says, evidence=asked.evidence,
@@ -53,6 +69,11 @@ def ask(who: Identified, asked: Asked) -> Action:
     except NotFound:
         record_refusal(actor=who.actor, page=GUESSED)
         raise
+
+
+def _known(who: Identified, key: str) -> bool:
+    own = Action.objects.filter(team=who.agent.team_id, grantee=who.agent.grantee)
+    return bool(key) and own.filter(asked_key=key).exists()
 
 
 def access_action(who: Identified, action_id: str) -> Action:

@@ -108,7 +108,7 @@ class OperationOut(Schema):
     arguments: dict[str, Any]
 
 
-ANSWERS: dict[Any, Any] = {200: ActionOut, 202: ActionOut} | dict.fromkeys((401, 403, 404, 405, 409, 422), Error)
+ANSWERS: dict[Any, Any] = {200: ActionOut, 202: ActionOut} | dict.fromkeys((401, 403, 404, 405, 409, 422, 429), Error)
 
 
 @router.post("/actions", response=ANSWERS, operation_id="ask_for_action")

@@ -3,22 +3,20 @@
 Streamable HTTP without sessions: every request brings its token, and nothing is lost when this process ends.
 """
 
-import asyncio
 import functools
 import json
 from collections.abc import Awaitable, Callable, MutableMapping
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any, ParamSpec, TypeVar, cast
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 import mcp_types as types
 from django.conf import settings
-from django.db import connections
 from django.utils.encoding import force_str
 from mcp.server.context import ServerRequestContext
 from mcp.server.lowlevel.server import Server
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 from mcp.server.transport_security import TransportSecuritySettings
+from pydantic import ValidationError
 
 from approvals.models import Action
 from audit.read import record_refusal
@@ -27,10 +25,10 @@ from console.core.errors import Invalid, Refusal, Tampered
 from console.core.telemetry import read_traceparent
 from console.gateway.acts import GUESSED, Asked, access_action, ask, take_back, wait_until
 from console.gateway.api import told
+from console.gateway.proposals_api import SHOWN, Propose, as_text, propose
+from console.gateway.threads import in_thread
 from console.gateway.tools import Tool, tools_of
 
-P = ParamSpec("P")
-T = TypeVar("T")
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
@@ -38,8 +36,8 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 PATH = "/mcp"
 SAYS = "countersign_says"
 COLLECT, WITHDRAW = "countersign_action", "countersign_withdraw"
+PROPOSE, PROPOSED = "countersign_propose_grant", "countersign_grant_proposals"
 PATIENCE = 45.0  # seconds; clients give up after sixty
-THREADS = 32  # calls at once that wait for an answer
 ABOUT = """Each tool is an operation that this agent was granted. The console executes it with credentials of its own.
 Some calls are held until a person has signed: the answer then says so and names the action. Do not call the tool again;
 ask countersign_action what became of it, also after hours or days."""
@@ -58,13 +56,29 @@ OWN = [
         input_schema={"type": "object", "properties": {"action": ACTION}, "required": ["action"],
                       "additionalProperties": False},
     ),
+    types.Tool(
+        name=PROPOSE, title="Propose a grant",
+        description="Proposes operations that you want to be granted. An admin gives them, or less, or declines.",
+        input_schema={"type": "object", "required": ["operations"], "additionalProperties": False, "properties": {
+            "operations": {"type": "array", "items": {"type": "string"}, "minItems": 1,
+                           "description": "Each as integration.operation, all of one integration"},
+            "why": {"type": "string", "maxLength": 2_000, "description": "Shown to the admin as your own words"},
+            "limits": {"type": "object", "description": "Of `arguments` and of `calls`, as in a grant"},
+            "until": {"type": "string", "format": "date-time"}}},
+    ),
+    types.Tool(
+        name=PROPOSED, title="What became of your proposals",
+        description="Your proposals for grants, the newest first, with what admins answered.",
+        input_schema={"type": "object", "properties": {}, "additionalProperties": False},
+        annotations=types.ToolAnnotations(read_only_hint=True),
+    ),
 ]  # fmt: skip
 
 
 async def serve(scope: Scope, receive: Receive, send: Send) -> None:
     """The ASGI application at PATH. 401 for whoever brings no token of an agent."""
     header = next((value for name, value in scope["headers"] if name == b"authorization"), b"")
-    who = await in_thread(identify, force_str(header, "latin-1"))
+    who = await in_thread("mcp", identify, force_str(header, "latin-1"))
     if who is None:
         await _refuse(send)
         return
@@ -77,10 +91,10 @@ async def serve(scope: Scope, receive: Receive, send: Send) -> None:
 
 def _server(who: Identified) -> Server[Any]:
     async def list_tools(_: ServerRequestContext, __: types.PaginatedRequestParams | None) -> types.ListToolsResult:
-        return types.ListToolsResult(tools=await in_thread(_listed, who))
+        return types.ListToolsResult(tools=await in_thread("mcp", _listed, who))
 
     async def call_tool(_: ServerRequestContext, params: types.CallToolRequestParams) -> types.CallToolResult:
-        return await in_thread(_called, who, params)
+        return await in_thread("mcp", _called, who, params)
 
     return Server("countersign", version="1", instructions=ABOUT, on_list_tools=list_tools, on_call_tool=call_tool)
 
@@ -107,6 +121,10 @@ def _called(who: Identified, params: types.CallToolRequestParams) -> types.CallT
                 action = access_action(who, _named(arguments))
                 if not action.settled:
                     action = wait_until(who, action, seconds=PATIENCE, also_held=False)
+            case name if name == PROPOSE:
+                return _text(as_text(propose(who, _proposed(arguments))), error=False)
+            case name if name == PROPOSED:
+                return _text({"proposals": [as_text(one) for one in who.agent.proposals.all()[:SHOWN]]}, error=False)
             case name if name == WITHDRAW:
                 action = take_back(who, _named(arguments))
             case name:
@@ -122,12 +140,20 @@ def _asked(who: Identified, name: str, arguments: dict[str, Any], meta: dict[str
     tool = next((one for one in tools_of(who.agent) if one.name == name), None)
     if tool is None:
         record_refusal(actor=who.actor, page=GUESSED)
-        raise Invalid(f"You are not granted a tool {name!r:.100}. Ask an admin for a grant.", code="not_granted")
+        raise Invalid(f"You are not granted a tool {name!r:.100}. Propose a grant by {PROPOSE}.", code="not_granted")
     says, parent = arguments.pop(SAYS, ""), read_traceparent(str(meta.get("traceparent", "")))
     action = ask(who, Asked(tool.operation, arguments, says=str(says), parent=parent))
     if action.settled:
         return access_action(who, action.id)
     return wait_until(who, action, seconds=PATIENCE, also_held=True)
+
+
+def _proposed(arguments: dict[str, Any]) -> Propose:
+    try:
+        return Propose.model_validate(arguments)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise Invalid(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
 
 
 def _named(arguments: dict[str, Any]) -> str:
@@ -152,23 +178,6 @@ def _text(given: dict[str, Any], *, error: bool) -> types.CallToolResult:
     return types.CallToolResult(
         content=[types.TextContent(type="text", text=text)], structured_content=given, is_error=error
     )
-
-
-@functools.cache
-def _threads() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(THREADS, thread_name_prefix="mcp")
-
-
-async def in_thread(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """With a connection to the database for as long as it takes."""
-
-    def run() -> T:
-        try:
-            return work(*args, **kwargs)
-        finally:
-            connections.close_all()
-
-    return await asyncio.get_running_loop().run_in_executor(_threads(), run)
 
 
 @functools.cache

@@ -53,16 +53,19 @@ class Tool:
 
 def tools_of(agent: Agent) -> list[Tool]:
     """Those that it may use now, by name. Two queries, however many there are."""
-    in_force = Q(until=None) | Q(until__gt=now())
-    grants = Grant.objects.filter(in_force, team=agent.team_id, grantee=agent.grantee, revoked_at=None)
-    granted = {
-        (one.integration_id, slug) for one in grants.only("integration", "operations") for slug in one.operations
-    }
+    granted = granted_to(agent)
     rows = Operation.objects.filter(
         integration__in={integration for integration, _ in granted}, slug__in={slug for _, slug in granted}
     )
     rows = rows.select_related("integration").exclude(quarantined("pk")).order_by("integration__slug", "slug")
     return [_tool(row) for row in rows if (row.integration_id, row.slug) in granted]
+
+
+def granted_to(agent: Agent) -> set[tuple[str, str]]:
+    """Ids of integrations with the names of operations there, by the grants in force."""
+    in_force = Q(until=None) | Q(until__gt=now())
+    grants = Grant.objects.filter(in_force, team=agent.team_id, grantee=agent.grantee, revoked_at=None)
+    return {(one.integration_id, slug) for one in grants.only("integration", "operations") for slug in one.operations}
 
 
 def _tool(row: Operation) -> Tool:

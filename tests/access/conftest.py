@@ -21,7 +21,9 @@ from audit.holds import place_hold
 from audit.models import Export, Hold, Record
 from console.accounts.models import Passkey, Team, User
 from console.accounts.tokens import issue_token
+from console.agents.proposals import file_proposal
 from console.core import presence
+from console.core.actor import Actor
 from console.core.clock import now
 from console.runs.cancel import cancel_run
 from console.runs.models import Run
@@ -57,6 +59,7 @@ class Scene:
     hold: Hold
     passkey: Passkey
     agent_token: str
+    proposal: str
     credential: str
     tokens: dict[str, str] = field(default_factory=dict)
 
@@ -71,7 +74,8 @@ class Scene:
                 "record": str(self.record.pk), "export": self.export.pk, "passkey": self.passkey.id,
                 "operation": action.operation_id, "hold": self.hold.pk, "settled": self.settled.id,
                 "tile": "0/000.p/1", "agent": "helper", "agent_token": self.agent_token, "action": action.id,
-                "setup": "x" * 43, "grant": str(action.grant_id), "credential": self.credential}  # fmt: skip
+                "setup": "x" * 43, "grant": str(action.grant_id), "credential": self.credential,
+                "proposal": self.proposal}  # fmt: skip
         return rows[needs]
 
 
@@ -152,6 +156,8 @@ def arrange(standin: str, state: Path) -> Scene:
     world.settle()
     cancel_run(cancelled, actor=acting("jonas"))
     world.settle()
+    agent, agent_token, _ = make_agent()
+    asker = Actor(kind="agent", id=agent.id, team=team.pk, auth="token")
     return Scene(
         world=world,
         review=Review.objects.get(action__run=run.id, action__amount_minor=48_000),
@@ -163,7 +169,8 @@ def arrange(standin: str, state: Path) -> Scene:
         export=export(state),
         hold=place_hold(acting("mira"), dt.date(2026, 1, 1), None, "The hold of Zoë"),
         passkey=Passkey.objects.get(),
-        agent_token=make_agent()[1].id,
+        agent_token=agent_token.id,
+        proposal=file_proposal(agent, ["stripe.get_charge"], actor=asker).id,
         credential=Credential.objects.filter(integration__slug="stripe").get().id,
         tokens={name: token(name, team) for name in BY_ROLE.values()},
     )

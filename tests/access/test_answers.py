@@ -32,6 +32,7 @@ QUESTIONS = {
     "workflow_publish": ("from",),
     "integration": ("q", "after"),
     "calls": ("state", "after"),
+    "grant_proposals": ("integration",),
     "audit": ("kind", "subject", "actor", "run", "since", "until", "after"),
     "holds": ("after",),
     "exports": ("after",),

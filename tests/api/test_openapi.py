@@ -26,6 +26,7 @@ def test_command_writes_the_committed_text() -> None:
 AGENTS = {
     "/api/v1/actions": ["post"], "/api/v1/actions/{action_id}": ["get"],
     "/api/v1/actions/{action_id}/withdraw": ["post"], "/api/v1/operations": ["get"],
+    "/api/v1/grant-proposals": ["get", "post"], "/api/v1/grant-proposals/{proposal_id}": ["get"],
 }  # fmt: skip
 
 

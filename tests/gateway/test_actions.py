@@ -116,22 +116,24 @@ def test_keys_of_two_agents_are_two(asking: Asking) -> None:
 
 
 def during(work: Callable[[], object], waits: Callable[[], Any]) -> Any:
-    """`work` begins once somebody waits."""
+    """`work` begins once somebody waits; not at all where nobody does."""
 
     def begin() -> None:
         while not waiting._waiting:
-            pause.wait(0.01)
+            if over.wait(0.01):
+                return
         try:
             work()
         finally:
             connections.close_all()
 
-    pause = threading.Event()
+    over = threading.Event()
     thread = threading.Thread(target=begin)
     thread.start()
     try:
         return waits()
     finally:
+        over.set()
         thread.join()
 
 

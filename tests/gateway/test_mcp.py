@@ -62,10 +62,11 @@ def refund(asking: Asking) -> dict[str, Any]:
     return {"charge": asking.world.seeded.pair("large").later, "amount": 48_000}
 
 
-def test_tools_are_what_is_granted_and_two_of_our_own(address: str, asking: Asking) -> None:
+def test_tools_are_what_is_granted_and_four_of_our_own(address: str, asking: Asking) -> None:
     listed = talk(address, asking.secret, lambda client: client.list_tools()).tools
     assert [one.name for one in listed] == [
         "stripe_create_refund", "stripe_get_charge", "countersign_action", "countersign_withdraw",
+        "countersign_propose_grant", "countersign_grant_proposals",
     ]  # fmt: skip
     refunding, charge = listed[:2]
     assert refunding.input_schema["additionalProperties"] is False

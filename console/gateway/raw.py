@@ -1,0 +1,89 @@
+"""The same acts for programs that speak to an external system's own API: their base URL leads here, and each request
+is matched back to an operation of that integration. Under PATH, beside the pages: nothing decodes the path before us.
+"""
+
+import asyncio
+import re
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+from django.conf import settings
+
+from console.agents.identify import Identified, identify
+from console.core.errors import Refusal, Tampered
+from console.gateway.acts import LONGEST_WAIT, access_action, ask, wait_until
+from console.gateway.raw_answers import Answer, answer_of, problem
+from console.gateway.threads import in_thread
+from console.gateway.understand import understand
+from integrations.recognise import Heard
+
+PATH = "/raw/"
+PATIENCE = 45.0  # seconds that an answer may take where nobody has to sign; clients give up after sixty
+BODY_WITHIN = 30.0  # seconds that a body may take to arrive
+_ADDRESS = re.compile(r"/raw/([a-z][a-z0-9-]{0,63})(/.*)?")
+_WAIT = re.compile(r"(?i)(?:^|[,;\s])wait\s*=\s*\"?(\d{1,5})\"?(?:$|[,;\s])")  # RFC 7240 §4.3
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+
+class TooLarge(Refusal):
+    status = 413
+    code = "too_large"
+
+
+class TooSlow(Refusal):
+    status = 408
+    code = "too_slow"
+
+
+async def serve(scope: Scope, receive: Receive, send: Send) -> None:
+    """The ASGI application at PATH. 401 for whoever brings no token of an agent."""
+    try:
+        answer = await _answer(scope, receive)
+    except Refusal as refusal:
+        answer = problem(refusal.status, refusal.code, refusal.text)
+    except Tampered:
+        answer = problem(409, "tampered", "What is stored does not match what was signed.")
+    await send({"type": "http.response.start", "status": answer.status, "headers": answer.lines})
+    await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else answer.body})
+
+
+async def _answer(scope: Scope, receive: Receive) -> Answer:
+    headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"]]
+    opening = Heard(scope["method"], "/", "", headers, b"")
+    who = await in_thread("raw", identify, opening.header("Authorization") or "")
+    if who is None:
+        return problem(401, "not_signed_in", "Send the token of an agent that is still good, as Bearer.")
+    address = _ADDRESS.fullmatch(scope["raw_path"].decode("latin-1"))
+    integration, path = (address[1], address[2] or "/") if address else ("", "/")
+    query = scope["query_string"].decode("latin-1")
+    heard = Heard(scope["method"], path, query, headers, await _body(receive))
+    return await in_thread("raw", _asked, who, integration, heard)
+
+
+async def _body(receive: Receive) -> bytes:
+    taken, most = bytearray(), settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+    try:
+        async with asyncio.timeout(BODY_WITHIN):
+            while True:
+                message = await receive()
+                taken += message.get("body", b"")
+                if len(taken) > most:
+                    raise TooLarge(f"A body has at most {most:,} bytes.")
+                if message["type"] == "http.disconnect" or not message.get("more_body"):
+                    return bytes(taken)
+    except TimeoutError:
+        raise TooSlow("The body took too long to arrive.") from None
+
+
+def _asked(who: Identified, integration: str, heard: Heard) -> Answer:
+    """Where nobody has to sign, the answer is waited for, as the program expects; with `Prefer: wait=N` also a person.
+    One that went away is not noticed: what it asked for is done or held all the same, and found by its key."""
+    wait = _WAIT.search(heard.header("Prefer") or "")
+    seconds = min(float(wait[1]), LONGEST_WAIT) if wait else PATIENCE
+    action = ask(who, understand(who, integration, heard))
+    if action.settled:
+        return answer_of(access_action(who, action.id))
+    return answer_of(wait_until(who, action, seconds=seconds, also_held=wait is None))
