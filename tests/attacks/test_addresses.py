@@ -3,9 +3,9 @@
 import socket
 from typing import Any
 
+import httpcore
 import pytest
 
-from integrations import outbound
 from integrations.outbound import NotSent
 from tests.attacks.peer import ask, look, saying, serving
 
@@ -76,7 +76,7 @@ def test_a_name_with_a_public_and_an_inner_address_is_dialled_at_neither(
     both = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, 0)) for address in ("127.0.0.2", "127.0.0.1")]
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: both)
     dialled: list[str] = []
-    monkeypatch.setattr(outbound.httpcore.SyncBackend, "connect_tcp", lambda _, host, *__: dialled.append(host))
+    monkeypatch.setattr(httpcore.SyncBackend, "connect_tcp", lambda _, host, *__: dialled.append(host))
     with pytest.raises(NotSent, match=r"resolves to 127\.0\.0\.1"):
         ask(look("http://rebinding.test"))
     assert dialled == []
