@@ -205,7 +205,7 @@ def fitting(limits: Mapping[str, Any], arguments: Collection[str]) -> dict[str, 
 def named(limits: Mapping[str, Any]) -> set[str]:
     """The arguments that they are about."""
     sums = {str(cap[name]) for cap in limits.get("sums", []) for name in ("argument", "by") if name in cap}
-    return sums | limits.get("arguments", {}).keys()
+    return sums | set(limits.get("arguments", {}))
 
 
 def in_words(limit: Mapping[str, Any]) -> str:

@@ -24,6 +24,10 @@ class Simulation:
     fits: int
     beyond: list[Beyond]
 
+    @property
+    def asked(self) -> int:
+        return self.fits + len(self.beyond)
+
 
 def simulate(
     operations: Collection[str], limits: Mapping[str, Any], described: Mapping[str, Any], past: Sequence[Asked]
