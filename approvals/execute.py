@@ -174,13 +174,15 @@ def _send(loaded: Loaded, call: Call, rendered: Rendered) -> Result:
 
 def judge(loaded: Loaded, answer: Answer) -> Result:
     """A refusal (4xx) is certain to have done nothing; a server error says nothing either way, nor does 408, which
-    proxies also answer about a request that they have passed on."""
+    proxies also answer about a request that they have passed on. A tool's own word that it failed is believed."""
     try:
         done = succeeded(loaded.operation, answer)
     except Invalid as error:
         return Result("in_doubt", {**answer.receipt(), "code": "unknown", "error": error.text})
     if done:
         return Result("succeeded", answer.receipt())
+    if answer.refused:
+        return Result("failed", {**answer.receipt(), "code": "rejected", "error": "The tool answered that it failed."})
     if 400 <= answer.status < 500 and answer.status != REQUEST_TIMEOUT:
         return Result("failed", {**answer.receipt(), "code": "rejected"})
     return Result("in_doubt", {**answer.receipt(), "code": "unknown", "error": f"It answered {answer.status}."})

@@ -284,6 +284,8 @@ def _check_key(operation: Description, where: str) -> None:
              if argument["in"] == "header"}  # fmt: skip
     if header.lower() in taken:
         raise Invalid(f"{where}: {header!r:.80} is no header that callers set")
+    if header and "tool" in operation.document:
+        raise Invalid(f"{where}.idempotency.header: a tool has no headers; say the argument that carries the key")
     if told.get("mode") == "native_key" and not (header or told.get("body")):
         raise Invalid(f"{where}.idempotency: say the header or the field of the body that carries the key")
     whole = any(argument.get("whole") for argument in operation.arguments.values())

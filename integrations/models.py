@@ -18,6 +18,7 @@ CATEGORIES = (
     "financial", "legal", "security", "personal_data", "external_message", "code_change", "other",
 )  # fmt: skip
 TRUSTS = ("imported", "reviewed", "proven")
+PROTOCOLS = ("http", "mcp")
 CAUSES = ("import", "review", "description")  # of an amendment: a newer document, a person's review, YAML given anew
 
 
@@ -35,6 +36,10 @@ def operation_id() -> str:
 
 def amendment_id() -> str:
     return new_id("amd")
+
+
+def listing_id() -> str:
+    return new_id("lst")
 
 
 def credential_id() -> str:
@@ -57,6 +62,7 @@ class Integration(models.Model):
     slug = models.TextField()
     title = models.TextField()
     base_url = models.TextField()
+    protocol = models.TextField(default="http")  # or `mcp`: its operations are the tools of a server
     credential_type = models.TextField(default="bearer")
     credential_settings = models.JSONField(default=dict)  # of that type: where and how the secret goes
     created_at = models.DateTimeField(db_default=Now())
@@ -66,6 +72,7 @@ class Integration(models.Model):
         constraints: ClassVar = [
             # Workflows name an integration by its slug within their team.
             models.UniqueConstraint(fields=["team", "slug"], name="integration_slug_in_team"),
+            models.CheckConstraint(condition=models.Q(protocol__in=PROTOCOLS), name="integration_protocol_known"),
         ]
 
     def __str__(self) -> str:
@@ -232,6 +239,71 @@ class Credential(models.Model):
             "integration": self.integration_id,
             "sealed": hashlib.sha256(bytes(self.sealed)).hexdigest(),
         }
+
+
+class Listing(models.Model):
+    """What an MCP server says its tools are, at one time. The console asks, the door listens, a worker compares.
+
+    `attestation` is the console's, over what was asked: the door opens no credential because of a row alone. What the
+    door heard by itself, because a tool was not what it had been, carries none.
+    """
+
+    KIND: ClassVar = "integrations:listing"
+    TRANSITIONS: ClassVar = transitions(
+        initial="asked listed",
+        asked="listed failed",
+        listed="compared",
+        failed="",
+        compared="",
+    )
+
+    id = models.TextField(primary_key=True, default=listing_id)
+    integration = models.ForeignKey(Integration, models.PROTECT, related_name="listings")
+    credential = models.ForeignKey(Credential, models.PROTECT, related_name="+", null=True)
+    state = models.TextField()
+    tools = OrderedJSONField(default=list)
+    pin = models.TextField(default="")  # over all of them
+    server = models.TextField(default="")  # what it calls itself
+    error = models.TextField(default="")
+    asked_at = models.DateTimeField(db_default=Now())
+    heard_at = models.DateTimeField(null=True)
+    attestation = models.BinaryField(max_length=64, default=b"")
+
+    class Meta:
+        ordering: ClassVar = ["-asked_at", "-id"]
+        constraints: ClassVar = [
+            models.CheckConstraint(
+                condition=models.Q(state="asked", heard_at__isnull=True)
+                | (~models.Q(state="asked") & models.Q(heard_at__isnull=False)),
+                name="listing_heard_iff_answered",
+            ),
+        ]
+        indexes: ClassVar = [
+            # The sweep asks for those that nobody goes on with.
+            models.Index(
+                fields=["asked_at"], condition=models.Q(state__in=["asked", "listed"]), name="listing_unfinished"
+            ),
+            # The page and the daily look ask for the newest of an integration.
+            models.Index(fields=["integration", "-asked_at"], name="listing_of_integration"),
+        ]
+
+    def __str__(self) -> str:
+        return self.id
+
+    def attested(self) -> dict[str, object]:
+        integration = self.integration
+        return {
+            "listing": self.id,
+            "integration": integration.id,
+            "team": integration.team_id,
+            "base_url": integration.base_url,
+            "credential": self.credential_id,
+            "credential_type": integration.credential_type,
+            "credential_settings": integration.credential_settings,
+        }
+
+    def audit_context(self) -> Mapping[str, Any]:
+        return {"team": self.integration.team_id}
 
 
 class Grant(models.Model):

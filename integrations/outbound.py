@@ -9,6 +9,7 @@ import hashlib
 import ipaddress
 import json
 import socket
+import ssl
 import tempfile
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -46,11 +47,13 @@ class Unknown(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came back, with every form of the secret taken out; `digest` is over the bytes as received."""
+    """What came back, with every form of the secret taken out; `digest` is over the bytes as received. `refused` is
+    the other side's own word, beside any status, that it did not do what was asked."""
 
     status: int
     body: Any
     digest: str
+    refused: bool = False
 
     def receipt(self) -> dict[str, Any]:
         return {"status": self.status, "digest": self.digest, "body": self.body}
@@ -80,7 +83,7 @@ def send(
         status, content = _exchange(_request(rendered, lines, injected, expected), injected.certificate, once)
     except (NotSent, Unknown) as error:
         raise type(error)(redact(str(error), forms)) from None
-    return _answer(status, content, forms)
+    return answer_of(status, content, forms)
 
 
 def _lines(rendered: Rendered, headers: Mapping[str, str]) -> dict[str, str]:
@@ -102,7 +105,7 @@ def _outgoing(rendered: Rendered, lines: Mapping[str, str], opened: Opened) -> O
 
 
 def _request(rendered: Rendered, lines: Mapping[str, str], injected: Injected, expected: bytes) -> httpcore.Request:
-    _check_room(rendered, lines, injected)
+    check_room(rendered, lines, injected)
     query = "&".join(filter(None, (rendered.query, injected.query)))
     try:
         host, target = (
@@ -120,7 +123,7 @@ def _request(rendered: Rendered, lines: Mapping[str, str], injected: Injected, e
     return httpcore.Request(rendered.method, url, headers=fields, content=rendered.body, extensions=extensions)
 
 
-def _check_room(rendered: Rendered, lines: Mapping[str, str], injected: Injected) -> None:
+def check_room(rendered: Rendered, lines: Mapping[str, str], injected: Injected) -> None:
     """Arguments may make names of parameters: whoever proposes must not say twice what the credential says once."""
     written = {name.lower() for name in lines}
     if taken := [name for name in injected.headers if name.lower() in written]:
@@ -167,13 +170,13 @@ def _read_capped(response: httpcore.Response) -> bytes:
     return bytes(taken)
 
 
-def _answer(status: int, content: bytes, forms: Sequence[str]) -> Answer:
+def answer_of(status: int, content: bytes, forms: Sequence[str], *, refused: bool = False) -> Answer:
     text = redact(content.decode("utf-8", "replace"), forms)
     try:
         body = clean(json.loads(text, parse_constant=_refuse_constant), forms)
     except (ValueError, RecursionError):
         body = clean(text[:MAX_KEPT], forms)
-    return Answer(status=status, body=body, digest=hashlib.sha256(content).hexdigest())
+    return Answer(status, body, hashlib.sha256(content).hexdigest(), refused)
 
 
 def _refuse_constant(name: str) -> None:
@@ -262,13 +265,19 @@ def _connections(certificate: str, once: bool) -> Iterator[httpcore.ConnectionPo
     if not certificate:
         yield _pool(once)
         return
-    context = httpcore.default_ssl_context()
-    with tempfile.NamedTemporaryFile("w", prefix="client-", suffix=".pem") as file:  # 0600; ssl reads from files alone
-        file.write(certificate)
-        file.flush()
-        context.load_cert_chain(file.name)
-    with _AgreedPool(ssl_context=context, network_backend=_PinnedBackend()) as pool:
+    with _AgreedPool(ssl_context=client_context(certificate), network_backend=_PinnedBackend()) as pool:
         yield pool
+
+
+def client_context(certificate: str) -> ssl.SSLContext:
+    """With a certificate of the client (PEM with its key), or "" without one."""
+    context = httpcore.default_ssl_context()
+    if certificate:
+        with tempfile.NamedTemporaryFile("w", prefix="client-", suffix=".pem") as file:  # 0600; ssl reads files alone
+            file.write(certificate)
+            file.flush()
+            context.load_cert_chain(file.name)
+    return context
 
 
 @functools.cache
