@@ -17,6 +17,7 @@ from subprocess import DEVNULL, PIPE
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 from anyio.abc import Process
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 from django.conf import settings
@@ -81,12 +82,12 @@ async def running(program: Program, secret: str, check: Callable[[bytes], Any]) 
     """The program for one session, in a session of the system's of its own, and ended with whatever it has started.
     `check` sees each line before it is written. What it says is capped as a whole; what it complains of is not kept,
     because nobody could take a secret out of it in time. Raises OSError where it does not start."""
-    to_us, inbox = anyio.create_memory_object_stream[SessionMessage | Exception](0)
-    outbox, from_us = anyio.create_memory_object_stream[SessionMessage](0)
     process = await anyio.open_process(
         program.command, stdin=PIPE, stdout=PIPE, stderr=DEVNULL, cwd=program.directory,
         env=program.surroundings(secret), start_new_session=True,
     )  # fmt: skip
+    to_us, inbox = anyio.create_memory_object_stream[SessionMessage | Exception](0)
+    outbox, from_us = anyio.create_memory_object_stream[SessionMessage](0)
     try:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(_hear, process, to_us)
@@ -133,14 +134,13 @@ async def _say(
 
 async def _end(process: Process) -> None:
     assert process.stdin
-    assert process.stdout
     with suppress(OSError, anyio.BrokenResourceError, anyio.ClosedResourceError):
         await process.stdin.aclose()
     with anyio.move_on_after(GRACE):
         while process.returncode is None:
             await anyio.sleep(0.01)
     await terminate_posix_process_tree(process, GRACE)  # also whatever it has left behind
-    with suppress(OSError, anyio.BrokenResourceError, anyio.ClosedResourceError):
-        await process.stdout.aclose()
-    with anyio.move_on_after(GRACE):
-        await process.wait()
+    transport = getattr(getattr(process, "_process", None), "_transport", None)
+    if close := getattr(transport, "close", None):  # nothing public ends its hold on the pipes
+        close()
+    await anyio.lowlevel.checkpoint()
