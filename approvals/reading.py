@@ -29,17 +29,14 @@ def exchange(
     credential = loaded.credential
     integration = loaded.action.operation.integration
     secret = unseal(credential.sealed, place=credential.place)
-    speak = call_tool if rendered.tool else send
-    try:
-        return speak(
-            rendered,
-            expected=expected,
-            secret=secret,
-            credential_type=integration.credential_type,
-            settings=integration.credential_settings,
-            headers=headers,
+    kind, settings = integration.credential_type, integration.credential_settings
+    if not rendered.tool:
+        return send(
+            rendered, expected=expected, secret=secret, credential_type=kind, settings=settings, headers=headers,
             once=once,
-        )
+        )  # fmt: skip
+    try:
+        return call_tool(rendered, expected=expected, secret=secret, credential_type=kind, settings=settings)
     except Drifted as drift:
         keep_drift(integration, drift.tools, actor=system("door"))
         raise

@@ -22,6 +22,13 @@ def access_integration(actor: Actor, slug: str) -> Integration:
     return integration
 
 
+def access_server(actor: Actor, slug: str) -> Integration:
+    integration = access_integration(actor, slug)
+    if integration.protocol != "mcp":
+        raise NotFound(f"{slug} is no MCP server.")
+    return integration
+
+
 def access_operation(actor: Actor, operation_id: str) -> Operation:
     visible = Operation.objects.filter(integration__in=visible_integrations(actor)).select_related("integration")
     operation = visible.filter(pk=operation_id).first()

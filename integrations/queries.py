@@ -60,6 +60,11 @@ class Told:
         return TRUST_WORDS[self.row.trust]
 
     @property
+    def hints(self) -> list[str]:
+        """What a server says of its own tool: a proposal for whoever reviews it, and nothing more."""
+        return hints_in_words(self.described.document.get("tool", {}).get("hints", {}))
+
+    @property
     def arguments(self) -> list[dict[str, Any]]:
         return [
             {"name": name, "must": a.get("required", False), "place": a["in"], "is": in_words(a["schema"])}
@@ -124,6 +129,22 @@ class Sentence:
     @property
     def limits(self) -> list[str]:
         return list(limits.sentences(self.grant.limits))
+
+
+HINT_WORDS = {
+    ("readOnlyHint", True): "only looks",
+    ("readOnlyHint", False): "changes something",
+    ("destructiveHint", True): "may destroy",
+    ("destructiveHint", False): "only adds",
+    ("idempotentHint", True): "a repeat does nothing new",
+    ("idempotentHint", False): "a repeat does it again",
+    ("openWorldHint", True): "reaches other systems",
+    ("openWorldHint", False): "stays within its own",
+}
+
+
+def hints_in_words(hints: Mapping[str, Any]) -> list[str]:
+    return [words for (name, value), words in HINT_WORDS.items() if hints.get(name) is value]
 
 
 def listed(integrations: QuerySet[Integration]) -> QuerySet[Integration]:

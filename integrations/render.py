@@ -21,7 +21,7 @@ Headers = tuple[tuple[str, str], ...]
 
 class Tool(NamedTuple):
     """Of a server of the Model Context Protocol: what it is called by, and the digest of what it was when somebody
-    last looked. Both are in what was agreed: the name in the body, the pin in the description."""
+    last looked."""
 
     name: str
     pin: str
@@ -41,7 +41,7 @@ class Rendered:
     content_type: str
     headers: Headers  # of arguments, in the order of the description
     body: bytes
-    tool: "Tool | None" = None
+    tool: Tool | None = None
 
     @property
     def authority(self) -> str:
@@ -61,13 +61,13 @@ class Rendered:
     def digest(self) -> bytes:
         return request_digest(
             self.method, self.scheme, self.host, self.port, self.path, self.query, self.content_type, self.headers,
-            self.body,
+            self.body, self.tool,
         )  # fmt: skip
 
 
 def request_digest(
     method: str, scheme: str, host: str, port: int, path: str, query: str, content_type: str, headers: Headers,
-    body: bytes,
+    body: bytes, tool: Tool | None = None,
 ) -> bytes:  # fmt: skip
     """The same function for what was proposed and for what the transport is about to write."""
     return digest(
@@ -82,6 +82,7 @@ def request_digest(
             "content_type": content_type,
             "headers": [[name, value] for name, value in headers],
             "body": hashlib.sha256(body).hexdigest(),
+            **({"tool": tool._asdict()} if tool else {}),
         },
     )
 

@@ -1,1 +1,1 @@
-"""Servers of the Model Context Protocol as systems to call: their tools are operations. The door alone speaks to them."""
+"""Servers of the Model Context Protocol as systems to call: their tools are operations."""

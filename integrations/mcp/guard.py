@@ -42,7 +42,7 @@ class Guard:
         if method != CALL or self.expected is None or self.asked:
             raise Tampered(f"Nobody agreed to {str(method)[:100]!r} in this session.")
         self.asked = True
-        if dataclasses.replace(written, body=_agreed(message)).digest != self.expected:
+        if dataclasses.replace(written, body=_agreed(message), tool=self.rendered.tool).digest != self.expected:
             raise Tampered("The call about to be written is not the one that was agreed.")
         return True
 

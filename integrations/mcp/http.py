@@ -1,7 +1,7 @@
-"""The wire beneath a session over HTTP: what the library wants to send, with the credential, to the bound address alone.
+"""The wire beneath a session over HTTP: what the library wants to send, with the credential, to the bound address.
 
-Connections are made as for every other call: pinned addresses, no redirect, no proxy, no cookies, caps. Each request has
-a connection of its own, so that one which the peer closed while it was idle cannot put a call in doubt.
+Connections are made as for every other call: pinned addresses, no redirect, no proxy, no cookies, caps. Each request
+has a connection of its own, so that one which the peer closed while it was idle cannot put a call in doubt.
 """
 
 import ssl
@@ -74,9 +74,7 @@ class Wire(httpx2.AsyncBaseTransport):
         if certificate not in self._contexts:
             self._contexts[certificate] = client_context(certificate)
         context = self._contexts[certificate]
-        pool = httpcore.AsyncConnectionPool(
-            ssl_context=context, max_keepalive_connections=0, network_backend=_Pinned()
-        )
+        pool = httpcore.AsyncConnectionPool(ssl_context=context, max_keepalive_connections=0, network_backend=_Pinned())
         response = await pool.handle_async_request(request)  # one that fails has closed its connection
         if calls:
             self.guard.status = response.status
@@ -105,9 +103,7 @@ def _request(written: Rendered, lines: dict[str, str], injected: Injected) -> ht
     except UnicodeEncodeError:
         raise NotSent("The request has an address or a header that HTTP cannot carry.") from None
     url = httpcore.URL(scheme=written.scheme.encode(), host=written.host.encode(), port=written.port, target=target)
-    return httpcore.Request(
-        written.method, url, headers=fields, content=written.body, extensions={"timeout": TIMEOUT}
-    )
+    return httpcore.Request(written.method, url, headers=fields, content=written.body, extensions={"timeout": TIMEOUT})
 
 
 class _Capped(httpx2.AsyncByteStream):

@@ -1,5 +1,5 @@
-"""One session with a server of the Model Context Protocol, by the client of those who wrote the protocol: what it lists,
-and at most one call of a tool that is still what it was. The door alone."""
+"""One session with a server of the Model Context Protocol, by the client of those who wrote the protocol: what it
+lists, and at most one call of a tool that is still what it was. The door alone."""
 
 import json
 import logging
@@ -14,7 +14,7 @@ from mcp import Client
 from mcp.client.session import ClientSession
 from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.exceptions import MCPError
-from pydantic import TypeAdapter
+from pydantic import BaseModel, ConfigDict
 
 from console.core.errors import Invalid
 from integrations.credential_types import Opened, unpack
@@ -26,19 +26,25 @@ from integrations.outbound import MAX_ANSWER, Answer, NotSent, Unknown, answer_o
 from integrations.redaction import clean, echoes, redact
 from integrations.render import STDIO, Rendered
 
-# Until the call is written: with the age that an intent may have and the wait for a connection, this is how long a door
-# that only seemed dead can take to send.
-HANDSHAKE = 15.0
+LISTENING = 20.0  # seconds, for a list that nobody's call waits for
+# Until the call begins to be written. With the age that an intent may have, and 5 seconds each for connecting and TLS,
+# it makes the 30 after which nothing leaves a door that only seemed dead.
+HANDSHAKE = 10.0
 PATIENCE = 60.0  # for the answer
 MOST_TOOLS = 1_000
 MOST_PAGES = 50
 ANSWERED = 200  # a tool's answer has no status of its own
 REFUSED = (types.METHOD_NOT_FOUND, types.INVALID_PARAMS)  # said before a tool is run (JSON-RPC 2.0 §5.1)
-_RAW: TypeAdapter[dict[str, Any]] = TypeAdapter(dict[str, Any])
 # The library logs what it cannot read, which may hold a secret that the other side has echoed.
 for _name in ("mcp.client", "mcp.shared", "mcp.os", "client"):
     logging.getLogger(_name).addHandler(logging.NullHandler())
     logging.getLogger(_name).propagate = False
+
+
+class _Raw(BaseModel):
+    """A result as it came: what the server promised of its form is not our affair."""
+
+    model_config = ConfigDict(extra="allow")
 
 
 class Drifted(NotSent):
@@ -62,7 +68,7 @@ def list_tools(rendered: Rendered, *, secret: str, credential_type: str, setting
     found: list[Listed] = []
 
     async def work() -> None:
-        with anyio.fail_after(HANDSHAKE):
+        with anyio.fail_after(LISTENING):
             async with _session(guard, opened, forms) as session:
                 told = session.server_info
                 found.append(Listed(await _all_tools(session), f"{told.name} {told.version}" if told else ""))
@@ -73,10 +79,10 @@ def list_tools(rendered: Rendered, *, secret: str, credential_type: str, setting
 
 def call_tool(
     rendered: Rendered, *, expected: bytes, secret: str, credential_type: str,
-    settings: Mapping[str, str] | None = None, headers: Mapping[str, str] | None = None, once: bool = False,
+    settings: Mapping[str, str] | None = None,
 ) -> Answer:  # fmt: skip
-    """As `outbound.send` does it, for a tool: `headers` and `once` are the transport's own affair here. The tool is
-    looked at in the same session before it is called. Raises Drifted, Tampered, NotSent or Unknown."""
+    """As `outbound.send` does it, for a tool, which is looked at in the same session before it is called. Raises
+    Drifted, Tampered, NotSent or Unknown."""
     assert rendered.tool
     opened, forms = _opened(credential_type, settings or {}, secret), set[str]()
     guard = Guard(rendered, expected)
@@ -160,7 +166,7 @@ async def _called(session: ClientSession, rendered: Rendered, guard: Guard, form
     asked = json.loads(rendered.body)["params"]
     request = types.CallToolRequest(params=types.CallToolRequestParams(**asked))
     try:
-        result = await session.send_request(request, _RAW)
+        result = (await session.send_request(request, _Raw)).model_dump(mode="json", by_alias=True)
     except MCPError as error:
         if guard.begun and 400 <= guard.status < 500:
             return _answer(guard.status, {"error": error.error.message}, forms)

@@ -3,7 +3,7 @@
 import console.core.fields
 import django.db.models.deletion
 import django.db.models.functions.datetime
-import integrations.models
+import integrations.listings
 from django.db import migrations, models
 
 
@@ -27,7 +27,7 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name='Listing',
             fields=[
-                ('id', models.TextField(default=integrations.models.listing_id, primary_key=True, serialize=False)),
+                ('id', models.TextField(default=integrations.listings.listing_id, primary_key=True, serialize=False)),
                 ('state', models.TextField()),
                 ('tools', console.core.fields.OrderedJSONField(default=list)),
                 ('pin', models.TextField(default='')),

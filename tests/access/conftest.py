@@ -31,6 +31,7 @@ from examples.demo.charges import seed_charges
 from examples.demo.people import acting, seed_people
 from examples.demo.seed import connect
 from examples.standins.launcher import serving
+from integrations.mcp.listing import connect_server
 from integrations.models import Credential
 from tests.audit.conftest import SignedLog, SignerInProcess
 from tests.conftest import a_clone
@@ -71,6 +72,7 @@ class Scene:
                 "record": str(self.record.pk), "export": self.export.pk, "passkey": self.passkey.id,
                 "operation": action.operation_id, "hold": self.hold.pk, "settled": self.settled.id,
                 "tile": "0/000.p/1", "agent": "helper", "agent_token": self.agent_token, "action": action.id,
+                "server": "spoken-to",
                 "setup": "x" * 43, "grant": str(action.grant_id), "credential": self.credential}  # fmt: skip
         return rows[needs]
 
@@ -137,6 +139,13 @@ def arrange(standin: str, state: Path) -> Scene:
     world = World(standin, seed_charges(standin))
     team = seed_people()
     connect(standin)
+    connect_server(
+        slug="spoken-to",
+        title="Spoken to",
+        address="http://127.0.0.1:9/mcp",
+        credential_type="none",
+        actor=acting("mira"),
+    )
     outsider()
     PersonFactory(username="otto", team=team, roles=("operator", "reviewer"), groups=("finance",))
     PersonFactory(username="lea")  # in no team

@@ -13,12 +13,12 @@ from mcp.server.context import ServerRequestContext
 from mcp.server.lowlevel.server import Server
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 
-SCHEMA = {
+SCHEMA: dict[str, Any] = {
     "type": "object",
     "properties": {"to": {"type": "string"}, "text": {"type": "string"}},
     "required": ["to", "text"],
 }
-SEND = {"name": "send-message", "description": "Sends a message.", "inputSchema": SCHEMA,
+SEND: dict[str, Any] = {"name": "send-message", "description": "Sends a message.", "inputSchema": SCHEMA,
         "annotations": {"readOnlyHint": True}}  # fmt: skip
 
 
@@ -67,23 +67,27 @@ class Speaking:
                 raise ConnectionAbortedError
             await send(message)
 
-        server: Server[Any] = Server("speaking", version="1", on_list_tools=self.list_tools, on_call_tool=self.call_tool)
+        server: Server[Any] = Server(
+            "speaking", version="1", on_list_tools=self.list_tools, on_call_tool=self.call_tool
+        )
         manager = StreamableHTTPSessionManager(server, json_response=True, stateless=True)
         async with manager.run():
             await manager.handle_request(scope, again, sending)
 
 
 async def _body(receive: Any) -> bytes:
-    body = b""
+    body = bytearray()
     while True:
         message = await receive()
         body += message.get("body", b"")
         if not message.get("more_body"):
-            return body
+            return bytes(body)
 
 
 async def _plain(send: Any, status: int, content: bytes, headers: tuple[tuple[bytes, bytes], ...] = ()) -> None:
-    await send({"type": "http.response.start", "status": status, "headers": [(b"content-type", b"text/plain"), *headers]})
+    await send(
+        {"type": "http.response.start", "status": status, "headers": [(b"content-type", b"text/plain"), *headers]}
+    )
     await send({"type": "http.response.body", "body": content})
 
 

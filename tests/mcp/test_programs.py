@@ -1,8 +1,10 @@
 """MCP servers that are programs: named by the installation, with nothing of the door's around them, ended with all that
 they started."""
 
+import contextlib
 import json
 import os
+import select
 import sys
 from pathlib import Path
 from typing import Any
@@ -43,9 +45,7 @@ def listed(name: str, secret: str = "") -> Listed:
 def call(name: str, slug: str, secret: str = "", **arguments: Any) -> Answer:
     described = Description(slug, describe_tools(listed(name, secret).tools).operations[slug])
     wanted = render(described, arguments, base_url=f"stdio://{name}", key="")
-    return call_tool(
-        wanted, expected=wanted.digest, secret=secret, credential_type="bearer" if secret else "none"
-    )
+    return call_tool(wanted, expected=wanted.digest, secret=secret, credential_type="bearer" if secret else "none")
 
 
 def test_files_are_written_by_the_reference_server(node_modules: Path, name_servers: Name, tmp_path: Path) -> None:
@@ -112,8 +112,10 @@ def test_what_a_program_leaves_behind_is_ended_with_it(tmp_path: Path, name_serv
     name_servers(odd={"command": ["/bin/sh", "-c", script]})
     with pytest.raises(NotSent):
         listed("odd")
-    identity = int(child.read_text())
-    assert not Path(f"/proc/{identity}").exists() or "zombie" in Path(f"/proc/{identity}/status").read_text()
+    with contextlib.suppress(ProcessLookupError):
+        ends = os.pidfd_open(int(child.read_text()))
+        assert select.select([ends], [], [], 20)[0]
+        os.close(ends)
 
 
 def test_only_what_the_installation_names_is_started(name_servers: Name) -> None:
@@ -130,7 +132,7 @@ def test_only_what_the_installation_names_is_started(name_servers: Name) -> None
         listed("gone")
 
 
-_SERVER = '''
+_SERVER = """
 import json, os, sys
 noted, mode = sys.argv[1:]
 tool = {"name": "say", "description": mode, "inputSchema": {"type": "object", "properties": {"text": {}}}}
@@ -151,4 +153,4 @@ for line in sys.stdin:
         print(json.dumps({"jsonrpc": "2.0", "id": asked["id"], "error": {"code": -32601, "message": "no"}}), flush=True)
         continue
     print(json.dumps({"jsonrpc": "2.0", "id": asked["id"], "result": result}), flush=True)
-'''
+"""

@@ -1,5 +1,4 @@
 """From the reference server: acts of admin, door and worker, and an attack by the server itself."""
-# ruff: noqa: F811  (parameters bear the names of imported fixtures, as pytest wants it)
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -59,7 +58,9 @@ class Connected:
         return Operation.objects.select_related("integration").get(slug="send_message")
 
     def ask(self) -> Action:
-        proposal = Proposal(Team.objects.get().id, "messages.send_message", ARGUMENTS, "workflow:billing-care", ["usr_m"])
+        proposal = Proposal(
+            Team.objects.get().id, "messages.send_message", ARGUMENTS, "workflow:billing-care", ["usr_m"]
+        )
         action = propose(proposal, actor=system("worker"))
         drive(action.id)
         return Action.objects.get(pk=action.pk)
@@ -84,7 +85,10 @@ def connected(world: World, server: Speaking) -> Connected:
 def added(connected: Connected) -> Connected:
     add_tools(connected.integration, connected.look().pk, actor=acting("mira"))
     give_grant(
-        grantee="workflow:billing-care", operations=["send_message"], credential=connected.credential, actor=acting("mira")
+        grantee="workflow:billing-care",
+        operations=["send_message"],
+        credential=connected.credential,
+        actor=acting("mira"),
     )
     return connected
 
@@ -173,9 +177,8 @@ def test_what_the_tool_says_went_wrong_fails_the_action(added: Connected) -> Non
     action = added.ask()
     drive(added.sign(action).id)
     assert ended(action) == ("failed", "rejected")
-    assert Call.objects.get(action=action.id).receipt["body"] == {
-        "content": [{"type": "text", "text": "nobody of that name"}]
-    }
+    receipt = Call.objects.get(action=action.id).receipt or {}
+    assert receipt["body"] == {"content": [{"type": "text", "text": "nobody of that name"}]}
 
 
 def test_a_lost_answer_is_asked_about_and_never_repeated(added: Connected) -> None:
@@ -219,7 +222,7 @@ def test_a_server_that_does_not_answer_is_told_as_it_is(connected: Connected) ->
 def test_a_list_that_was_not_asked_by_the_console_opens_no_credential(connected: Connected) -> None:
     listing = ask_listing(connected.integration, connected.credential, actor=acting("mira"))
     with connection.cursor() as cursor:
-        cursor.execute("UPDATE integrations_integration SET base_url = 'http://127.0.0.1:1/mcp' WHERE slug = 'messages'")
+        cursor.execute("UPDATE integrations_integration SET base_url = 'http://127.0.0.1:1/' WHERE slug = 'messages'")
     with pytest.raises(Tampered):
         hear_listing(listing.pk)
     assert connected.server.methods == []
