@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,33 +45,52 @@ class Outcome:
 def import_openapi(
     data: bytes, *, slug: str, title: str, base_url: str, credential_type: str,
     credential_settings: Mapping[str, str] | None = None, overlay: str = "", actor: Actor,
+    then: Callable[[Outcome], None] = lambda _: None,
 ) -> Outcome:  # fmt: skip
     """Create an integration of the actor's team, or add what a newer document has more. Where it is served and who it
     belongs to is said by the actor and never taken from the document. `overlay` is YAML with facts that the document
-    lacks. Raises Invalid for what is no OpenAPI document or no overlay, Conflict where the integration is bound to
-    another address."""
-    actor.require(Role.ADMIN)
-    check_base_url(base_url)
-    check_named(slug, title)
-    settings = check_settings(credential_type, credential_settings or {})
+    lacks; `then` is called in the same transaction. Raises Invalid for what is no OpenAPI document or no overlay,
+    Conflict where the integration is bound to another address."""
+    bound = check_bound(slug, title, base_url, credential_type, credential_settings or {}, actor=actor)
     document = read(data)
     check_version(document)
     over = read_overlay(overlay) if overlay.strip() else None
     files = {"document": hashlib.sha256(data).hexdigest(),
              "overlay": hashlib.sha256(overlay.encode()).hexdigest() if over else ""}  # fmt: skip
-    bound = {"title": title.strip(), "base_url": base_url, "credential_type": credential_type,
-             "credential_settings": settings}  # fmt: skip
     with transaction.atomic():
         integration, _ = Integration.objects.select_for_update().get_or_create(
             team_id=actor.team, slug=slug, defaults=bound
         )
-        if integration.protocol != "http":
-            raise Conflict(f"{slug} is an MCP server, which no OpenAPI document describes.")
-        if (integration.base_url, integration.credential) != (base_url, {"type": credential_type, **settings}):
-            told = ", ".join(f"{name} {value}" for name, value in integration.credential.items())
-            raise Conflict(f"{slug} is bound to {integration.base_url}, with a credential of {told}. "
-                           "An import does not change that.")  # fmt: skip
-        return _store(integration, document, over, files, actor)
+        _check_same(integration, bound)
+        outcome = _store(integration, document, over, files, actor)
+        then(outcome)
+        return outcome
+
+
+def check_bound(
+    slug: str, title: str, base_url: str, credential_type: str, credential_settings: Mapping[str, str], *, actor: Actor
+) -> dict[str, Any]:
+    """What a person says of a system that a document describes, as it is stored. Raises Invalid, and Conflict where
+    something else was said before."""
+    actor.require(Role.ADMIN)
+    check_base_url(base_url)
+    check_named(slug, title)
+    settings = check_settings(credential_type, credential_settings)
+    bound = {"title": title.strip(), "base_url": base_url, "credential_type": credential_type,
+             "credential_settings": settings}  # fmt: skip
+    if before := Integration.objects.filter(team_id=actor.team, slug=slug).first():
+        _check_same(before, bound)
+    return bound
+
+
+def _check_same(integration: Integration, bound: Mapping[str, Any]) -> None:
+    if integration.protocol != "http":
+        raise Conflict(f"{integration.slug} is an MCP server, which no OpenAPI document describes.")
+    wanted = {"type": bound["credential_type"], **bound["credential_settings"]}
+    if (integration.base_url, integration.credential) != (bound["base_url"], wanted):
+        told = ", ".join(f"{name} {value}" for name, value in integration.credential.items())
+        raise Conflict(f"{integration.slug} is bound to {integration.base_url}, with a credential of {told}. "
+                       "An import does not change that.")  # fmt: skip
 
 
 def check_named(slug: str, title: str) -> None:

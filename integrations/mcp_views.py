@@ -9,7 +9,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from audit.read import record_read, require_role
 from console.core.actor import Role
 from console.core.errors import Conflict, Invalid
-from console.core.web import Request, role_required, signed_in
+from console.core.web import Request, is_piece, role_required, signed_in
 from integrations.access import READERS, access_credential, access_server
 from integrations.credential_forms import settings_given, ways
 from integrations.credential_types import TYPES
@@ -66,10 +66,10 @@ def tools(request: Request, slug: str) -> HttpResponse:
     """It fetches itself anew while the server is being asked."""
     require_role(request.actor, *READERS, page="tools")
     integration = access_server(request.actor, slug)
-    piece = bool(getattr(request, "htmx", False)) and request.headers.get("HX-Target") == "tools"
-    if not piece:
-        record_read(actor=request.actor, page="tools", subject=integration.id)
-    return _tools(request, integration, template="integrations/_tools.html" if piece else "integrations/tools.html")
+    if is_piece(request):
+        return _tools(request, integration, template="integrations/_tools.html")
+    record_read(actor=request.actor, page="tools", subject=integration.id)
+    return _tools(request, integration)
 
 
 @require_POST

@@ -12,6 +12,7 @@ from console.core.fields import OrderedJSONField
 from console.core.ids import new_id
 from console.core.states import transitions
 from integrations.credential_types import in_words
+from integrations.imports import Import as Import
 from integrations.listings import Listing as Listing
 
 EFFECTS = ("read", "write", "destructive")

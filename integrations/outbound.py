@@ -119,7 +119,7 @@ def _request(rendered: Rendered, lines: Mapping[str, str], injected: Injected, e
     url = httpcore.URL(scheme=rendered.scheme.encode(), host=host, port=rendered.port, target=target)
     agreed = [name for name, _ in rendered.headers]
     extensions = {"timeout": TIMEOUT, "countersign_digest": expected, "countersign_headers": agreed,
-                  "countersign_injected": injected.query}  # fmt: skip
+                  "countersign_injected": injected.query, "countersign_tool": rendered.tool}  # fmt: skip
     return httpcore.Request(rendered.method, url, headers=fields, content=rendered.body, extensions=extensions)
 
 
@@ -197,7 +197,7 @@ class _AgreedPool(httpcore.ConnectionPool):
         assert isinstance(request.stream, Iterable)
         actual = request_digest(
             request.method.decode(), scheme, host, request.url.port or DEFAULT_PORTS[scheme], path, query,
-            content_type.decode(), agreed, b"".join(request.stream),
+            content_type.decode(), agreed, b"".join(request.stream), request.extensions["countersign_tool"],
         )  # fmt: skip
         if actual != request.extensions["countersign_digest"]:
             raise Tampered("The request about to be written is not the one that was agreed.")

@@ -4,6 +4,7 @@ from celery import shared_task
 
 from console.core.actor import system
 from console.core.errors import Conflict
+from integrations import handing_in
 from integrations.mcp import listing
 
 
@@ -18,6 +19,11 @@ def hear_listing(listing_id: str) -> None:
 @shared_task
 def compare_listing(listing_id: str) -> None:
     listing.compare_listing(listing_id, actor=system("worker"))
+
+
+@shared_task
+def read_import(import_id: str) -> None:
+    handing_in.read_import(import_id)
 
 
 @shared_task

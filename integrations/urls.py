@@ -6,6 +6,7 @@ urlpatterns = [
     path("", views.list_integrations, name="integrations"),
     path("calls/made/", views.list_calls, name="calls"),
     path("connect/openapi/", import_views.connect_openapi, name="connect_openapi"),
+    path("imports/<str:import_id>/", import_views.show_import, name="import"),
     path("connect/mcp/", mcp_views.connect, name="connect_mcp"),
     path("connect/yaml/", describe_views.connect, name="connect_yaml"),
     path("<slug:slug>/tools/", mcp_views.tools, name="tools"),

@@ -31,6 +31,7 @@ from examples.demo.charges import seed_charges
 from examples.demo.people import acting, seed_people
 from examples.demo.seed import connect
 from examples.standins.launcher import serving
+from integrations.handing_in import hand_in
 from integrations.mcp.listing import connect_server
 from integrations.models import Credential
 from tests.audit.conftest import SignedLog, SignerInProcess
@@ -59,6 +60,7 @@ class Scene:
     passkey: Passkey
     agent_token: str
     credential: str
+    handed_in: str
     tokens: dict[str, str] = field(default_factory=dict)
 
     def address(self, name: str, given: str | None = None) -> str:
@@ -72,7 +74,7 @@ class Scene:
                 "record": str(self.record.pk), "export": self.export.pk, "passkey": self.passkey.id,
                 "operation": action.operation_id, "hold": self.hold.pk, "settled": self.settled.id,
                 "tile": "0/000.p/1", "agent": "helper", "agent_token": self.agent_token, "action": action.id,
-                "server": "spoken-to",
+                "server": "spoken-to", "import": self.handed_in,
                 "setup": "x" * 43, "grant": str(action.grant_id), "credential": self.credential}  # fmt: skip
         return rows[needs]
 
@@ -174,6 +176,15 @@ def arrange(standin: str, state: Path) -> Scene:
         passkey=Passkey.objects.get(),
         agent_token=make_agent()[1].id,
         credential=Credential.objects.filter(integration__slug="stripe").get().id,
+        handed_in=hand_in(
+            b"{",
+            slug="parcels",
+            title="Parcels",
+            base_url=standin,
+            credential_type="none",
+            credential_settings={},
+            actor=acting("mira"),
+        ).pk,
         tokens={name: token(name, team) for name in BY_ROLE.values()},
     )
 
