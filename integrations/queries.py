@@ -53,7 +53,9 @@ class Told:
 
     @property
     def idempotency(self) -> str:
-        return IDEMPOTENCY_WORDS.get(self.described.mode, self.described.mode)
+        words = IDEMPOTENCY_WORDS.get(self.described.mode, self.described.mode)
+        kept = self.described.retention
+        return f"{words}, for {_lasting(kept)}" if kept else words
 
     @property
     def trust(self) -> str:
@@ -231,6 +233,14 @@ def _change(row: Amendment) -> Change:
     before = Described(row.before, definitions_of(row.before_definitions_id))
     after = Described(row.after, definitions_of(row.after_definitions_id))
     return Change(row, bytes(row.digest).hex(), difference(before, after))
+
+
+def _lasting(time: dt.timedelta) -> str:
+    """In the largest unit that leaves no remainder."""
+    whole = int(time.total_seconds())
+    units = (("day", 86_400), ("hour", 3_600), ("minute", 60), ("second", 1))
+    unit, seconds = next((unit, seconds) for unit, seconds in units if whole % seconds == 0)
+    return f"{whole // seconds:,} {unit}{'' if whole == seconds else 's'}"
 
 
 def sentences(grants: Iterable[Grant]) -> list[Sentence]:

@@ -29,7 +29,7 @@ from integrations.render import STDIO, Rendered
 LISTENING = 20.0  # seconds, for a list that nobody's call waits for
 # Until the call begins to be written. With the age that an intent may have, and 5 seconds each for connecting and TLS,
 # it makes the 30 after which nothing leaves a door that only seemed dead.
-HANDSHAKE = 10.0
+HANDSHAKE = 8.0
 PATIENCE = 60.0  # for the answer
 MOST_TOOLS = 1_000
 MOST_PAGES = 50

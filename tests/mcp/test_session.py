@@ -1,15 +1,18 @@
 """The door's session with MCP servers: what is written is what was agreed, to where it was bound, and nothing else."""
 
 import dataclasses
+import datetime as dt
 import json
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
+from approvals.repeat import FRESH, OUTRUN, PATIENCE
 from console.core.errors import Tampered
 from integrations.description import Description
 from integrations.mcp import session
+from integrations.mcp.http import TIMEOUT
 from integrations.mcp.session import Drifted, Listed, call_tool, list_tools
 from integrations.mcp.tools import describe_tools
 from integrations.outbound import Answer, NotSent, Unknown
@@ -196,6 +199,12 @@ def test_whoever_is_not_let_in_is_told_so_and_called_nothing(server: Speaking) -
     with pytest.raises(NotSent):
         listed(server.address, "a-wrong-secret-of-some-length")
     assert server.methods == []
+
+
+def test_a_call_leaves_a_door_that_only_seemed_dead_in_time_and_is_answered_while_it_is_waited_for() -> None:
+    connecting = dt.timedelta(seconds=2 * TIMEOUT["connect"])  # resolving and TCP; then TLS
+    assert FRESH + dt.timedelta(seconds=session.HANDSHAKE) + connecting < OUTRUN
+    assert OUTRUN + dt.timedelta(seconds=session.PATIENCE) < PATIENCE
 
 
 def test_the_reference_server_is_listed_and_called(everything: str) -> None:
