@@ -1,5 +1,7 @@
 """Tasks of integrations. Ids in, one call; whoever comes second finds nothing to do."""
 
+import threading
+
 from celery import shared_task
 
 from console.core.actor import system
@@ -7,13 +9,22 @@ from console.core.errors import Conflict
 from integrations import handing_in
 from integrations.mcp import listing
 
+_heard: set[str] = set()  # by this process now: a slow server must not take every lane, however often it is offered
+_hearing = threading.Lock()
+
 
 @shared_task
 def hear_listing(listing_id: str) -> None:
+    with _hearing:
+        if listing_id in _heard:
+            return
+        _heard.add(listing_id)
     try:
         listing.hear_listing(listing_id, actor=system("door"))
     except Conflict:
         return
+    finally:
+        _heard.discard(listing_id)
 
 
 @shared_task

@@ -16,12 +16,13 @@ CALL = "tools/call"
 
 class Guard:
     """`expected` is the digest of the one call that was agreed; without it nothing is called. `begun` says that the
-    call may have reached the other side, `status` how its HTTP exchange was answered (0 where there is none)."""
+    call may have reached the other side, `status` how its HTTP exchange was answered (0: there is none), `last` how
+    the last of all was."""
 
     def __init__(self, rendered: Rendered, expected: bytes | None) -> None:
         self.rendered, self.expected = rendered, expected
         self.begun = self.asked = False
-        self.status = 0
+        self.status = self.last = 0
         self.fault: Tampered | None = None
 
     def check(self, content: bytes, written: Rendered | None = None) -> bool:

@@ -50,7 +50,7 @@ class Wire(httpx2.AsyncBaseTransport):
         except NEVER_BEGUN as error:
             if calls:
                 self.guard.begun = False
-            raise httpx2.ConnectError(str(error) or type(error).__name__) from None
+            raise httpx2.ConnectError(f"{written.authority}: {error or type(error).__name__}") from None
         except httpcore.LocalProtocolError:
             raise httpx2.LocalProtocolError("HTTP cannot carry this request.") from None
         except (httpcore.TimeoutException, httpcore.NetworkError, httpcore.ProtocolError) as error:
@@ -76,6 +76,7 @@ class Wire(httpx2.AsyncBaseTransport):
         context = self._contexts[certificate]
         pool = httpcore.AsyncConnectionPool(ssl_context=context, max_keepalive_connections=0, network_backend=_Pinned())
         response = await pool.handle_async_request(request)  # one that fails has closed its connection
+        self.guard.last = response.status
         if calls:
             self.guard.status = response.status
         stream = _Capped(self, pool, response)

@@ -206,7 +206,11 @@ def _told(error: BaseException, guard: Guard, forms: set[str]) -> Exception:
     inner = _first(error)
     if isinstance(inner, Unknown) or (isinstance(inner, NotSent) and not guard.begun):
         return inner
-    text = "It did not answer in time." if isinstance(inner, TimeoutError) else str(inner) or type(inner).__name__
+    text = str(inner) or type(inner).__name__
+    if isinstance(inner, TimeoutError):
+        text = "It did not answer in time."
+    elif isinstance(inner, MCPError) and guard.last >= 400:
+        text = f"It answered {guard.last}."  # the library has words of its own for that, which say less
     return (Unknown if guard.begun else NotSent)(redact(text, _longest(forms))[:500])
 
 

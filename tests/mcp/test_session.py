@@ -196,7 +196,7 @@ def test_the_secret_is_sent_and_comes_back_in_nothing_that_is_kept(server: Speak
 
 def test_whoever_is_not_let_in_is_told_so_and_called_nothing(server: Speaking) -> None:
     server.token = TOKEN
-    with pytest.raises(NotSent):
+    with pytest.raises(NotSent, match=r"It answered 401\."):
         listed(server.address, "a-wrong-secret-of-some-length")
     assert server.methods == []
 

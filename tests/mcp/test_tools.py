@@ -17,7 +17,7 @@ from console.core.actor import system
 from console.core.clock import now
 from console.core.errors import Conflict, Forbidden, Invalid, Tampered
 from examples.demo.people import acting
-from integrations import sweep
+from integrations import sweep, tasks
 from integrations.amend import Wanted, decide_amendments, review_operation
 from integrations.describe import give_grant, revoke_credential, store_credential
 from integrations.mcp.listing import DAILY, add_tools, ask_listing, connect_server, look_again, newest
@@ -216,7 +216,17 @@ def test_a_server_that_does_not_answer_is_told_as_it_is(connected: Connected) ->
     connected.server.answer = (503, b"later")
     listing = connected.look()
     assert (listing.state, listing.tools) == ("failed", [])
-    assert listing.error
+    assert listing.error == "It answered 503."
+
+
+def test_a_server_that_takes_its_time_takes_one_lane_of_the_door(connected: Connected) -> None:
+    listing = ask_listing(connected.integration, connected.credential, actor=acting("mira"))
+    tasks._heard.add(listing.pk)
+    hear_listing(listing.pk)
+    assert (Listing.objects.get().state, connected.server.methods) == ("asked", [])
+    tasks._heard.clear()
+    hear_listing(listing.pk)
+    assert (Listing.objects.get().state, tasks._heard) == ("listed", set())
 
 
 def test_a_list_that_was_not_asked_by_the_console_opens_no_credential(connected: Connected) -> None:
