@@ -112,6 +112,14 @@ _OPERATION = _object(
         "sentence": _TEXT,
         "facts": {"type": "array", "items": _FACT},
         "compensation": {"type": ["string", "null"]},
+        "rate_limit": _object(
+            {
+                "calls": {"type": "integer", "minimum": 1, "maximum": 1_000_000},
+                "seconds": {"type": "integer", "minimum": 1, "maximum": 86_400},
+            },
+            "calls",
+            "seconds",
+        ),
         "success": _object({"status": {"type": "array", "items": {"type": "integer"}}, "when": _TEXT}),
     },
     "title",
@@ -122,7 +130,7 @@ _OPERATION = _object(
 # What a person says of an operation, whatever a document brings.
 REVIEWED = (
     "effect", "categories", "trust", "idempotency", "sentence", "facts", "amount", "reads", "requires", "probe",
-    "compensation", "success",
+    "compensation", "success", "rate_limit",
 )  # fmt: skip
 # Of that, what a page asks for as YAML; for the rest it has fields.
 MORE = _object({name: _OPERATION["properties"][name] for name in REVIEWED[4:]})

@@ -1,5 +1,6 @@
 """From the reference server: acts of admin, door and worker, and an attack by the server itself."""
 
+import datetime as dt
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -202,6 +203,25 @@ def test_a_reviewed_tool_may_be_a_read(added: Connected) -> None:
             added.send(), {"effect": "write", "idempotency": {"mode": "native_key", "header": "Idempotency-Key"}},
             seen=bytes(added.send().digest).hex(), actor=acting("mira"),
         )  # fmt: skip
+
+
+def test_what_comes_too_early_for_the_other_side_waits_and_is_not_lost(
+    added: Connected, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = {"effect": "write", "categories": ["other"], "rate_limit": {"calls": 1, "seconds": 60}}
+    review_operation(added.send(), said, seen=bytes(added.send().digest).hex(), actor=acting("mira"))
+    first, second = added.ask(), added.ask()
+    for action in (first, second):
+        added.sign(action)
+    for action in (first, second, second):
+        drive(action.id)
+    assert [ended(action)[0] for action in (first, second)] == ["succeeded", "permitted"]
+    assert len(added.server.calls) == 1
+    later = now() + dt.timedelta(seconds=61)
+    monkeypatch.setattr("approvals.pace.now", lambda: later)
+    drive(second.id)
+    assert ended(second)[0] == "succeeded"
+    assert len(added.server.calls) == 2
 
 
 def test_names_stay_over_lists_and_only_what_is_new_is_added(added: Connected) -> None:
