@@ -4,7 +4,7 @@ from collections.abc import Collection
 
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
-from approvals.models import Review, Slot
+from approvals.models import Action, Review, Slot
 from console.core.actor import Actor, Role
 from console.core.compiled import Compiled
 from console.core.errors import Forbidden, NotFound
@@ -41,8 +41,16 @@ def waiting_for(actor: Actor) -> QuerySet[Review]:
     return Review.objects.filter(Exists(asked), team=actor.team, state="open").exclude(own)
 
 
+def visible_actions(actor: Actor) -> QuerySet[Action]:
+    """As reviews: who may read all of the team, and reviewers what their groups were asked about."""
+    if actor.has(*READING):
+        return Action.objects.filter(team=actor.team)
+    asked = visible_reviews(actor).filter(action=OuterRef("pk"))
+    return Action.objects.filter(Exists(asked), team=actor.team)
+
+
 def access_review(actor: Actor, review_id: str) -> Review:
-    related = ("action__operation__integration", "action__grant")
+    related = ("action__operation__integration", "action__grant", "action__reverses__operation")
     review = visible_reviews(actor).select_related(*related).filter(pk=review_id).first()
     if review is None:
         raise NotFound("There is no such review, or it is not yours to see.")

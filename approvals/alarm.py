@@ -8,7 +8,7 @@ from django.db import transaction
 
 from approvals.authority import Loaded, Stale
 from approvals.models import Action, Review
-from approvals.settle import settle
+from approvals.settle import lock_action, settle
 from audit.move import move
 from audit.record import record
 from audit.vocabulary import Kind
@@ -43,7 +43,7 @@ def guarded(act: Callable[Concatenate[Loaded, P], Action]) -> Callable[Concatena
 @transaction.atomic
 def raise_alarm(action_id: str, text: str, *, actor: Actor) -> Action:
     """The alarm names what differs; the agent is told only that the action was stopped."""
-    action = Action.objects.select_for_update().get(pk=action_id)
+    action = lock_action(action_id)
     record(Kind.ALARM_TAMPERED, subject=action.id, actor=actor, detail={"what": text[:500]}, **action.audit_context())
     _end(action, {"code": "tampered", "text": "Stopped: what is stored does not match what was signed."}, actor)
     return action
@@ -51,7 +51,7 @@ def raise_alarm(action_id: str, text: str, *, actor: Actor) -> Action:
 
 @transaction.atomic
 def stop(action_id: str, outcome: dict[str, str], *, actor: Actor) -> Action:
-    action = Action.objects.select_for_update().get(pk=action_id)
+    action = lock_action(action_id)
     _end(action, outcome, actor)
     return action
 

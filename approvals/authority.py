@@ -13,13 +13,15 @@ from console.core.attest import verify
 from console.core.clock import iso, now
 from console.core.compiled import Compiled
 from console.core.errors import Tampered
-from integrations.amend import amended, quarantined
+from integrations.amend import amended, amended_since, quarantined
+from integrations.compensation import arguments_back, way_back
 from integrations.description import Description
 from integrations.limits import check_limits
 from integrations.models import Credential, Operation
 
 GRANT_ENDED = "The grant or its credential has ended."
 AMENDED = "The description of its operation has changed since it was proposed. Propose it again."
+TOO_LATE = "The other side does not take it back any more: the time for that is over."
 PASSKEY, PASSWORD = "passkey", "password"
 
 
@@ -124,6 +126,25 @@ def verify_proposal(loaded: Loaded) -> None:
         raise Stale("grant_ended", GRANT_ENDED)
     if loaded.amended:
         raise Stale("description_changed", AMENDED)
+    if action.reverses_id:
+        _verify_reversal(action)
+
+
+def _verify_reversal(action: Action) -> None:
+    """It takes back what it says that it takes back, and nothing else."""
+    undone = Action.objects.select_related("operation__integration").get(pk=action.reverses_id)
+    verify("action", undone.attested(), undone.attestation)
+    _verify_operation(undone.operation)
+    if amended_since(undone.operation, action.created_at):
+        raise Stale("description_changed", AMENDED)
+    back = way_back(undone.operation.description)
+    same_place = (undone.team_id, undone.operation.integration_id) == (action.team_id, action.operation.integration_id)
+    if back is None or back.operation != action.operation.slug or not same_place or undone.state != "succeeded":
+        raise Tampered("It is not the way back of what it says that it undoes.")
+    if arguments_back(back, undone.known) != action.arguments:
+        raise Tampered("Its arguments are not those that undo what it says that it undoes.")
+    if undone.settled_at and back.given and undone.settled_at + back.given <= now():
+        raise Stale("too_late", TOO_LATE)
 
 
 def _verify_operation(operation: Operation) -> None:

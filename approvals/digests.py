@@ -44,6 +44,7 @@ def action_document(action: Action, request_digest: bytes) -> dict[str, object]:
         "agent": action.grantee,
         "run": action.run,
         "step": action.step,
+        **({"reverses": action.reverses_id} if action.reverses_id else {}),
     }
 
 

@@ -14,7 +14,7 @@ from approvals.pace import TooEarly, keep_pace
 from approvals.permit import consume_permit
 from approvals.reading import Unreadable, check_preconditions, exchange, exchange_read, succeeded
 from approvals.repeat import FRESH
-from approvals.settle import settle
+from approvals.settle import lock_action, settle
 from audit.move import move
 from audit.record import record
 from audit.standing import why_risky_actions_wait
@@ -198,7 +198,7 @@ def judge(loaded: Loaded, answer: Answer) -> Result:
 def finish(loaded: Loaded, call: Call, result: Result, *, actor: Actor) -> Action:
     """The receipt, in one transaction with the end of call and action."""
     with transaction.atomic():
-        action = Action.objects.select_for_update().get(pk=loaded.action.pk)
+        action = lock_action(loaded.action.pk)
         hold_call(call)
         if result.receipt.get("code") == "tampered":
             what = str(result.receipt["error"])[:300]
@@ -235,7 +235,7 @@ def _perform_read(loaded: Loaded, actor: Actor) -> Action:
     """A read that people signed for. An allowed one was made when it was prepared."""
     result = read_once(loaded)
     with transaction.atomic():
-        locked = Action.objects.select_for_update().get(pk=loaded.action.pk)
+        locked = lock_action(loaded.action.pk)
         if locked.state == "permitted":
             move(locked, "executing", actor=actor)
             settle(locked, *read_outcome(result), actor=actor)

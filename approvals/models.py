@@ -59,6 +59,7 @@ ACTION = transitions(
     stale="",
 )
 SETTLED = sorted(final(ACTION))
+WITHOUT_EFFECT = ("refused", "expired", "withdrawn", "stale", "failed")  # final, and certainly without effect
 
 
 class Action(models.Model):
@@ -85,6 +86,9 @@ class Action(models.Model):
     asked_key = models.TextField(default="")  # the agent's own, so that asking again finds what it asked for
     makers = ArrayField(models.TextField(), default=list)  # may not sign it
     says = models.TextField(default="")  # untrusted: what the agent wrote
+    # The action that it undoes, and the undoing that has to be done before it.
+    reverses = models.ForeignKey("self", models.PROTECT, null=True, related_name="reversals", db_index=False)
+    after = models.ForeignKey("self", models.PROTECT, null=True, related_name="+", db_index=False)
     evidence = OrderedJSONField(default=list)
     attestation = models.BinaryField(max_length=64)
     # Filled by the door when it prepares the action for a ruling.
@@ -116,6 +120,12 @@ class Action(models.Model):
             models.UniqueConstraint(
                 fields=["team", "grantee", "asked_key"], condition=~models.Q(asked_key=""), name="action_once_per_key"
             ),
+            # Two at once would undo it twice. One that did nothing may be followed by another.
+            models.UniqueConstraint(
+                fields=["reverses"],
+                condition=models.Q(reverses__isnull=False) & ~models.Q(state__in=WITHOUT_EFFECT),
+                name="action_reversed_once",
+            ),
         ]
         indexes: ClassVar = [
             # The sweep asks for actions that the door has to go on with.
@@ -126,6 +136,10 @@ class Action(models.Model):
             ),
             # The run page, and cancelling a run, ask for its actions.
             models.Index(fields=["run", "created_at"], name="action_of_run"),
+            # Whoever looks at what was done asks whether it was undone.
+            models.Index(
+                fields=["reverses"], condition=models.Q(reverses__isnull=False), name="action_undoing_another"
+            ),
         ]
 
     def __str__(self) -> str:
@@ -134,6 +148,12 @@ class Action(models.Model):
     @property
     def settled(self) -> bool:
         return self.state in self.SETTLED
+
+    @property
+    def known(self) -> dict[str, object]:
+        """What its way back may refer to; `answer` is the body of what the other side answered."""
+        answer = (self.outcome or {}).get("body")
+        return {"arguments": self.arguments, "reads": self.reads, "answer": answer, "key": self.key}
 
     @property
     def key(self) -> str:
@@ -155,6 +175,7 @@ class Action(models.Model):
             "evidence": self.evidence,
             "says": self.says,
             **({"key": self.asked_key} if self.asked_key else {}),
+            **({"reverses": self.reverses_id, "after": self.after_id} if self.reverses_id else {}),
         }
 
     def audit_context(self) -> Mapping[str, Any]:

@@ -7,22 +7,25 @@ from typing import Any
 from django.db import transaction
 
 from approvals.alarm import guarded
-from approvals.authority import Loaded, rule, verify_proposal
+from approvals.authority import Loaded, Stale, rule, verify_proposal
 from approvals.digests import action_digest, evidence_digest, render_digest
-from approvals.execute import Result, read_once, read_outcome
+from approvals.execute import Result, begin_call, finish, perform, read_once, read_outcome
 from approvals.facts import Facts, decode
 from approvals.models import Action, PolicyVersion, Review, Ruling, Slot
+from approvals.pace import TooEarly
 from approvals.permit import mint_permit
 from approvals.policy import Answer
 from approvals.reading import Unreadable, missed_requirement, pinned, read_preconditions
-from approvals.settle import announce, settle
-from audit.move import begin, move
+from approvals.settle import announce, lock_action, settle
+from audit.move import begin, inserting, move
 from console.core.actor import Actor
 from console.core.clock import now
 from console.core.errors import Invalid
+from console.core.statements import run
 from console.core.telemetry import new_span_id
 from console.traces.store import SpanStart, start_spans
-from integrations.render import render
+from integrations.models import Call
+from integrations.render import Rendered, render
 
 COLUMNS = ("reads", "sentence", "facts", "amount_minor", "currency", "request_digest", "action_digest")
 
@@ -34,6 +37,7 @@ class Prepared:
     fields: dict[str, Any]
     version: PolicyVersion | None
     answer: Answer
+    rendered: Rendered
     read: Result | None = None
 
     @property
@@ -52,37 +56,59 @@ class Prepared:
 
 @guarded
 def prepare(loaded: Loaded, *, actor: Actor) -> Action:
-    """From proposed to held, permitted or refused; an allowed read to its end. Somebody else's move ends it quietly."""
+    """From proposed to held or refused, or to its end if it is allowed. Somebody else's move ends it quietly."""
+    if not _its_turn(loaded.action):
+        return loaded.action  # the sweep brings it here again
     verify_proposal(loaded)
     try:
         prepared = _prepare(loaded)
     except (Unreadable, Invalid) as error:
         return _fail(loaded.action, "unprepared", str(error), actor)
     with transaction.atomic():
-        action = Action.objects.select_for_update().get(pk=loaded.action.pk)
-        if action.state == "proposed":
-            _rule(action, prepared, actor)
+        action = lock_action(loaded.action.pk)
+        if action.state != "proposed":
+            return action
+        action.operation, action.grant = loaded.action.operation, loaded.action.grant
+        loaded.action = action
+        call = _rule(loaded, prepared, actor)
+    if call is None:
         return action
+    return finish(loaded, call, perform(loaded, call, prepared.rendered), actor=actor)
+
+
+def _its_turn(action: Action) -> bool:
+    """What is undone in an order is read, shown and signed one after the other. Raises Stale when the one before it was
+    not undone."""
+    if action.after_id is None:
+        return True
+    earlier = Action.objects.only("state").get(pk=action.after_id)
+    if earlier.settled and earlier.state != "succeeded":
+        raise Stale("earlier_undo", "What was done after it was not undone, so this waits for nothing any more.")
+    return earlier.settled
 
 
 def _prepare(loaded: Loaded) -> Prepared:
     """A read that may be made is made here and now: no permit, no ledger row, one record beside the proposal's."""
-    facts = _decode(loaded)
+    rendered = _render(loaded)
+    facts = _decode(loaded, rendered)
     fields = {name: getattr(loaded.action, name) for name in COLUMNS}
     version, answer = rule(loaded, facts.amount_minor, facts.currency)
     at_once = answer.outcome == "allow" and loaded.operation.effect == "read"
-    return Prepared(fields, version, answer, read_once(loaded) if at_once else None)
+    return Prepared(fields, version, answer, rendered, read_once(loaded) if at_once else None)
 
 
-def _decode(loaded: Loaded) -> Facts:
+def _render(loaded: Loaded) -> Rendered:
+    action = loaded.action
+    return render(loaded.operation, action.arguments, base_url=action.operation.integration.base_url, key=action.key)
+
+
+def _decode(loaded: Loaded, rendered: Rendered) -> Facts:
     """Fills in the loaded action what the digests cover; nothing is stored yet."""
     action = loaded.action
     answers = read_preconditions(loaded)
     if missed := missed_requirement(loaded, answers):
         raise Invalid(missed)
     action.reads = pinned(loaded.operation, answers)
-    base_url = action.operation.integration.base_url
-    rendered = render(loaded.operation, action.arguments, base_url=base_url, key=action.key)
     action.request_digest = rendered.digest
     action.action_digest = action_digest(action, rendered.digest)
     facts = decode(loaded.operation, action.arguments, answers, action.key)
@@ -93,22 +119,17 @@ def _decode(loaded: Loaded) -> Facts:
 
 def _fail(action: Action, code: str, text: str, actor: Actor) -> Action:
     with transaction.atomic():
-        locked = Action.objects.select_for_update().get(pk=action.pk)
+        locked = lock_action(action.pk)
         if locked.state == "proposed":
             settle(locked, "failed", {"code": code, "text": text}, actor=actor)
         return locked
 
 
-def _rule(action: Action, prepared: Prepared, actor: Actor) -> None:
-    answer = prepared.answer
-    Ruling.objects.create(
-        action=action,
-        version=prepared.version,
-        rule=answer.rule,
-        outcome=answer.outcome,
-        requirement=dict(answer.requirement),
-        reasons=list(answer.reasons),
-    )
+def _rule(loaded: Loaded, prepared: Prepared, actor: Actor) -> Call | None:
+    """The call that is to be made now, begun: of a write that is allowed without anybody being asked. Its permit is
+    used in the transaction that mints it, and nothing needs to be read or verified a second time."""
+    action, answer = loaded.action, prepared.answer
+    run(inserting(_ruling(action, prepared)).statement)
     if answer.outcome == "review":
         _hold(action, prepared, actor)
     elif answer.outcome == "deny":
@@ -117,11 +138,35 @@ def _rule(action: Action, prepared: Prepared, actor: Actor) -> None:
     elif prepared.read is not None:
         _settle(action, prepared, *read_outcome(prepared.read), actor)
     else:
-        detail = dict(prepared.digests)
-        if action.operation.effect != "read":
-            action.request_digest, action.action_digest = (prepared.fields[name] for name in COLUMNS[-2:])
-            detail["permit"] = mint_permit(action)
-        move(action, "permitted", actor=actor, decision=prepared.decision, detail=detail, **prepared.fields)
+        return _permit(loaded, prepared, actor)
+    return None
+
+
+def _permit(loaded: Loaded, prepared: Prepared, actor: Actor) -> Call | None:
+    action, detail = loaded.action, dict(prepared.digests)
+    writes = loaded.operation.effect != "read"
+    if writes:
+        action.request_digest, action.action_digest = (prepared.fields[name] for name in COLUMNS[-2:])
+        detail["permit"] = mint_permit(action)
+    move(action, "permitted", actor=actor, decision=prepared.decision, detail=detail, **prepared.fields)
+    if not writes or loaded.is_gated:
+        return None
+    try:
+        return begin_call(loaded, prepared.rendered, actor=actor)
+    except TooEarly:
+        return None  # it stays permitted
+
+
+def _ruling(action: Action, prepared: Prepared) -> Ruling:
+    answer = prepared.answer
+    return Ruling(
+        action=action,
+        version=prepared.version,
+        rule=answer.rule,
+        outcome=answer.outcome,
+        requirement=dict(answer.requirement),
+        reasons=list(answer.reasons),
+    )
 
 
 def _settle(action: Action, prepared: Prepared, state: str, outcome: dict[str, Any], actor: Actor) -> None:

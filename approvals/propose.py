@@ -24,7 +24,7 @@ from integrations.limits import check_limits, sentences
 from integrations.models import Grant, Operation
 
 MAX_SAYS = 4_000
-UNDONE = ("refused", "expired", "withdrawn", "stale")  # states in which nothing was, or will be, done
+NOTHING_DONE = ("refused", "expired", "withdrawn", "stale")  # nothing was, or will be, tried
 _ONE_AT_A_TIME = "SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))"
 
 _OPERATION = Compiled(
@@ -61,6 +61,8 @@ class Proposal:
     step: str = ""
     key: str = ""
     says: str = ""
+    reverses: str | None = None
+    after: str | None = None
     evidence: Sequence[Mapping[str, Any]] = field(default_factory=tuple)
     trace_id: str = ""
     parent_span_id: str = ""
@@ -149,7 +151,7 @@ def _beyond(grant: Grant, operation: Operation, arguments: Mapping[str, Any]) ->
     with connection.cursor() as cursor:
         cursor.execute(_ONE_AT_A_TIME, [grant.id])  # two at once must not both be the last that is allowed
     since = now() - dt.timedelta(hours=calls["hours"])
-    made = Action.objects.filter(grant=grant, created_at__gt=since).exclude(state__in=UNDONE).count()
+    made = Action.objects.filter(grant=grant, created_at__gt=since).exclude(state__in=NOTHING_DONE).count()
     return f"The grant allows this {' and '.join(sentences({'calls': calls}))}." if made >= calls["at_most"] else ""
 
 
@@ -165,6 +167,8 @@ def _insert(proposal: Proposal, operation: Operation, grant: Grant | None, actor
         step=proposal.step,
         asked_key=proposal.key,
         says=proposal.says[:MAX_SAYS],
+        reverses_id=proposal.reverses,
+        after_id=proposal.after,
         evidence=[dict(item) for item in proposal.evidence],
         trace_id=proposal.trace_id,
         parent_span_id=proposal.parent_span_id,
@@ -172,7 +176,8 @@ def _insert(proposal: Proposal, operation: Operation, grant: Grant | None, actor
     action.attestation = attest("action", action.attested())
     arguments = digest("countersign/arguments/v1", action.arguments).hex()
     begin(action, actor=actor, detail={"operation": proposal.operation, "operation_id": operation.id,
-          "grantee": proposal.grantee, "arguments_digest": arguments, "step": proposal.step})  # fmt: skip
+          "grantee": proposal.grantee, "arguments_digest": arguments, "step": proposal.step,
+          **({"reverses": proposal.reverses} if proposal.reverses else {})})  # fmt: skip
     return action
 
 

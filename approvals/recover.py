@@ -13,6 +13,7 @@ from approvals.policy import FALLBACK
 from approvals.prepare import open_review
 from approvals.reading import Unreadable, probe
 from approvals.repeat import PATIENCE, Doubt, next_step, surely_remembered
+from approvals.settle import lock_action
 from console.core import presence
 from console.core.actor import Actor
 from console.core.clock import now
@@ -105,7 +106,7 @@ def _send_again(loaded: Loaded, call: Call, actor: Actor) -> Action:
 @transaction.atomic
 def _ask(loaded: Loaded, actor: Actor) -> Action:
     """A review of kind `doubt`: did it happen? Asked of the group that approved it."""
-    action = Action.objects.select_for_update().get(pk=loaded.action.pk)
+    action = lock_action(loaded.action.pk)
     if action.state == "in_doubt" and not Review.objects.filter(action=action, state="open").exists():
         requirement = action.rulings.values_list("requirement", flat=True).first() or FALLBACK
         # It does not expire into an answer: after this long it is only shown as overdue.

@@ -8,11 +8,21 @@ from approvals.signals import action_settled
 from audit.move import move
 from console.core.actor import Actor
 from console.core.clock import now
+from console.core.compiled import Compiled
 from console.traces.live import answered, changed
 from console.traces.store import ending
 
 # What the log keeps of an outcome: never bodies, never free text that a person wrote.
 _LOGGED = ("code", "rule", "status", "receipt_digest", "call")
+
+
+_LOCKED = Compiled(lambda action: Action.objects.filter(pk=action).select_for_update())
+
+
+def lock_action(action: str) -> Action:
+    """Inside a transaction: whoever moves an action holds this lock, before any other."""
+    [locked] = _LOCKED(action)
+    return locked
 
 
 def settle(

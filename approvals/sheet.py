@@ -12,6 +12,7 @@ from typing import Any
 from approvals.models import Action, Ruling, Slot
 from console.core.chips import chips, is_hidden
 from console.core.text import duration, exact, money, pretty
+from integrations.compensation import way_back
 
 NOTHING = "–"
 IDEMPOTENCY = {
@@ -129,11 +130,13 @@ def points(action: Action, ruling: Ruling | None, slots: Sequence[Slot], given: 
         said.append(
             Point(f"Not decoded: {unknown} of {len(action.arguments)} arguments. They are shown as given.", "stop")
         )
+    if action.reverses:
+        said += _reversal_points(action.reverses)
     if operation.trust == "imported":
         said.append(Point("No person has reviewed the description of this operation.", "stop"))
     if operation.effect != "read":
         said += [
-            _undo_point(operation.description),
+            *_undo_points(operation.description),
             Point(IDEMPOTENCY.get(operation.idempotency, IDEMPOTENCY["unknown"])),
         ]
     if action.reads and action.state == "held":
@@ -158,11 +161,31 @@ def _reason_points(ruling: Ruling | None) -> Iterator[Point]:
         yield Point(str(reason), "wait")
 
 
-def _undo_point(description: Mapping[str, Any]) -> Point:
-    way_back = description.get("compensation")
-    if way_back is None:
-        return Point("It cannot be undone: the operation’s description names no way back.", "stop")
-    return Point(f"It can be undone by {way_back}.")
+def _reversal_points(undone: Action) -> Iterator[Point]:
+    yield Point("The console has worked out these arguments from what was done. Nobody typed them.", "good")
+    back = way_back(undone.operation.description)
+    if back and back.loses:
+        yield Point(f"It does not bring everything back: {back.loses}", "wait")
+    if back and back.costs:
+        yield Point(f"It costs something: {back.costs}", "wait")
+    if back and back.given and undone.settled_at:
+        yield Point(f"The other side takes it back until {exact(undone.settled_at + back.given)}.", "wait")
+
+
+def _undo_points(description: Mapping[str, Any]) -> Iterator[Point]:
+    """Whether there is a way back, until when, and what it does not bring back: said before anybody signs."""
+    back = way_back(description)
+    if back is None:
+        known = "compensation" in description
+        yield Point("It is final: it cannot be undone." if known else
+                    "No way back is described. Treat it as final.", "stop")  # fmt: skip
+        return
+    until = f" within {back.hours} hours" if back.hours else ""
+    yield Point(f"It can be undone{until} by {back.operation}, which is asked for and signed by itself.")
+    if back.loses:
+        yield Point(f"Undoing it does not bring everything back: {back.loses}", "wait")
+    if back.costs:
+        yield Point(f"Undoing it costs something: {back.costs}", "wait")
 
 
 def suspicious(action: Action) -> bool:

@@ -8,7 +8,7 @@ from django.db.models import Q, QuerySet
 from approvals.alarm import stop
 from approvals.authority import AMENDED, GRANT_ENDED, Stale
 from approvals.models import Action, Review
-from approvals.settle import settle
+from approvals.settle import lock_action, settle
 from audit.move import move
 from console.core.actor import Actor, system
 from console.core.clock import now
@@ -63,7 +63,7 @@ def _actions(reviews: QuerySet[Review]) -> list[str]:
 
 @transaction.atomic
 def _expire(action_id: str, actor: Actor) -> None:
-    action = Action.objects.select_for_update().get(pk=action_id)
+    action = lock_action(action_id)
     review = Review.objects.select_for_update().filter(action=action, state="open", kind="action").first()
     if review is None or review.expires_at >= now() or action.state != "held":
         return

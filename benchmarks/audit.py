@@ -25,11 +25,11 @@ from audit.record import record
 from audit.trees import open_tree
 from audit.vocabulary import Kind
 from benchmarks import audit_exports, form
-from benchmarks.audit_peers.environment import NotInstalled, python_of_peers
 from benchmarks.audit_rows import ROWS, TEAM, fill, make_tables
 from benchmarks.bench import PATIENCE, Bench, CouldNotMeasure, say
 from benchmarks.crowd import Crowd
 from benchmarks.form import Claim, Figure, Measured, at_least, at_most, figure
+from benchmarks.peers import NotInstalled, python_of
 from console.core.actor import system
 from console.home.children import wait_until
 from console.home.embedded import provision
@@ -134,7 +134,7 @@ def beside_chain(ours: Crowd, extent: Extent) -> Figures:
 def peers(bench: Bench, ours: Crowd, socket: str, extent: Extent) -> Figures:
     """The same write as django-pghistory and django-auditlog record it, in a database of their own."""
     try:
-        program = str(python_of_peers(bench.state))
+        program = str(python_of("audit_peers", bench.state))
     except NotInstalled as problem:
         say(f"django-pghistory and django-auditlog are not measured: {problem}")
         return {}

@@ -1,25 +1,29 @@
 """What does it cost an agent to go through us instead of calling the system itself? The same requests to the same
 upstream, once directly and once as governed calls: token, grant, arguments, policy, permit, ledger, audit and receipt.
 
-One after the other for the time that is added, then from several agents at once for how many a second.
+One after the other for the time that is added, then from several agents at once for how many a second. The same tool is
+then called over MCP through us and through IBM ContextForge, which checks a token and calls, and keeps no ledger.
 """
 
 import contextlib
 import datetime as dt
 import http.client
-import json
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from approvals.publish import publish_policy
 from benchmarks import form
 from benchmarks.bench import Bench, CouldNotMeasure, say
+from benchmarks.caller import Caller
+from benchmarks.gateway_peer import contextforge
 from benchmarks.ledger import Ledger, read, set_up
+from benchmarks.peers import NotInstalled
 from console.accounts.models import User
 from console.agents.register import create_agent, issue_agent_token
 from console.core.clock import now
+from console.gateway.tools import tool_name
 from integrations.describe import describe_integration, give_grant
 from integrations.models import Credential
 
@@ -54,23 +58,6 @@ ENTRY, TEXT = "e000001", {"text": "seen"}
 
 
 @dataclass(frozen=True, slots=True)
-class Caller:
-    """A connection that stays open, as an agent's would."""
-
-    connection: http.client.HTTPConnection
-    headers: dict[str, str]
-
-    def send(self, method: str, path: str, body: object = None) -> object:
-        content = json.dumps(body) if body is not None else None
-        self.connection.request(method, path, content, self.headers)
-        answer = self.connection.getresponse()
-        told = json.loads(answer.read())
-        if answer.status not in (200, 201):
-            raise CouldNotMeasure(f"{method} {path} was answered {answer.status}: {told}")
-        return told
-
-
-@dataclass(frozen=True, slots=True)
 class Place:
     upstream: int
     console: int
@@ -80,7 +67,8 @@ class Place:
         return Caller(http.client.HTTPConnection("127.0.0.1", self.upstream), {"Content-Type": "application/json"})
 
     def governed(self) -> Caller:
-        headers = {"Authorization": f"Bearer {self.secret}", "Content-Type": "application/json", "Prefer": "wait=30"}
+        headers = {"Authorization": f"Bearer {self.secret}", "Content-Type": "application/json", "Prefer": "wait=30",
+                   "Accept": "application/json, text/event-stream"}  # fmt: skip
         return Caller(http.client.HTTPConnection("localhost", self.console), headers)
 
 
@@ -108,6 +96,7 @@ def measure(bench: Bench, *, quick: bool) -> form.Measured:
     bench.start_signed()
     figures = added(place, QUICK if quick else SAMPLES)
     figures |= together(place, QUICK_SECONDS if quick else SECONDS)
+    figures |= beside_peer(bench, place, QUICK if quick else SAMPLES // 3)
     goals = [
         form.at_most("a governed write adds, p50", figures["write_added"], 12),
         form.at_most("a governed read adds, p50", figures["read_added"], 12),
@@ -150,6 +139,34 @@ def added(place: Place, samples: int) -> dict[str, form.Figure]:
         ]
         figures[f"{name}_added"] = form.figure(medians, "ms")
     return figures
+
+
+def beside_peer(bench: Bench, place: Place, samples: int) -> dict[str, form.Figure]:
+    """The write as a tool over MCP, by turns. Where the peer cannot be installed, nothing is compared."""
+    try:
+        theirs = contextforge.start(bench, f"http://127.0.0.1:{place.upstream}/entries/{ENTRY}/notes")
+    except (NotInstalled, CouldNotMeasure) as problem:
+        say(f"ContextForge is not measured: {problem}")
+        return {}
+    ours = place.governed()
+    ways: dict[str, Callable[[], object]] = {
+        "ours": lambda: tool(ours, "/mcp", tool_name("ledger.note"), {"entry": ENTRY, **TEXT}),
+        "contextforge": lambda: tool(theirs, "/mcp/", "note", TEXT),
+    }
+    say(f"over MCP, by turns: {samples} samples")
+    taken = [{way: timed(work) for way, work in ways.items()} for _ in range(WARM_UP + samples)][WARM_UP:]
+    figures: dict[str, form.Figure] = {}
+    for way in ways:
+        figures |= form.spread(f"mcp_{way}", [one[way] for one in taken], RUNS)
+    bench.stop(contextforge.NAME)
+    return figures
+
+
+def tool(caller: Caller, path: str, name: str, arguments: Mapping[str, object]) -> None:
+    call = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": name, "arguments": arguments}}
+    told = caller.send("POST", path, call)
+    if not isinstance(told, dict) or told.get("result", {}).get("isError", "result" not in told):
+        raise CouldNotMeasure(f"{name} did not succeed: {told}")
 
 
 def timed(work: Callable[[], object]) -> float:

@@ -1,5 +1,6 @@
 """Changing an operation's description: what a person says themselves rules at once, what a document says waits."""
 
+import datetime as dt
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
@@ -11,7 +12,7 @@ from console.core.actor import Actor, Role
 from console.core.attest import attest, verify
 from console.core.clock import now
 from console.core.errors import Conflict, Invalid
-from integrations.description import REVIEWED, Description, check_said
+from integrations.description import REVIEWED, Description, check_said, check_way_back
 from integrations.models import Amendment, Integration, Operation
 
 AT_ONCE = 50  # decided together
@@ -38,6 +39,7 @@ def review_operation(operation: Operation, said: Mapping[str, Any], *, seen: str
         kept = {name: value for name, value in locked.description.items() if name not in REVIEWED}
         described = Description(locked.slug, {**kept, "trust": "reviewed", **said})
         check_said(described, _effects(locked.integration))
+        _check_way_back(described, locked.integration)
         if described.digest != bytes(locked.digest):
             replace_description(locked, described, locked.definitions_id, cause="review", actor=actor)
         return locked
@@ -109,6 +111,7 @@ def _decide(amendment: Amendment, operation: Operation, effects: dict[str, str],
         if described.digest != bytes(amendment.digest):
             raise Conflict("The change was altered after it was imported. Import the document again.")
         check_said(described, effects)
+        _check_way_back(described, operation.integration)
         _put(operation, described, amendment.after_definitions_id)
         effects[operation.slug] = described.effect
     _settle(amendment, "adopted" if adopt else "declined", operation, actor)
@@ -123,6 +126,10 @@ def amended(operation: str, since: str) -> Exists:
     """For a query: whether the description was amended since then, or an amendment waits."""
     either = Q(state="quarantined") | Q(made_at__gte=OuterRef(since))
     return Exists(Amendment.objects.filter(either, operation=OuterRef(operation)))
+
+
+def amended_since(operation: Operation, since: dt.datetime) -> bool:
+    return operation.amendments.filter(Q(state="quarantined") | Q(made_at__gte=since)).exists()
 
 
 def waiting(operation: Operation) -> Amendment | None:
@@ -197,6 +204,12 @@ def _lock(operation: str) -> Operation:
 def _locked(operations: Iterable[str]) -> QuerySet[Operation]:
     locked = Operation.objects.select_for_update(of=("self",)).select_related("integration")
     return locked.filter(pk__in=operations).order_by("pk")
+
+
+def _check_way_back(described: Description, integration: Integration) -> None:
+    if back := described.document.get("compensation"):
+        named = Operation.objects.filter(integration=integration, slug=back["operation"])
+        check_way_back(described, dict(named.values_list("slug", "description__arguments")))
 
 
 def _effects(integration: Integration) -> dict[str, str]:

@@ -6,10 +6,12 @@ from typing import Any
 from audit.move import begin, move
 from console.core.actor import Actor
 from console.core.clock import now
+from console.core.compiled import Compiled
 from console.core.errors import Conflict
 from console.core.statements import Statement
 from integrations.models import Call
 
+_LOCKED = Compiled(lambda call: Call.objects.filter(pk=call).only("attempt").select_for_update())
 NO_DOOR = 0  # presence numbers begin with 1
 
 
@@ -28,7 +30,8 @@ def resend_call(call: Call, *, door: int, permit: str, actor: Actor) -> None:
 def hold_call(call: Call) -> None:
     """Lock it before it ends. Raises Conflict when another door has sent it again meanwhile: what this one knows is of
     an attempt that is no longer the last."""
-    if Call.objects.select_for_update().values_list("attempt", flat=True).get(pk=call.pk) != call.attempt:
+    [stored] = _LOCKED(call.pk)
+    if stored.attempt != call.attempt:
         raise Conflict(f"The call {call.pk} was sent again meanwhile.")
 
 

@@ -65,6 +65,12 @@ _PROBE = _object(
     "operation",
     "happened",
 )  # fmt: skip
+# Which other operation takes it back, and what that does not bring back.
+_COMPENSATION = _object(
+    {"operation": {"type": "string", "pattern": _SLUG}, "arguments": {"type": "object"},
+     "hours": {"type": "integer", "minimum": 1, "maximum": 24 * 366}, "loses": _TEXT, "costs": _TEXT},
+    "operation",
+) | {"type": ["object", "null"]}  # fmt: skip
 _FACT = _object(
     {"label": _TEXT, "shows": {"type": "string"}, "format": {"enum": ["text", "money", "time"]}, "was": {},
      "becomes": {}, "currency": {"type": "string"}},
@@ -111,7 +117,7 @@ _OPERATION = _object(
         "amount": _object({"minor": {}, "currency": {"type": "string"}}, "minor", "currency"),
         "sentence": _TEXT,
         "facts": {"type": "array", "items": _FACT},
-        "compensation": {"type": ["string", "null"]},
+        "compensation": _COMPENSATION,
         "rate_limit": _object(
             {
                 "calls": {"type": "integer", "minimum": 1, "maximum": 1_000_000},
@@ -235,9 +241,11 @@ def parse(text: str) -> tuple[Mapping[str, Any], list[Description]]:
     document = load(text, SCHEMA)
     operations = [Description(slug, body) for slug, body in document["operations"].items()]
     effects = {operation.slug: operation.effect for operation in operations}
+    described = {operation.slug: operation.arguments for operation in operations}
     for operation in operations:
         _check_written(operation)
         check_said(operation, effects)
+        check_way_back(operation, described)
     credential = {"type": "none"} | document.get("credential", {})
     kind = credential.pop("type")
     head = {"slug": document["integration"], "title": document["title"], "credential_type": kind,
@@ -272,9 +280,30 @@ def check_said(operation: Description, effects: Mapping[str, str]) -> None:
     for name, read in operation.reads.items():
         for pinned in read["pin"]:
             expressions.check(pinned, f"{where}.reads.{name}.pin")
+    if (back := said.get("compensation")) and effects.get(back["operation"], "read") == "read":
+        raise Invalid(
+            f"{where}.compensation: {back['operation']!r} is not an operation in this document that changes something"
+        )
     _check_named_arguments(operation, said, where)
     _check_key(operation, where)
     _check_read(operation, effects, where)
+
+
+def check_way_back(operation: Description, described: Mapping[str, Mapping[str, Any]]) -> None:
+    """What takes it back is given all that it needs, and nothing that it does not know. `described` are the arguments
+    of the operations beside it; one that is not there is not checked."""
+    back = operation.document.get("compensation")
+    if not back or back["operation"] not in described:
+        return
+    where, known, given = (
+        f"operations.{operation.slug}.compensation",
+        described[back["operation"]],
+        back.get("arguments", {}),
+    )
+    if unknown := sorted(given.keys() - known.keys()):
+        raise Invalid(f"{where}: {back['operation']} has no argument {unknown[0]!r:.80}")
+    if missing := sorted(name for name, one in known.items() if one.get("required") and name not in given):
+        raise Invalid(f"{where}: {back['operation']} needs the argument {missing[0]!r:.80}")
 
 
 def _check_read(operation: Description, effects: Mapping[str, str], where: str) -> None:

@@ -27,7 +27,7 @@ MOST = 500  # operations in one grant
 class Giving(forms.Form):
     """`operations` are names, one a line or with spaces or commas between them; `days` is "" for no end."""
 
-    grantee = forms.RegexField(r"\A(workflow|agent):[a-z][a-z0-9_-]{0,63}\Z", max_length=100, strip=True)
+    grantee = forms.RegexField(r"\A((workflow|agent):[a-z][a-z0-9_-]{0,63}|people)\Z", max_length=100, strip=True)
     operations = forms.CharField(max_length=50_000)
     credential = forms.CharField(max_length=100)
     days = forms.TypedChoiceField(
@@ -45,7 +45,9 @@ def give(request: Request, slug: str) -> HttpResponse:
         return _form(request, integration, form)
     try:
         if not form.is_valid():
-            raise Invalid("Say who it is for, as workflow:name or agent:name, which operations, and the credential.")
+            raise Invalid(
+                "Say who it is for, as workflow:name, agent:name or people, which operations, and the credential."
+            )
         _give(request, integration, form)
     except (Invalid, Conflict) as problem:
         return _form(request, integration, form, problem.text, problem.status)

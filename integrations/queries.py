@@ -207,13 +207,17 @@ def genuine(row: Operation) -> bool:
     return Description(row.slug, row.description).digest == bytes(row.digest)
 
 
+def _short(grantee: str) -> str:
+    return grantee.partition(":")[2] or grantee
+
+
 def _users(grants: Iterable[Grant]) -> dict[str, list[str]]:
     """Operation → who may use it now."""
     users: dict[str, list[str]] = {}
     for grant in grants:
         if state_of(grant, now()) == "in force":
             for slug in grant.operations:
-                users.setdefault(slug, []).append(grant.grantee.partition(":")[2])
+                users.setdefault(slug, []).append(_short(grant.grantee))
     return users
 
 
@@ -245,7 +249,7 @@ def _lasting(time: dt.timedelta) -> str:
 
 def sentences(grants: Iterable[Grant]) -> list[Sentence]:
     at = now()
-    return [Sentence(g, g.grantee.partition(":")[0], g.grantee.partition(":")[2], state_of(g, at)) for g in grants]
+    return [Sentence(g, g.grantee.partition(":")[0], _short(g.grantee), state_of(g, at)) for g in grants]
 
 
 def state_of(grant: Grant, at: dt.datetime) -> str:

@@ -66,6 +66,8 @@ ROUTES: dict[str, Route] = {
     "review_challenge": Route(WRITE, roles=REVIEWER, needs="review"),
     "review_decision": Route(WRITE, roles=REVIEWER, needs="review"),
     "review_dossier": Route(READ, roles=REVIEWER | ADMIN | AUDITOR, needs="settled"),
+    "undo": Route(READ, roles=ANYONE),
+    "undo_ask": Route(WRITE, roles=REVIEWER | OPERATOR | ADMIN),
     "runs": Route(READ, roles=ANYONE),
     "run": Route(READ, roles=ANYONE, needs="run"),
     "run_start": Route(FORM, roles=OPERATOR | ADMIN, needs="workflow"),

@@ -43,8 +43,8 @@ class Services:
     def role(self, role: str, database: str) -> psycopg.Connection:
         return psycopg.connect(self.postgres.url(role, database), autocommit=True)
 
-    def broker(self) -> redis.Redis:
-        return redis.Redis(unix_socket_path=str(self.valkey.socket))
+    def broker(self, database: int = 0) -> redis.Redis:
+        return redis.Redis(unix_socket_path=str(self.valkey.socket), db=database)
 
     def clone(self, template: str = TEMPLATE) -> str:
         """A database of one's own, as migrated; tests that commit use it and throw it away."""

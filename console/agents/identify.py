@@ -4,6 +4,8 @@ import datetime as dt
 import re
 from dataclasses import dataclass
 
+from django.db.models import BinaryField, Func, Value
+
 from audit.models import Record
 from audit.record import record
 from audit.vocabulary import Kind
@@ -12,9 +14,18 @@ from console.agents.register import digest_of
 from console.core.actor import Actor
 from console.core.attest import verify
 from console.core.clock import now
+from console.core.compiled import Compiled
 from console.core.errors import Tampered
 
 BEARER = re.compile(r"Bearer (cag_[A-Za-z0-9_-]{43})")
+_GOOD = Compiled(  # by the digest in hexadecimal
+    lambda digest: AgentToken.objects.filter(
+        sha256=Func(Value(digest), Value("hex"), function="decode", output_field=BinaryField()),
+        revoked_at=None,
+        agent__retired_at=None,
+        agent__owner__is_active=True,
+    ).select_related("agent")
+)
 TOUCH = dt.timedelta(minutes=1)
 ALARM = dt.timedelta(minutes=5)  # a forged row is told of this often, not at each request
 
@@ -37,9 +48,7 @@ def identify(header: str) -> Identified | None:
 
 
 def _find(secret: str) -> AgentToken | None:
-    good = AgentToken.objects.filter(revoked_at=None, expires_at__gt=now(), agent__retired_at=None)
-    good = good.filter(agent__owner__is_active=True)
-    return good.select_related("agent").filter(sha256=digest_of(secret)).first()
+    return next((one for one in _GOOD(digest_of(secret).hex()) if one.expires_at > now()), None)
 
 
 def _genuine(token: AgentToken) -> bool:

@@ -3,9 +3,16 @@
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from django.db import connection
+
 
 class Statement(NamedTuple):
     """One INSERT, UPDATE or DELETE without RETURNING, with a value for each `%s`."""
 
     sql: str
     values: Sequence[Any]
+
+
+def run(statement: Statement) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(statement.sql, statement.values)

@@ -4,6 +4,7 @@ What is not sent is lost on purpose: rows are the truth, and the sweep finds wha
 """
 
 import atexit
+import functools
 import logging
 import queue
 import threading
@@ -12,6 +13,8 @@ from collections.abc import Callable
 from celery import current_app
 from celery.utils import uuid
 from django.db import transaction
+
+from console.core import lanes
 
 logger = logging.getLogger(__name__)
 
@@ -22,11 +25,14 @@ _thread: threading.Thread | None = None
 
 def wake(task: str, queue_name: str, *args: str) -> None:
     """Send the named task once this transaction has committed."""
-    after_commit(lambda: _publish(task, queue_name, args))
+    if queue_name == lanes.ACTIONS:
+        after_commit(functools.partial(lanes.push, task, args))
+    else:
+        after_commit(functools.partial(_publish, task, queue_name, args))
 
 
 def _publish(task: str, queue_name: str, args: tuple[str, ...]) -> None:
-    """What `send_task` does, without the options that it weighs each time: it is half of the way to the door."""
+    """What `send_task` does, without the options that it weighs each time."""
     app = current_app._get_current_object()
     message = app.amqp.create_task_message(uuid(), task, args, {}, ignore_result=True)
     with app.producer_or_acquire() as producer:

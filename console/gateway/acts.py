@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.db import transaction
-from django.db.models import QuerySet
 
 from approvals.models import Action, Review
 from approvals.propose import Proposal, propose
@@ -66,13 +65,12 @@ def access_action(who: Identified, action_id: str) -> Action:
 def wait_until(who: Identified, action: Action, *, seconds: float, also_held: bool) -> Action:
     """As it is when it has settled (or waits for a person, with `also_held`), or when the time is over."""
     ends = Action.SETTLED | ({"held", "in_doubt"} if also_held else frozenset())
-    reached = _own(who).filter(pk=action.pk, state__in=ends)
-    wait_for(action.pk, lambda: reached.exists() or None, min(seconds, LONGEST_WAIT))
-    return access_action(who, action.pk)
 
+    def found() -> Action | None:
+        action_now = access_action(who, action.pk)
+        return action_now if action_now.state in ends else None
 
-def _own(who: Identified) -> QuerySet[Action]:
-    return Action.objects.filter(team=who.agent.team_id, grantee=who.agent.grantee)
+    return wait_for(action.pk, found, min(seconds, LONGEST_WAIT)) or access_action(who, action.pk)
 
 
 def take_back(who: Identified, action_id: str) -> Action:

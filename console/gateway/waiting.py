@@ -1,28 +1,27 @@
 """Waiting until something happens to an action, without asking the database meanwhile.
 
-One coroutine of the process hears of every action that an agent asked for. What it misses, a look once a second finds.
+One thread of the process hears of every action that an agent asked for. What it misses, a look once a second finds.
 """
 
-import asyncio
 import functools
 import logging
 import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future
 from contextlib import contextmanager
 from typing import TypeVar
 
-from channels.layers import get_channel_layer
 from django.db import connections
+from redis import RedisError
 
-from console.traces.live import ANSWERED, loop
+from console.core.valkey import listener, place
+from console.traces.live import ANSWERED
 
 logger = logging.getLogger(__name__)
 
 LOOK = 1.0  # seconds between looks when nobody tells
-JOIN_AGAIN = 3600.0  # the channel layer forgets members after a day
+QUIET = 60.0  # seconds of silence after which the connection is looked at
 T = TypeVar("T")
 
 _lock = threading.Lock()
@@ -60,35 +59,22 @@ def _notices(action: str) -> Iterator[threading.Event]:
 
 
 @functools.cache
-def _listen() -> "Future[None]":
+def _listen() -> None:
     """Once for each process."""
-    return asyncio.run_coroutine_threadsafe(_hear(), loop())
+    threading.Thread(target=_hear, name="answers", daemon=True).start()
 
 
-async def _hear() -> None:
+def _hear() -> None:
     while True:
         try:
-            await _hear_for(JOIN_AGAIN)
-        except Exception as error:  # noqa: BLE001  (a broker's client raises what it likes)
+            with listener(QUIET).pubsub(ignore_subscribe_messages=True) as heard:  # type: ignore[no-untyped-call]
+                heard.subscribe(place(ANSWERED))
+                while True:
+                    if message := heard.get_message(timeout=QUIET):
+                        _tell(message["data"].decode())
+        except RedisError as error:
             logger.warning("no notices (%s); agents that wait are looked after once a second", type(error).__name__)
-            await asyncio.sleep(LOOK)
-
-
-async def _hear_for(seconds: float) -> None:
-    layer = get_channel_layer()
-    if layer is None:
-        raise RuntimeError("there is no channel layer")
-    channel = await layer.new_channel()
-    await layer.group_add(ANSWERED, channel)
-    try:
-        async with asyncio.timeout(seconds):
-            while True:
-                message = await layer.receive(channel)
-                _tell(str(message["topic"]))
-    except TimeoutError:
-        return
-    finally:
-        await layer.group_discard(ANSWERED, channel)
+            time.sleep(LOOK)
 
 
 def _tell(action: str) -> None:

@@ -16,7 +16,7 @@ ALIVE = dt.timedelta(seconds=3.5 * EVERY)
 PROCESSES = ("worker", "door", "beat", "sequencer", "signer", "publisher")
 
 _log = logging.getLogger(__name__)
-_stop = threading.Event()
+_worker_ends = threading.Event()
 
 
 def beat_heart(process: str) -> None:
@@ -37,22 +37,26 @@ def ready() -> dict[str, bool]:
     return {"web": True, "database": True, **{name: name in alive for name in PROCESSES}}
 
 
+def keep_beating(stop: threading.Event) -> None:
+    """In a thread of its own: a slow database must not stop the work, nor long work the heartbeat."""
+    threading.Thread(target=_beat_on, args=(settings.PROCESS, stop), name="heartbeat", daemon=True).start()
+
+
 def _start(**_: object) -> None:
-    """A thread of its own: a slow database must not stop the consumer, nor a long task the heartbeat."""
-    _stop.clear()
-    threading.Thread(target=_beat_on, args=(settings.PROCESS,), name="heartbeat", daemon=True).start()
+    _worker_ends.clear()
+    keep_beating(_worker_ends)
 
 
 def _end(**_: object) -> None:
-    _stop.set()
+    _worker_ends.set()
 
 
-def _beat_on(process: str) -> None:
+def _beat_on(process: str, stop: threading.Event) -> None:
     while True:
         beat_heart(process)
         # Back to the pool: a connection kept for ten idle seconds is one that a task cannot have.
         connection.close()
-        if _stop.wait(EVERY):
+        if stop.wait(EVERY):
             return
 
 

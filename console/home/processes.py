@@ -111,8 +111,6 @@ def command(process: Process, port: int, state: Path) -> list[str]:
         return python("-m", "uvicorn", "console.asgi:application", *listening, *manners)
     if process == "worker":
         return celery("steps", lanes=4, name="worker")
-    if process == "door":
-        return celery("actions", lanes=8, name="door")
     if process == "signer":
         place = ["--state", str(state / "signer"), "--socket", str(signer_socket(state))]
         return python("-m", "audit.signer", "serve", "--log", f"localhost:{port}", *place, *signer_user(state))

@@ -7,6 +7,7 @@ from typing import Any
 
 from channels.layers import get_channel_layer
 
+from console.core.valkey import client, place
 from console.core.wake import after_commit
 
 ANSWERED = "answered"
@@ -21,7 +22,7 @@ def changed(team: str, *topics: str) -> None:
 
 def answered(action: str) -> None:
     """After commit, tell every process in which an agent may wait for this action. Ids alone travel."""
-    after_commit(functools.partial(_send, ANSWERED, action))
+    after_commit(lambda: client().publish(place(ANSWERED), action))
 
 
 def group(team: str, topic: str) -> str:

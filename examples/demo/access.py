@@ -22,6 +22,7 @@ KEY = {"access_key_id": "AKIADEMOCONSOLE00001", "secret_access_key": "a-key-of-t
 SIGNER = Signer(KEY["access_key_id"], KEY["secret_access_key"], "us-east-1", "iam")
 WORKFLOW = "grant-access"
 GRANTED = ["get_user", "get_policy", "list_attached_user_policies", "attach_user_policy"]
+WAY_BACK = ["get_user", "list_attached_user_policies", "detach_user_policy"]
 USER = "linnea.berg"
 POLICIES = {"reports-read": "Read the monthly reports", "payouts-operate": "Start and stop batches of payouts"}
 ARN = "arn:aws:iam::123456789012:policy/{}"  # the stand-in has one account
@@ -67,6 +68,7 @@ def connect_access(standin: str, *, admin: str = "mira") -> Integration:
         return integration
     credential = store_credential(integration, name="access key", secret=KEY, actor=actor)
     give_grant(grantee=f"workflow:{WORKFLOW}", operations=GRANTED, credential=credential, actor=actor)
+    give_grant(grantee="people", operations=WAY_BACK, credential=credential, actor=actor)
     publish_workflow(read(f"workflows/{WORKFLOW}.yaml"), actor=actor)
     return integration
 

@@ -25,6 +25,7 @@ QUESTIONS = {
     "account_reauthenticate": ("next",),
     "reviews": ("state", "after"),
     "review": ("span",),
+    "undo": ("action", "run", "grantee"),
     "runs": ("state", "workflow", "after", "before"),
     "run": ("span",),
     "workflow": ("version",),

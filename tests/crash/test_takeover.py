@@ -2,6 +2,7 @@
 effect nor the last word."""
 
 import datetime as dt
+import functools
 import threading
 
 import pytest
@@ -18,7 +19,7 @@ from console.core.errors import Conflict
 from integrations import outbound
 from integrations.models import Call
 from tests.crash.lines import Lines
-from tests.crash.place import DOOR, Place
+from tests.crash.place import DOOR, TRUSTED, Place
 from tests.crash.test_matrix import MODES, evenly
 from tests.standins.upstream import Fault
 
@@ -55,16 +56,19 @@ class Other(threading.Thread):
 
 @pytest.mark.parametrize("most", [12, pytest.param(None, marks=pytest.mark.long)])
 @pytest.mark.parametrize("blind", ["", "_blind"], ids=["probe", "blind"])
-@pytest.mark.parametrize("mode", PROMPT)
+@pytest.mark.parametrize(
+    ("mode", "signed"), [*((mode, True) for mode in PROMPT), ("native_key", False), ("conditional", False)]
+)
 def test_wherever_another_door_takes_over_there_is_one_effect(
-    place: Place, mode: str, blind: str, most: int | None
+    place: Place, mode: str, signed: bool, blind: str, most: int | None
 ) -> None:
-    action = place.permitted(f"{mode}{blind}")
+    make = place.permitted if signed else functools.partial(place.propose, grantee=TRUSTED)
+    action = make(f"{mode}{blind}")
     with Lines() as lines:
         drive(action.id)
     for line in evenly(lines.ends(), most):
         place.doors.replaced()
-        action = place.permitted(f"{mode}{blind}")
+        action = make(f"{mode}{blind}")
         other = Other(place, action)
         with Lines(line, then=other.takes_over):
             drive(action.id)

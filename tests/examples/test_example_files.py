@@ -82,13 +82,6 @@ def test_a_workflow_calls_operations_that_exist(file: Path) -> None:
     assert all(agrees(step["call"], step["arguments"]) for step in called)
 
 
-@pytest.mark.parametrize("slug", INTEGRATIONS)
-def test_the_way_back_is_an_operation_of_the_same_integration(slug: str) -> None:
-    operations = INTEGRATIONS[slug]["operations"]
-    ways = [one["compensation"] for one in operations.values() if one.get("compensation")]
-    assert [way for way in ways if way not in operations] == []
-
-
 def test_the_policy_ends_with_a_rule_for_everything_else() -> None:
     rules = load(EXAMPLES / "policies" / "demo.yaml")["rules"]
     assert len({rule["id"] for rule in rules}) == len(rules)

@@ -1,7 +1,6 @@
 """An agent with a token and a grant, in the demo's world with the real payment stand-in behind it."""
 
 import datetime as dt
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +12,6 @@ from console.accounts.models import User
 from console.agents.models import Agent, AgentToken
 from console.agents.register import create_agent, issue_agent_token
 from console.core.clock import now
-from console.gateway import waiting
 from examples.demo.people import acting
 from integrations.describe import give_grant
 from integrations.models import Credential
@@ -57,14 +55,6 @@ def make_agent(slug: str = "helper", *, owner: str = "jonas") -> tuple[Agent, Ag
     admin = acting("mira")
     agent = create_agent(slug, "Refund helper", owner=User.objects.get(username=owner), actor=admin)
     return agent, *issue_agent_token(agent, expires=now() + dt.timedelta(days=1), actor=admin)
-
-
-@pytest.fixture(scope="session", autouse=True)
-def deaf_at_the_end() -> Iterator[None]:
-    """The broker goes before the process does."""
-    yield
-    if waiting._listen.cache_info().currsize:
-        waiting._listen().cancel()
 
 
 @pytest.fixture

@@ -24,7 +24,7 @@ PATIENCE = 120.0
 PROGRAMS = {
     "web": "console.asgi",
     "worker": "worker@",
-    "door": "door@",
+    "door": "manage.py door",
     "beat": "manage.py beat",
     "sequencer": "manage.py sequencer",
     "signer": "audit.signer",

@@ -14,6 +14,7 @@ from console.accounts.models import User
 from console.core.actor import system
 from console.dispatch.tasks import work
 from console.runs.models import Run
+from examples.demo.access import begin_access_run, connect_access, seed_access
 from examples.demo.charges import SeededCharges, refunds, seed_charges
 from examples.demo.people import acting, seed_people
 from examples.demo.seed import begin_run, connect
@@ -112,3 +113,38 @@ def held(world: World) -> World:
     world.begin()
     world.settle()
     return world
+
+
+@pytest.fixture(scope="session")
+def running_access(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with serving(tmp_path_factory.mktemp("access"), "access") as base_url:
+        yield base_url
+
+
+@pytest.fixture
+def access(running_access: str) -> str:
+    httpx.post(f"{running_access}/moto-api/reset").raise_for_status()
+    seed_access(running_access)
+    return running_access
+
+
+@pytest.fixture
+def gate(access: str) -> Iterator[FaultProxy]:
+    address = urlsplit(access)
+    with FaultProxy(str(address.hostname), address.port or 0) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+def asked(world: World, gate: FaultProxy) -> World:
+    """The console as the demo has it; the workflow has proposed, and the policy waits for a signature."""
+    connect_access(gate.base_url)
+    begin_access_run()
+    world.settle()
+    return world
+
+
+def the_access_review() -> Review:
+    return Review.objects.select_related("action__operation").get(
+        state="open", action__operation__slug="attach_user_policy"
+    )

@@ -1,11 +1,8 @@
 """The second story, about security: a user gets an access policy once somebody has signed for it, and exactly once."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import urlsplit
 
-import httpx
 import pytest
 from django.db.models import F
 
@@ -17,7 +14,6 @@ from console.accounts.models import Team
 from console.runs.models import Run
 from examples.demo.access import (
     HELD,
-    INPUTS,
     KEY,
     USER,
     WANTED,
@@ -25,55 +21,18 @@ from examples.demo.access import (
     attached,
     begin_access_run,
     connect_access,
-    seed_access,
 )
 from examples.demo.people import acting
 from examples.demo.seed import begin_run
-from examples.standins.launcher import serving
-from integrations.models import Call, Operation
+from integrations.models import Call
 from tests.spine.attacker import writes
-from tests.spine.conftest import World
+from tests.spine.conftest import World, the_access_review
 from tests.stack import Stack, wait_until
 from tests.standins.fault_proxy import FaultProxy
 
 
-@pytest.fixture(scope="module")
-def running_access(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with serving(tmp_path_factory.mktemp("access"), "access") as base_url:
-        yield base_url
-
-
-@pytest.fixture
-def access(running_access: str) -> str:
-    httpx.post(f"{running_access}/moto-api/reset").raise_for_status()
-    seed_access(running_access)
-    return running_access
-
-
-@pytest.fixture
-def gate(access: str) -> Iterator[FaultProxy]:
-    address = urlsplit(access)
-    with FaultProxy(str(address.hostname), address.port or 0) as proxy:
-        yield proxy
-
-
-@pytest.fixture
-def asked(world: World, gate: FaultProxy) -> World:
-    """The console as the demo has it; the workflow has proposed, and the policy waits for a signature."""
-    connect_access(gate.base_url)
-    begin_access_run()
-    world.settle()
-    return world
-
-
-def the_review() -> Review:
-    return Review.objects.select_related("action__operation").get(
-        state="open", action__operation__slug="attach_user_policy"
-    )
-
-
 def test_the_policy_waits_for_security_and_nothing_is_sent(asked: World, gate: FaultProxy, access: str) -> None:
-    review = the_review()
+    review = the_access_review()
     slot, action = Slot.objects.get(review=review), review.action
     assert (slot.group, slot.signature, action.amount_minor) == ("security", "passkey", None)
     assert action.sentence == "Attach the policy payouts-operate to the user linnea.berg"
@@ -96,7 +55,7 @@ def test_it_stands_in_the_queue_beside_the_money(asked: World) -> None:
 
 
 def test_signed_it_is_done_exactly_once(asked: World, gate: FaultProxy, access: str) -> None:
-    asked.sign(the_review())
+    asked.sign(the_access_review())
     asked.settle()
     [sent] = [arrival for arrival in gate.requests if arrival.method == "POST"]
     assert sent.body.decode().split("&") == [
@@ -109,7 +68,7 @@ def test_signed_it_is_done_exactly_once(asked: World, gate: FaultProxy, access: 
 
 
 def test_refused_it_is_not_done(asked: World, gate: FaultProxy, access: str) -> None:
-    asked.sign(the_review(), verdict="refuse", reason="She is on leave until May.")
+    asked.sign(the_access_review(), verdict="refuse", reason="She is on leave until May.")
     asked.settle()
     assert (writes(gate), attached(access), Run.objects.get().state) == ([], [HELD], "failed")
 
@@ -122,7 +81,7 @@ def test_with_real_processes_a_lost_answer_leads_to_exactly_one_attachment(
     try:
         stack.start("worker", "door", "beat")
         fault = getattr(gate, lost)("POST", "/")
-        review = asked.sign(the_review())
+        review = asked.sign(the_access_review())
         wait_until(lambda: Action.objects.get(pk=review.action_id).settled, "the policy is attached")
         fault.wait()
         wait_until(lambda: Run.objects.get().state == "succeeded", "the run ends")
@@ -140,7 +99,7 @@ def test_with_real_processes_a_lost_answer_leads_to_exactly_one_attachment(
 
 
 def test_a_user_who_got_another_policy_meanwhile_gets_nothing(asked: World, gate: FaultProxy, access: str) -> None:
-    review = asked.sign(the_review())
+    review = asked.sign(the_access_review())
     ask(access, "DetachUserPolicy", UserName=USER, PolicyArn=HELD)
     asked.settle()
     action = Action.objects.get(pk=review.action_id)
@@ -150,7 +109,7 @@ def test_a_user_who_got_another_policy_meanwhile_gets_nothing(asked: World, gate
 
 
 def test_a_policy_whose_meaning_changed_meanwhile_is_not_attached(asked: World, gate: FaultProxy, access: str) -> None:
-    review = asked.sign(the_review())
+    review = asked.sign(the_access_review())
     wider = '{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}'
     ask(access, "CreatePolicyVersion", PolicyArn=WANTED, PolicyDocument=wider, SetAsDefault="true")
     asked.settle()
@@ -193,26 +152,3 @@ def test_a_workflow_is_granted_no_more_than_its_operations(world: World, gate: F
                         grantee="workflow:grant-access", makers=[])  # fmt: skip
     action = propose(proposal, actor=acting("jonas"))
     assert (action.state, (action.outcome or {})["code"], gate.requests) == ("refused", "not_granted", [])
-
-
-def test_the_way_back_is_described_and_works(asked: World, access: str) -> None:
-    """Nothing runs it by itself yet; a workflow that is granted it may propose it."""
-    attach = Operation.objects.get(slug="attach_user_policy")
-    assert attach.description["compensation"] == "detach_user_policy"
-    asked.sign(the_review())
-    asked.settle()
-    from integrations.describe import give_grant
-    from integrations.models import Credential
-
-    key = Credential.objects.get(name="access key")
-    give_grant(grantee="agent:keeper", operations=["detach_user_policy"], credential=key, actor=acting("mira"))
-    back = propose(
-        Proposal(team=Team.objects.get().id, operation="iam.detach_user_policy", grantee="agent:keeper", makers=[],
-                 arguments={name: INPUTS[name] for name in ("user", "policy")}),
-        actor=acting("jonas"),
-    )  # fmt: skip
-    asked.settle()
-    asked.sign(Review.objects.get(action=back, state="open"))
-    asked.settle()
-    back.refresh_from_db()
-    assert (back.state, attached(access)) == ("succeeded", [HELD])

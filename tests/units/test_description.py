@@ -39,6 +39,12 @@ REFUSED = {
     "fixed fields of a body that is none of fields": (described(", body: {form: json, fixed: [[a, b]]}"), r"^operations.act.body.fixed: is for a form"),
     "a key in a body that is one argument": (described(", body: json, arguments: {all: {in: body, whole: true, schema: {}}}, idempotency: {mode: native_key, body: key}"), r"^operations.act.idempotency.body: the body is one argument"),
     "a requirement": (described(", requires: [{that: 'x[', text: never}]"), r"^operations.act.requires.0.that"),
+    "a way back that is text": (described(", compensation: unact"), r"^operations.act.compensation"),
+    "a way back that is not there": (described(", compensation: {operation: unact}"), r"^operations.act.compensation: 'unact' is not an operation"),
+    "a way back that only looks": (described(", compensation: {operation: look}"), r"^operations.act.compensation: 'look' is not an operation"),
+    "a way back with an argument that it does not know": (described(", compensation: {operation: act, arguments: {who: x}}"), r"^operations.act.compensation: act has no argument 'who'"),
+    "a way back that lacks an argument": (described(", arguments: {id: {in: body, required: true, schema: {}}}, compensation: {operation: act}"), r"^operations.act.compensation: act needs the argument 'id'"),
+    "a way back by an argument that there is not": (described(", arguments: {id: {in: body, schema: {}}}, compensation: {operation: act, arguments: {id: '${{ arguments.ids }}'}}"), r"^operations.act: there is no argument 'ids'"),
     "no operations": ("integration: crm\ntitle: CRM\noperations: {}", r"^operations \(line 3\)"),
     "a credential of an unknown type": (HEAD + "credential: {type: magic}", r"^credential.type"),
 }  # fmt: skip

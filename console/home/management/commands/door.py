@@ -1,0 +1,20 @@
+"""`manage.py door`: reads preconditions, asks the policy, opens secrets and sends, until it is told to stop."""
+
+from typing import Any
+
+from django.core.management.base import BaseCommand
+
+from console.core import lanes
+from console.home.health import keep_beating
+from console.home.stopping import until_stopped
+
+LANES = 8
+
+
+class Command(BaseCommand):
+    help = "Run the door: what speaks to external systems."
+
+    def handle(self, *_: Any, **__: Any) -> None:
+        stop = until_stopped()
+        keep_beating(stop)
+        lanes.run(stop, LANES)
