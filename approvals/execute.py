@@ -10,6 +10,7 @@ from approvals.authority import Loaded, Stale, rule, verify_decisions, verify_pr
 from approvals.digests import action_digest
 from approvals.facts import Facts, decode
 from approvals.models import Action, Review
+from approvals.pace import TooEarly, keep_pace
 from approvals.permit import consume_permit
 from approvals.reading import Unreadable, check_preconditions, exchange, exchange_read, succeeded
 from approvals.repeat import FRESH
@@ -45,15 +46,18 @@ class Result:
 
 @guarded
 def execute(loaded: Loaded, *, actor: Actor) -> Action:
-    """A permitted action, to the end of its call. A risky one stays permitted while nobody outside has seen the log for
-    too long: the sweep brings it here again."""
+    """A permitted action, to the end of its call. It stays permitted while it would be too early for the other side, a
+    risky one also while nobody outside has seen the log for too long: the sweep brings it here again."""
     if loaded.is_gated and why_risky_actions_wait():
         return loaded.action
     rendered = verify_authority(loaded)
     if loaded.operation.effect == "read":
         return _perform_read(loaded, actor)
     check_still_true(loaded)
-    call = begin_call(loaded, rendered, actor=actor)
+    try:
+        call = begin_call(loaded, rendered, actor=actor)
+    except TooEarly:
+        return loaded.action
     return finish(loaded, call, perform(loaded, call, rendered), actor=actor)
 
 
@@ -89,7 +93,10 @@ def _check_shown(action: Action, facts: Facts) -> None:
 
 @transaction.atomic
 def begin_call(loaded: Loaded, rendered: Rendered, *, actor: Actor, again: Call | None = None) -> Call:
-    """The intent: permit consumed, call `sending`, action `executing`, committed before the first byte."""
+    """The intent: permit consumed, call `sending`, action `executing`, committed before the first byte. Raises
+    TooEarly, for a first sending alone: one that is in doubt has waited long enough."""
+    if again is None:
+        keep_pace(loaded)
     action = loaded.action
     if not again and (beyond := beyond_sent(action)):
         raise Stale("beyond_grant", beyond)
@@ -177,13 +184,15 @@ def _send(loaded: Loaded, call: Call, rendered: Rendered) -> Result:
 
 def judge(loaded: Loaded, answer: Answer) -> Result:
     """A refusal (4xx) is certain to have done nothing; a server error says nothing either way, nor does 408, which
-    proxies also answer about a request that they have passed on."""
+    proxies also answer about a request that they have passed on. A tool's own word that it failed is believed."""
     try:
         done = succeeded(loaded.operation, answer)
     except Invalid as error:
         return Result("in_doubt", {**answer.receipt(), "code": "unknown", "error": error.text})
     if done:
         return Result("succeeded", answer.receipt())
+    if answer.refused:
+        return Result("failed", {**answer.receipt(), "code": "rejected", "error": "The tool answered that it failed."})
     if 400 <= answer.status < 500 and answer.status != REQUEST_TIMEOUT:
         return Result("failed", {**answer.receipt(), "code": "rejected"})
     return Result("in_doubt", {**answer.receipt(), "code": "unknown", "error": f"It answered {answer.status}."})

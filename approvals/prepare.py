@@ -12,6 +12,7 @@ from approvals.digests import action_digest, evidence_digest, render_digest
 from approvals.execute import Result, begin_call, finish, perform, read_once, read_outcome
 from approvals.facts import Facts, decode
 from approvals.models import Action, PolicyVersion, Review, Ruling, Slot
+from approvals.pace import TooEarly
 from approvals.permit import mint_permit
 from approvals.policy import Answer
 from approvals.reading import Unreadable, missed_requirement, pinned, read_preconditions
@@ -148,7 +149,12 @@ def _permit(loaded: Loaded, prepared: Prepared, actor: Actor) -> Call | None:
         action.request_digest, action.action_digest = (prepared.fields[name] for name in COLUMNS[-2:])
         detail["permit"] = mint_permit(action)
     move(action, "permitted", actor=actor, decision=prepared.decision, detail=detail, **prepared.fields)
-    return begin_call(loaded, prepared.rendered, actor=actor) if writes and not loaded.is_gated else None
+    if not writes or loaded.is_gated:
+        return None
+    try:
+        return begin_call(loaded, prepared.rendered, actor=actor)
+    except TooEarly:
+        return None  # it stays permitted
 
 
 def _ruling(action: Action, prepared: Prepared) -> Ruling:

@@ -6,10 +6,13 @@ from typing import Any
 from opentelemetry.trace import SpanKind
 
 from approvals.authority import Loaded, Stale
+from console.core.actor import system
 from console.core.expressions import fill, literal, search
 from console.core.sealing import unseal
 from console.core.telemetry import parent_context, tracer
 from integrations.description import Description
+from integrations.mcp.listing import keep_drift
+from integrations.mcp.session import Drifted, call_tool
 from integrations.outbound import Answer, NotSent, Unknown, send
 from integrations.render import Rendered, render
 
@@ -21,19 +24,22 @@ class Unreadable(Exception):
 def exchange(
     loaded: Loaded, rendered: Rendered, *, expected: bytes, headers: Mapping[str, str] | None = None, once: bool = False
 ) -> Answer:
-    """One outbound request with the action's secret, which exists only inside this call."""
+    """One outbound request with the action's secret, which exists only inside this call. A tool that is not what it was
+    is not called, and what the server lists now is kept for whoever decides."""
     credential = loaded.credential
     integration = loaded.action.operation.integration
     secret = unseal(credential.sealed, place=credential.place)
-    return send(
-        rendered,
-        expected=expected,
-        secret=secret,
-        credential_type=integration.credential_type,
-        settings=integration.credential_settings,
-        headers=headers,
-        once=once,
-    )
+    kind, settings = integration.credential_type, integration.credential_settings
+    if not rendered.tool:
+        return send(
+            rendered, expected=expected, secret=secret, credential_type=kind, settings=settings, headers=headers,
+            once=once,
+        )  # fmt: skip
+    try:
+        return call_tool(rendered, expected=expected, secret=secret, credential_type=kind, settings=settings)
+    except Drifted as drift:
+        keep_drift(integration, drift.tools, actor=system("door"))
+        raise
 
 
 def exchange_read(loaded: Loaded, rendered: Rendered) -> Answer:
@@ -131,4 +137,4 @@ def succeeded(operation: Description, answer: Answer) -> bool:
     described = operation.document.get("success", {})
     statuses = described.get("status")
     right = answer.status in statuses if statuses else 200 <= answer.status < 300
-    return right and ("when" not in described or bool(search(described["when"], answer.body)))
+    return right and not answer.refused and ("when" not in described or bool(search(described["when"], answer.body)))

@@ -12,7 +12,7 @@ from approvals.models import Action, Permit, Review
 from approvals.policy import FALLBACK
 from approvals.prepare import open_review
 from approvals.reading import Unreadable, probe
-from approvals.repeat import PATIENCE, Doubt, next_step
+from approvals.repeat import PATIENCE, Doubt, next_step, surely_remembered
 from approvals.settle import lock_action
 from console.core import presence
 from console.core.actor import Actor
@@ -91,6 +91,7 @@ def _doubt(loaded: Loaded, call: Call) -> Doubt:
         since_last=now() - call.sent_at,
         abandoned=bool(call.door),
         settle=_settle_time(loaded),
+        remembered=surely_remembered(operation.retention),
     )
 
 

@@ -12,7 +12,8 @@ PATIENCE = dt.timedelta(seconds=120)  # a door that lives but has not answered b
 FRESH = dt.timedelta(seconds=10)  # an intent older than this is not sent: another door may have taken over
 # By then, what a door that only seemed dead has sent has left it: fresh, and after two waits for a connection.
 OUTRUN = dt.timedelta(seconds=30)
-REMEMBERED = dt.timedelta(minutes=10)  # for so long every other side that knows keys or ids still knows ours
+# For so long every other side that knows keys or ids still knows ours, where its description says nothing of that.
+REMEMBERED = dt.timedelta(minutes=10)
 MOST_ATTEMPTS = 3
 
 KNOWN_AGAIN = frozenset({"native_key", "client_id", "set_semantics"})  # two requests are one effect
@@ -32,12 +33,18 @@ class Doubt:
     since_last: dt.timedelta
     abandoned: bool  # its door never said that it had given it up
     settle: dt.timedelta
+    remembered: dt.timedelta = REMEMBERED  # by the other side, from the first sending on
+
+
+def surely_remembered(retention: dt.timedelta | None) -> dt.timedelta:
+    """What is sent again within this time arrives while the first is still known."""
+    return retention - OUTRUN if retention else REMEMBERED
 
 
 def next_step(doubt: Doubt) -> Step:
     if doubt.mode not in REPEATABLE or doubt.trust not in REVIEWED or doubt.attempt >= MOST_ATTEMPTS:
         return "ask"
-    known_again = doubt.mode in KNOWN_AGAIN and doubt.since_first < REMEMBERED
+    known_again = doubt.mode in KNOWN_AGAIN and doubt.since_first < doubt.remembered
     if not doubt.looked:
         return "repeat" if known_again and doubt.trust == "proven" else "ask"
     # A condition in the request refuses the second of two by itself. Where nothing does, that there is no sign of the

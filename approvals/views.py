@@ -19,7 +19,7 @@ from approvals.signoff import ByPasskey, ByPassword, BySession, Proof, prepare_d
 from audit.read import record_read
 from console.core.actor import Role
 from console.core.errors import Invalid, Refusal
-from console.core.web import Request, role_required
+from console.core.web import Request, is_piece, role_required
 
 IN_PLACE = {"HX-Retarget": "#decide", "HX-Reswap": "outerHTML", "HX-Push-Url": "false"}
 
@@ -108,7 +108,7 @@ def _refused(request: Request, review_id: str, refusal: Refusal) -> HttpResponse
     """The same bar again: what was typed is still there, except a password."""
     context: dict[str, Any] = {"sheet": read_sheet(request.actor, review_id), "open_id": review_id, "problem": refusal,
                                "typed": request.POST}  # fmt: skip
-    if _is_piece(request):
+    if is_piece(request):
         response = render(request, "reviews/_decide.html", context, status=refusal.status)
         for name, value in IN_PLACE.items():
             response.headers[name] = value
@@ -122,7 +122,7 @@ def _go_on(request: Request, done: Review, verdict: str) -> HttpResponse:
     following = next_waiting(request.actor, done)
     address = reverse("review", args=[following.id]) if following else reverse("reviews")
     said = {"review": done, "verdict": verdict, "left": waiting_for(request.actor).count()}
-    if not _is_piece(request):
+    if not is_piece(request):
         messages.success(
             request,
             "Your decision is signed and kept."
@@ -143,13 +143,8 @@ def _go_on(request: Request, done: Review, verdict: str) -> HttpResponse:
     return response
 
 
-def _is_piece(request: HttpRequest) -> bool:
-    htmx = getattr(request, "htmx", None)
-    return htmx is not None and bool(htmx) and not htmx.boosted and not htmx.history_restore_request
-
-
 def _asks_for(request: HttpRequest, target: str) -> bool:
-    return _is_piece(request) and request.headers.get("HX-Target") == target
+    return is_piece(request) and request.headers.get("HX-Target") == target
 
 
 def _open_id(request: HttpRequest) -> str:

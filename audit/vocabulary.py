@@ -39,6 +39,14 @@ class Kind(StrEnum):
     AMENDMENT_ADOPTED = "integrations:amendment:adopted"
     AMENDMENT_DECLINED = "integrations:amendment:declined"
     AMENDMENT_SUPERSEDED = "integrations:amendment:superseded"
+    IMPORT_WAITING = "integrations:import:waiting"  # a document was handed in
+    IMPORT_READING = "integrations:import:reading"
+    IMPORT_DONE = "integrations:import:done"
+    IMPORT_FAILED = "integrations:import:failed"
+    LISTING_ASKED = "integrations:listing:asked"  # of the tools of an MCP server
+    LISTING_LISTED = "integrations:listing:listed"
+    LISTING_FAILED = "integrations:listing:failed"
+    LISTING_COMPARED = "integrations:listing:compared"
     CREDENTIAL_SEALED = "integrations:credential:sealed"
     CREDENTIAL_REVOKED = "integrations:credential:revoked"
     GRANT_GIVEN = "integrations:grant:given"

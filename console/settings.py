@@ -209,7 +209,11 @@ CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_PUBLISH_RETRY = False
 CELERY_TASK_DEFAULT_QUEUE = "steps"
-CELERY_TASK_ROUTES = {"approvals.tasks.*": {"queue": "actions"}, "console.dispatch.tasks.*": {"queue": "steps"}}
+CELERY_TASK_ROUTES = {
+    "approvals.tasks.*": {"queue": "actions"},
+    "console.dispatch.tasks.*": {"queue": "steps"},
+    "integrations.tasks.hear_listing": {"queue": "actions"},
+}
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_WORKER_SEND_TASK_EVENTS = False
@@ -230,6 +234,8 @@ ALLOW_VIRTUAL_AUTHENTICATORS = env("ALLOW_VIRTUAL_AUTHENTICATORS", "") == "1"
 
 # The door may speak to public addresses only; an installation lists here what else it trusts, as networks.
 ALLOWED_NETWORKS = [net for net in env("ALLOWED_NETWORKS", "").split(",") if net]
+# Programs on this machine that an admin may connect as MCP servers; see integrations/mcp/programs.py.
+MCP_SERVERS = env("MCP_SERVERS", "")
 
 USE_TZ = True
 TIME_ZONE = "UTC"

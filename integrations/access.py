@@ -4,7 +4,7 @@ from django.db.models import QuerySet
 
 from console.core.actor import Actor, Role
 from console.core.errors import NotFound
-from integrations.models import Call, Credential, Grant, Integration, Operation
+from integrations.models import Call, Credential, Grant, Import, Integration, Operation
 
 READERS = (Role.ADMIN, Role.OPERATOR, Role.AUDITOR, Role.REVIEWER)
 
@@ -20,6 +20,21 @@ def access_integration(actor: Actor, slug: str) -> Integration:
     if integration is None:
         raise NotFound(f"Your team has no integration {slug!r}.")
     return integration
+
+
+def access_server(actor: Actor, slug: str) -> Integration:
+    integration = access_integration(actor, slug)
+    if integration.protocol != "mcp":
+        raise NotFound(f"{slug} is no MCP server.")
+    return integration
+
+
+def access_import(actor: Actor, import_id: str) -> Import:
+    """Without the document."""
+    found = Import.objects.filter(team=actor.team, pk=import_id).defer("document", "overlay", "attestation").first()
+    if found is None or not actor.has(*READERS):
+        raise NotFound("Your team has no such import.")
+    return found
 
 
 def access_operation(actor: Actor, operation_id: str) -> Operation:

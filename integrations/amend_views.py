@@ -18,7 +18,7 @@ from console.core.errors import Conflict, Invalid
 from console.core.web import Request, role_required, signed_in
 from integrations.access import READERS, access_integration, access_operation
 from integrations.amend import Wanted, decide_amendments, review_operation, waiting
-from integrations.description import MODES, MORE
+from integrations.description import LONGEST_KEPT, MODES, MORE, SHORTEST_KEPT
 from integrations.models import CATEGORIES, EFFECTS, Integration, Operation
 from integrations.queries import EFFECT_WORDS, IDEMPOTENCY_WORDS, amendments_of, told
 
@@ -34,6 +34,7 @@ class Said(forms.Form):
     mode = forms.ChoiceField(choices=[(one, one) for one in MODES])
     header = forms.CharField(max_length=200, required=False)
     body = forms.CharField(max_length=200, required=False)
+    retention = forms.IntegerField(min_value=SHORTEST_KEPT, max_value=LONGEST_KEPT, required=False)
     evidence = forms.CharField(max_length=1_000, required=False)
     more = forms.CharField(required=False, strip=False)
 
@@ -41,7 +42,7 @@ class Said(forms.Form):
         """As a description has it. Raises Invalid with a line of `more`."""
         given = self.cleaned_data
         more = str(given["more"]).replace("\r\n", "\n")
-        told = {name: given[name] for name in ("mode", "header", "body", "evidence") if given[name]}
+        told = {name: given[name] for name in ("mode", "header", "body", "retention", "evidence") if given[name]}
         idempotency = {"idempotency": told} if given["effect"] != "read" else {}
         return {"effect": given["effect"], "categories": given["categories"], **idempotency,
                 **(load(more, MORE) if more.strip() else {})}  # fmt: skip
@@ -56,7 +57,9 @@ def review(request: Request, operation: str) -> HttpResponse:
     form = Said(request.POST)
     try:
         if not form.is_valid():
-            raise Invalid("Choose an effect, categories and what a repeat does from the lists.")
+            raise Invalid(
+                "Choose an effect, categories and what a repeat does from the lists, and give seconds as a number."
+            )
         review_operation(row, form.said(), seen=form.cleaned_data["seen"], actor=request.actor)
     except (Invalid, Conflict) as problem:
         given = {**said_of(row), **form.data.dict(), "categories": form.data.getlist("categories")}  # type: ignore[attr-defined]  # a QueryDict
@@ -72,8 +75,8 @@ def said_of(row: Operation) -> dict[str, object]:
     more = {name: described[name] for name in MORE["properties"] if described.get(name)}
     written = yaml.safe_dump(more, sort_keys=False, allow_unicode=True, width=100) if more else ""
     return {"effect": row.effect, "categories": row.categories, "mode": told.get("mode", "unknown"),
-            "header": told.get("header", ""), "body": told.get("body", ""), "evidence": told.get("evidence", ""),
-            "more": written, "seen": bytes(row.digest).hex()}  # fmt: skip
+            **{name: told.get(name, "") for name in ("header", "body", "retention", "evidence")}, "more": written,
+            "seen": bytes(row.digest).hex()}  # fmt: skip
 
 
 def _form(

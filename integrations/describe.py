@@ -27,10 +27,12 @@ LONGEST_NAME = 100
 @transaction.atomic
 def describe_integration(text: str, *, base_url: str, actor: Actor) -> Integration:
     """Create or replace the description of an integration of the actor's team. Operations that are no longer described
-    stay as they were: actions and calls refer to them."""
+    stay as they were: actions and calls refer to them. Raises Conflict where it would leave some of them bound to
+    another address, or signing in another way, than was signed with them."""
     actor.require(Role.ADMIN)
     check_base_url(base_url)
     head, descriptions = parse(text)
+    _check_bound(head, base_url, {one.slug for one in descriptions}, actor)
     integration, _ = Integration.objects.update_or_create(
         team_id=actor.team, slug=head["slug"], defaults={**head, "base_url": base_url}
     )
@@ -48,6 +50,19 @@ def describe_integration(text: str, *, base_url: str, actor: Actor) -> Integrati
         },
     )
     return integration
+
+
+def _check_bound(head: Mapping[str, Any], base_url: str, described: set[str], actor: Actor) -> None:
+    before = Integration.objects.select_for_update().filter(team_id=actor.team, slug=head["slug"]).first()
+    if before is None:
+        return
+    if before.protocol != "http":
+        raise Conflict(f"{before.slug} is an MCP server, whose tools describe it.")
+    told = {"type": head["credential_type"], **head["credential_settings"]}
+    left = sorted(set(before.operations.values_list("slug", flat=True)) - described)
+    if left and (before.base_url, before.credential) != (base_url, told):
+        raise Conflict(f"{before.slug} is bound to {before.base_url} and signs in by {before.signs_in_by}. That may "
+                       f"change only where all of its operations are described anew; {left[0]} is not.")  # fmt: skip
 
 
 def _store_operation(integration: Integration, described: Description, actor: Actor) -> None:

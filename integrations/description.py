@@ -1,5 +1,6 @@
 """An integration's YAML, read into frozen values. Pure; unknown keys, effects and modes are errors with a place."""
 
+import datetime as dt
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -22,6 +23,8 @@ from integrations.models import CATEGORIES, EFFECTS, TRUSTS
 from integrations.styles import PLACES
 
 MODES = ("native_key", "client_id", "natural_key", "conditional", "set_semantics", "none", "unknown")
+SHORTEST_KEPT, LONGEST_KEPT = 60, 10 * 365 * 86_400  # seconds
+KEPT = ("native_key", "client_id")  # something of ours at the other side, perhaps for a time
 _FORMATS = jsonschema.FormatChecker(["regex"])
 _SLUG = r"^[a-z][a-z0-9_]{0,63}$"
 _TEXT = {"type": "string", "minLength": 1, "maxLength": 500}
@@ -99,7 +102,14 @@ _OPERATION = _object(
         },
         "arguments": {"type": "object", "propertyNames": {"pattern": _SLUG}, "additionalProperties": _ARGUMENT},
         "idempotency": _object(
-            {"mode": {"enum": list(MODES)}, "header": _TEXT, "body": _TEXT, "evidence": {"type": "string"}}, "mode"
+            {
+                "mode": {"enum": list(MODES)},
+                "header": _TEXT,
+                "body": _TEXT,
+                "evidence": {"type": "string"},
+                "retention": {"type": "integer", "minimum": SHORTEST_KEPT, "maximum": LONGEST_KEPT},
+            },
+            "mode",  # seconds
         ),
         "reads": {"type": "object", "propertyNames": {"pattern": _SLUG}, "additionalProperties": _READ},
         "requires": {"type": "array", "items": _object({"that": _TEXT, "text": _TEXT}, "that", "text")},
@@ -108,6 +118,14 @@ _OPERATION = _object(
         "sentence": _TEXT,
         "facts": {"type": "array", "items": _FACT},
         "compensation": _COMPENSATION,
+        "rate_limit": _object(
+            {
+                "calls": {"type": "integer", "minimum": 1, "maximum": 1_000_000},
+                "seconds": {"type": "integer", "minimum": 1, "maximum": 86_400},
+            },
+            "calls",
+            "seconds",
+        ),
         "success": _object({"status": {"type": "array", "items": {"type": "integer"}}, "when": _TEXT}),
     },
     "title",
@@ -118,7 +136,7 @@ _OPERATION = _object(
 # What a person says of an operation, whatever a document brings.
 REVIEWED = (
     "effect", "categories", "trust", "idempotency", "sentence", "facts", "amount", "reads", "requires", "probe",
-    "compensation", "success",
+    "compensation", "success", "rate_limit",
 )  # fmt: skip
 # Of that, what a page asks for as YAML; for the rest it has fields.
 MORE = _object({name: _OPERATION["properties"][name] for name in REVIEWED[4:]})
@@ -169,6 +187,12 @@ class Description:
     @property
     def mode(self) -> str:
         return str(self.document.get("idempotency", {}).get("mode", "unknown"))
+
+    @property
+    def retention(self) -> dt.timedelta | None:
+        """How long the other side keeps our key or id; None where nobody has said."""
+        told = self.document.get("idempotency", {}).get("retention")
+        return dt.timedelta(seconds=told) if told else None
 
     @property
     def arguments(self) -> Mapping[str, Any]:
@@ -313,6 +337,10 @@ def _check_key(operation: Description, where: str) -> None:
              if argument["in"] == "header"}  # fmt: skip
     if header.lower() in taken:
         raise Invalid(f"{where}: {header!r:.80} is no header that callers set")
+    if header and "tool" in operation.document:
+        raise Invalid(f"{where}.idempotency.header: a tool has no headers; say the argument that carries the key")
+    if "retention" in told and told.get("mode") not in KEPT:
+        raise Invalid(f"{where}.idempotency.retention: nothing is kept in the mode {told.get('mode')}")
     if told.get("mode") == "native_key" and not (header or told.get("body")):
         raise Invalid(f"{where}.idempotency: say the header or the field of the body that carries the key")
     whole = any(argument.get("whole") for argument in operation.arguments.values())

@@ -2,17 +2,17 @@
 
 from django import forms
 from django.http import HttpResponse
-from django.shortcuts import render
-from django.views.decorators.http import require_http_methods
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_http_methods, require_safe
 
+from audit.read import record_read, require_role
 from console.core.actor import Role
 from console.core.errors import Conflict, Invalid
-from console.core.web import Request, role_required
+from console.core.web import Request, is_piece, role_required, signed_in
+from integrations.access import READERS, access_import
 from integrations.credential_forms import settings_given, ways
 from integrations.credential_types import TYPES
-from integrations.importing import import_openapi
-
-SHOWN = 100  # problems of each kind
+from integrations.handing_in import hand_in
 
 
 class Connection(forms.Form):
@@ -52,13 +52,23 @@ def connect_openapi(request: Request) -> HttpResponse:
     settings = settings_given(request.POST.dict(), given["credential_type"])
     try:
         overlay = form.overlay_given()
-        outcome = import_openapi(data, **bound, credential_settings=settings, overlay=overlay, actor=request.actor)
+        handed_in = hand_in(data, **bound, credential_settings=settings, overlay=overlay, actor=request.actor)
     except (Invalid, Conflict) as problem:
         return _form(request, form, problem.text, status=problem.status)
-    report = outcome.report
-    context = {"outcome": outcome, "unapplied": report.unapplied[:SHOWN], "left_out": report.left_out[:SHOWN],
-               "notes": report.notes[:SHOWN], "shown": SHOWN}  # fmt: skip
-    return render(request, "integrations/imported.html", context)
+    return redirect("import", handed_in.pk)
+
+
+@require_safe
+@signed_in
+def show_import(request: Request, import_id: str) -> HttpResponse:
+    """It fetches itself anew while the document is being read."""
+    require_role(request.actor, *READERS, page="import")
+    found = access_import(request.actor, import_id)
+    context = {"import": found, "report": found.report, "unfinished": found.state in ("waiting", "reading")}
+    if is_piece(request):
+        return render(request, "integrations/_import.html", context)
+    record_read(actor=request.actor, page="import", subject=found.pk)
+    return render(request, "integrations/import.html", context)
 
 
 def _form(request: Request, form: Connection, problem: str = "", *, status: int) -> HttpResponse:

@@ -12,12 +12,15 @@ from console.core.fields import OrderedJSONField
 from console.core.ids import new_id
 from console.core.states import transitions
 from integrations.credential_types import in_words
+from integrations.imports import Import as Import
+from integrations.listings import Listing as Listing
 
 EFFECTS = ("read", "write", "destructive")
 CATEGORIES = (
     "financial", "legal", "security", "personal_data", "external_message", "code_change", "other",
 )  # fmt: skip
 TRUSTS = ("imported", "reviewed", "proven")
+PROTOCOLS = ("http", "mcp")
 CAUSES = ("import", "review", "description")  # of an amendment: a newer document, a person's review, YAML given anew
 
 
@@ -57,6 +60,7 @@ class Integration(models.Model):
     slug = models.TextField()
     title = models.TextField()
     base_url = models.TextField()
+    protocol = models.TextField(default="http")  # or `mcp`: its operations are the tools of a server
     credential_type = models.TextField(default="bearer")
     credential_settings = models.JSONField(default=dict)  # of that type: where and how the secret goes
     created_at = models.DateTimeField(db_default=Now())
@@ -66,6 +70,7 @@ class Integration(models.Model):
         constraints: ClassVar = [
             # Workflows name an integration by its slug within their team.
             models.UniqueConstraint(fields=["team", "slug"], name="integration_slug_in_team"),
+            models.CheckConstraint(condition=models.Q(protocol__in=PROTOCOLS), name="integration_protocol_known"),
         ]
 
     def __str__(self) -> str:

@@ -52,12 +52,14 @@ class Unknown(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came back, with every form of the secret taken out; `digest` is over the bytes as received."""
+    """What came back, with every form of the secret taken out; `digest` is over the bytes as received. `refused` is
+    the other side's own word, beside any status, that it did not do what was asked."""
 
     status: int
     body: Any
     digest: str
     content_type: str = ""
+    refused: bool = False
 
     def receipt(self) -> dict[str, Any]:
         return {"status": self.status, "digest": self.digest, "body": self.body, "content_type": self.content_type}
@@ -87,7 +89,7 @@ def send(
         status, content, kind = _exchange(_request(rendered, lines, injected, expected), injected.certificate, once)
     except (NotSent, Unknown) as error:
         raise type(error)(redact(str(error), forms)) from None
-    return _answer(status, content, kind, forms)
+    return answer_of(status, content, forms, kind=kind)
 
 
 def _lines(rendered: Rendered, headers: Mapping[str, str]) -> dict[str, str]:
@@ -109,7 +111,7 @@ def _outgoing(rendered: Rendered, lines: Mapping[str, str], opened: Opened) -> O
 
 
 def _request(rendered: Rendered, lines: Mapping[str, str], injected: Injected, expected: bytes) -> httpcore.Request:
-    _check_room(rendered, lines, injected)
+    check_room(rendered, lines, injected)
     query = "&".join(filter(None, (rendered.query, injected.query)))
     try:
         host, target = (
@@ -123,11 +125,11 @@ def _request(rendered: Rendered, lines: Mapping[str, str], injected: Injected, e
     url = httpcore.URL(scheme=rendered.scheme.encode(), host=host, port=rendered.port, target=target)
     agreed = [name for name, _ in rendered.headers]
     extensions = {"timeout": TIMEOUT, "countersign_digest": expected, "countersign_headers": agreed,
-                  "countersign_injected": injected.query}  # fmt: skip
+                  "countersign_injected": injected.query, "countersign_tool": rendered.tool}  # fmt: skip
     return httpcore.Request(rendered.method, url, headers=fields, content=rendered.body, extensions=extensions)
 
 
-def _check_room(rendered: Rendered, lines: Mapping[str, str], injected: Injected) -> None:
+def check_room(rendered: Rendered, lines: Mapping[str, str], injected: Injected) -> None:
     """Arguments may make names of parameters: whoever proposes must not say twice what the credential says once."""
     written = {name.lower() for name in lines}
     if taken := [name for name in injected.headers if name.lower() in written]:
@@ -180,14 +182,14 @@ def _header(response: httpcore.Response, wanted: bytes) -> bytes:
     return next((value for name, value in response.headers if name.lower() == wanted), b"")
 
 
-def _answer(status: int, content: bytes, kind: str, forms: Sequence[str]) -> Answer:
+def answer_of(status: int, content: bytes, forms: Sequence[str], *, kind: str = "", refused: bool = False) -> Answer:
     text = redact(content.decode("utf-8", "replace"), forms)
     try:
         body = clean(json.loads(text, parse_constant=_refuse_constant), forms)
     except (ValueError, RecursionError):
         body = clean(text[:MAX_KEPT], forms)
     digest = hashlib.sha256(content).hexdigest()
-    return Answer(status, body, digest, clean(kind[:LONGEST_TYPE], forms))
+    return Answer(status, body, digest, clean(kind[:LONGEST_TYPE], forms), refused)
 
 
 def _refuse_constant(name: str) -> None:
@@ -208,7 +210,7 @@ class _AgreedPool(httpcore.ConnectionPool):
         assert isinstance(request.stream, Iterable)
         actual = request_digest(
             request.method.decode(), scheme, host, request.url.port or DEFAULT_PORTS[scheme], path, query,
-            content_type.decode(), agreed, b"".join(request.stream),
+            content_type.decode(), agreed, b"".join(request.stream), request.extensions["countersign_tool"],
         )  # fmt: skip
         if actual != request.extensions["countersign_digest"]:
             raise Tampered("The request about to be written is not the one that was agreed.")
@@ -311,13 +313,19 @@ def _connections(certificate: str, once: bool) -> Iterator[httpcore.ConnectionPo
     if not certificate:
         yield _pool(once)
         return
-    context = httpcore.default_ssl_context()
-    with tempfile.NamedTemporaryFile("w", prefix="client-", suffix=".pem") as file:  # 0600; ssl reads from files alone
-        file.write(certificate)
-        file.flush()
-        context.load_cert_chain(file.name)
-    with _AgreedPool(ssl_context=context, network_backend=_PinnedBackend()) as pool:
+    with _AgreedPool(ssl_context=client_context(certificate), network_backend=_PinnedBackend()) as pool:
         yield pool
+
+
+def client_context(certificate: str) -> ssl.SSLContext:
+    """With a certificate of the client (PEM with its key), or "" without one."""
+    context = httpcore.default_ssl_context()
+    if certificate:
+        with tempfile.NamedTemporaryFile("w", prefix="client-", suffix=".pem") as file:  # 0600; ssl reads files alone
+            file.write(certificate)
+            file.flush()
+            context.load_cert_chain(file.name)
+    return context
 
 
 @functools.cache

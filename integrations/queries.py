@@ -55,11 +55,18 @@ class Told:
 
     @property
     def idempotency(self) -> str:
-        return IDEMPOTENCY_WORDS.get(self.described.mode, self.described.mode)
+        words = IDEMPOTENCY_WORDS.get(self.described.mode, self.described.mode)
+        kept = self.described.retention
+        return f"{words}, for {_lasting(kept)}" if kept else words
 
     @property
     def trust(self) -> str:
         return TRUST_WORDS[self.row.trust]
+
+    @property
+    def hints(self) -> list[str]:
+        """What a server says of its own tool: a proposal for whoever reviews it, and nothing more."""
+        return hints_in_words(self.described.document.get("tool", {}).get("hints", {}))
 
     @property
     def arguments(self) -> list[dict[str, Any]]:
@@ -128,6 +135,22 @@ class Sentence:
     @property
     def limits(self) -> list[str]:
         return list(limits.sentences(self.grant.limits))
+
+
+HINT_WORDS = {
+    ("readOnlyHint", True): "only looks",
+    ("readOnlyHint", False): "changes something",
+    ("destructiveHint", True): "may destroy",
+    ("destructiveHint", False): "only adds",
+    ("idempotentHint", True): "a repeat does nothing new",
+    ("idempotentHint", False): "a repeat does it again",
+    ("openWorldHint", True): "reaches other systems",
+    ("openWorldHint", False): "stays within its own",
+}
+
+
+def hints_in_words(hints: Mapping[str, Any]) -> list[str]:
+    return [words for (name, value), words in HINT_WORDS.items() if hints.get(name) is value]
 
 
 def listed(integrations: QuerySet[Integration]) -> QuerySet[Integration]:
@@ -218,6 +241,14 @@ def _change(row: Amendment) -> Change:
     before = Described(row.before, definitions_of(row.before_definitions_id))
     after = Described(row.after, definitions_of(row.after_definitions_id))
     return Change(row, bytes(row.digest).hex(), difference(before, after))
+
+
+def _lasting(time: dt.timedelta) -> str:
+    """In the largest unit that leaves no remainder."""
+    whole = int(time.total_seconds())
+    units = (("day", 86_400), ("hour", 3_600), ("minute", 60), ("second", 1))
+    unit, seconds = next((unit, seconds) for unit, seconds in units if whole % seconds == 0)
+    return f"{whole // seconds:,} {unit}{'' if whole == seconds else 's'}"
 
 
 def sentences(grants: Iterable[Grant]) -> list[Sentence]:

@@ -6,9 +6,9 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
-from urllib.parse import unquote, urlencode, urlsplit
+from urllib.parse import SplitResult, unquote, urlencode, urlsplit
 
-from console.core.canonical import digest
+from console.core.canonical import digest, jcs
 from console.core.errors import Invalid
 from integrations.description import Description
 from integrations.styles import as_json, from_base64, header_value, multipart, path_part, query_parts
@@ -17,12 +17,22 @@ CONTENT_TYPES = {"form": "application/x-www-form-urlencoded", "json": "applicati
                  "binary": "application/octet-stream"}  # fmt: skip
 DEFAULT_PORTS = {"http": 80, "https": 443}
 DECODED_AT_MOST = 4  # times, by one server behind another
+STDIO = "stdio"
 Headers = tuple[tuple[str, str], ...]
+
+
+class Tool(NamedTuple):
+    """Of a server of the Model Context Protocol: what it is called by, and the digest of what it was when somebody
+    last looked."""
+
+    name: str
+    pin: str
 
 
 @dataclass(frozen=True)
 class Rendered:
-    """What will be written to the wire, without the credential and without the header that carries the key."""
+    """What will be written to the wire, without the credential and without the header that carries the key. Of a tool
+    of the Model Context Protocol, the body is what stands inside the envelope of JSON-RPC."""
 
     method: str
     scheme: str
@@ -33,11 +43,12 @@ class Rendered:
     content_type: str
     headers: Headers  # of arguments, in the order of the description
     body: bytes
+    tool: Tool | None = None
 
     @property
     def authority(self) -> str:
         """As in the Host header: a port only where it is not the scheme's own."""
-        port = "" if DEFAULT_PORTS.get(self.scheme) == self.port else f":{self.port}"
+        port = "" if DEFAULT_PORTS.get(self.scheme, 0) == self.port else f":{self.port}"
         return (f"[{self.host}]" if ":" in self.host else self.host) + port
 
     @property
@@ -52,13 +63,13 @@ class Rendered:
     def digest(self) -> bytes:
         return request_digest(
             self.method, self.scheme, self.host, self.port, self.path, self.query, self.content_type, self.headers,
-            self.body,
+            self.body, self.tool,
         )  # fmt: skip
 
 
 def request_digest(
     method: str, scheme: str, host: str, port: int, path: str, query: str, content_type: str, headers: Headers,
-    body: bytes,
+    body: bytes, tool: Tool | None = None,
 ) -> bytes:  # fmt: skip
     """The same function for what was proposed and for what the transport is about to write."""
     return digest(
@@ -73,6 +84,7 @@ def request_digest(
             "content_type": content_type,
             "headers": [[name, value] for name, value in headers],
             "body": hashlib.sha256(body).hexdigest(),
+            **({"tool": tool._asdict()} if tool else {}),
         },
     )
 
@@ -80,6 +92,8 @@ def request_digest(
 def render(operation: Description, arguments: Mapping[str, Any], *, base_url: str, key: str) -> Rendered:
     """Raises Invalid when an argument has no place in the request."""
     base = urlsplit(base_url)
+    if tool := operation.document.get("tool"):
+        return _render_tool(operation, arguments, tool, base, key)
     if base.scheme not in DEFAULT_PORTS or not base.hostname or base.username or base.query or base.fragment:
         raise Invalid(f"The base URL {base_url!r} must be http(s)://host[:port][/path].")
     placed = {place: _placed(operation, arguments, place) for place in ("path", "query", "header", "cookie", "body")}
@@ -97,6 +111,38 @@ def render(operation: Description, arguments: Mapping[str, Any], *, base_url: st
         headers=_headers(placed["header"], placed["cookie"]),
         body=content,
     )
+
+
+def _render_tool(
+    operation: Description, arguments: Mapping[str, Any], tool: Mapping[str, Any], base: SplitResult, key: str
+) -> Rendered:
+    """`stdio://name` is a program that the installation names."""
+    if base.scheme not in {*DEFAULT_PORTS, STDIO} or not base.hostname or base.username or base.query:
+        raise Invalid(f"{base.geturl()!r} is no address of an MCP server.")
+    given = {argument["name"]: arguments[name] for name, argument in operation.arguments.items() if name in arguments}
+    if field := operation.document.get("idempotency", {}).get("body"):
+        given[field] = key
+    return Rendered(
+        method="POST" if base.scheme != STDIO else "WRITE",
+        scheme=base.scheme,
+        host=base.hostname,
+        port=base.port or DEFAULT_PORTS.get(base.scheme, 0),
+        path=base.path or ("/" if base.scheme != STDIO else ""),
+        query="",
+        content_type=CONTENT_TYPES["json"],
+        headers=(),
+        body=tool_call(tool["name"], given),
+        tool=Tool(tool["name"], tool["pin"]),
+    )
+
+
+def tool_call(name: object, arguments: object) -> bytes:
+    """What is agreed of a call: the same bytes from what was proposed and from what is about to be written. Raises
+    Invalid for what canonical JSON has not."""
+    try:
+        return jcs({"method": "tools/call", "params": {"name": name, "arguments": arguments}})
+    except ValueError as error:
+        raise Invalid(f"The arguments cannot be written: {error}") from None
 
 
 class Placed(NamedTuple):

@@ -1,11 +1,17 @@
 from django.urls import path
 
-from integrations import amend_views, grant_views, import_views, views
+from integrations import amend_views, describe_views, grant_views, import_views, mcp_views, views
 
 urlpatterns = [
     path("", views.list_integrations, name="integrations"),
     path("calls/made/", views.list_calls, name="calls"),
     path("connect/openapi/", import_views.connect_openapi, name="connect_openapi"),
+    path("imports/<str:import_id>/", import_views.show_import, name="import"),
+    path("connect/mcp/", mcp_views.connect, name="connect_mcp"),
+    path("connect/yaml/", describe_views.connect, name="connect_yaml"),
+    path("<slug:slug>/tools/", mcp_views.tools, name="tools"),
+    path("<slug:slug>/tools/look/", mcp_views.look, name="tools_look"),
+    path("<slug:slug>/tools/add/", mcp_views.add, name="tools_add"),
     path("<slug:slug>/", views.show_integration, name="integration"),
     path("<slug:slug>/changes/", amend_views.changes, name="changes"),
     path("<slug:slug>/changes/decide/", amend_views.decide, name="changes_decide"),

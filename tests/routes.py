@@ -19,7 +19,7 @@ Kind = Literal["public", "person", "guarded", "agent"]
 Needs = Literal[
     "", "review", "settled", "run", "workflow", "integration", "operation", "record", "export", "tile", "hold",
     "passkey", "setup", "action", "agent", "agent_token",
-    "grant", "credential", "proposal",
+    "grant", "credential", "proposal", "server", "import",
 ]  # fmt: skip
 
 
@@ -95,6 +95,12 @@ ROUTES: dict[str, Route] = {
     "grant_revoke": Route(WRITE, roles=ADMIN, needs="grant"),
     "credential_revoke": Route(WRITE, roles=ADMIN, needs="credential"),
     "connect_openapi": Route(FORM, roles=ADMIN),
+    "import": Route(READ, roles=ANYONE, needs="import"),
+    "connect_mcp": Route(FORM, roles=ADMIN),
+    "connect_yaml": Route(FORM, roles=ADMIN),
+    "tools": Route(READ, roles=ANYONE, needs="server"),
+    "tools_look": Route(WRITE, roles=ADMIN, needs="server"),
+    "tools_add": Route(WRITE, roles=ADMIN, needs="server"),
     "audit": Route(READ, roles=AUDITOR | ADMIN),
     "record": Route(READ, roles=AUDITOR | ADMIN, needs="record"),
     "record_erasure": Route(FORM, roles=ADMIN, needs="record"),

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.http import HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_http_methods, require_safe
 
@@ -17,7 +17,7 @@ from audit.queries import say
 from audit.read import record_read, require_role
 from audit.vocabulary import Kind
 from console.core.errors import Refusal
-from console.core.web import Request, signed_in
+from console.core.web import Request, is_piece, signed_in
 
 
 @require_safe
@@ -26,7 +26,7 @@ def exports(request: Request) -> HttpResponse:
     """The list fetches itself anew while something in it is being written."""
     require_role(request.actor, *READERS, page="exports")
     context = {"listing": list_exports(request.actor, after=request.GET.get("after", ""))}
-    if _is_piece(request):
+    if is_piece(request):
         return render(request, "audit/exports/_list.html", context)
     record_read(actor=request.actor, page="exports", subject=request.actor.team)
     return render(request, "audit/exports/list.html", context)
@@ -62,7 +62,7 @@ def export(request: Request, export_id: str) -> HttpResponse:
     require_role(request.actor, *READERS, page="export")
     shown = show(access_export(request.actor, export_id))
     context: dict[str, Any] = {"shown": shown, "export": shown.export}
-    if _is_piece(request):
+    if is_piece(request):
         return render(request, "audit/exports/_progress.html", context)
     context["keys"] = LogKey.objects.filter(tree=shown.export.tree, until=None).order_by("since")
     record_read(actor=request.actor, page="export", subject=shown.export.pk)
@@ -74,8 +74,3 @@ def export(request: Request, export_id: str) -> HttpResponse:
 def take(request: Request, export_id: str) -> HttpResponseBase:
     require_role(request.actor, *READERS, page="export")
     return download(access_export(request.actor, export_id), actor=request.actor)
-
-
-def _is_piece(request: HttpRequest) -> bool:
-    htmx = getattr(request, "htmx", None)
-    return htmx is not None and bool(htmx) and not htmx.boosted and not htmx.history_restore_request

@@ -10,7 +10,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from console.core.actor import Role
 from console.core.errors import Invalid, NotFound
-from console.core.web import Request, role_required
+from console.core.web import Request, is_piece, role_required
 from console.runs.access import access_run
 from console.runs.cancel import cancel_run
 from console.runs.queries import STATES, Filters, RunPage, inspect_span, list_runs, read_run
@@ -91,18 +91,13 @@ def _form(version: WorkflowVersion, typed: Mapping[str, str]) -> dict[str, Any]:
     return {"version": version, "fields": fields}
 
 
-def _is_piece(request: HttpRequest) -> bool:
-    htmx = getattr(request, "htmx", None)
-    return htmx is not None and bool(htmx) and not htmx.boosted and not htmx.history_restore_request
-
-
 def _asks_for(request: HttpRequest, target: str) -> bool:
-    return _is_piece(request) and request.headers.get("HX-Target") == target
+    return is_piece(request) and request.headers.get("HX-Target") == target
 
 
 def _selected(request: HttpRequest) -> str:
     """In the piece's own address, else in that of the page it belongs to."""
     if span := request.GET.get("span", ""):
         return span
-    shown = parse_qs(urlsplit(request.headers.get("HX-Current-URL", "")).query) if _is_piece(request) else {}
+    shown = parse_qs(urlsplit(request.headers.get("HX-Current-URL", "")).query) if is_piece(request) else {}
     return shown.get("span", [""])[0]

@@ -66,10 +66,10 @@ def is_read_only(schema: object, document: Mapping[str, Any]) -> bool:
 
 
 class Schemas:
-    """`definitions` grows with what the converted schemas refer to."""
+    """`definitions` grows with what the converted schemas refer to; their names begin with `prefix`."""
 
-    def __init__(self, document: Mapping[str, Any], report: Report) -> None:
-        self.document, self.report = document, report
+    def __init__(self, document: Mapping[str, Any], report: Report, prefix: str = "") -> None:
+        self.document, self.report, self.prefix = document, report, prefix
         self.definitions: dict[str, Any] = {}
         self._names: dict[str, str] = {}  # of definitions, by the reference that they were found by
         self._waiting: list[tuple[str, str]] = []
@@ -91,7 +91,7 @@ class Schemas:
     def _reference(self, pointer: str) -> str:
         if pointer not in self._names:
             name = unquote(pointer.removeprefix("#/components/schemas/")).replace("~1", "/").replace("~0", "~")
-            name = name.replace("#/", "").replace("/", ".")
+            name = self.prefix + name.replace("#/", "").replace("/", ".")
             while name in self.definitions or name in self._names.values():
                 name += "_"
             self._names[pointer] = name

@@ -33,6 +33,8 @@ from examples.demo.charges import seed_charges
 from examples.demo.people import acting, seed_people
 from examples.demo.seed import connect
 from examples.standins.launcher import serving
+from integrations.handing_in import hand_in
+from integrations.mcp.listing import connect_server
 from integrations.models import Credential
 from tests.audit.conftest import SignedLog, SignerInProcess
 from tests.conftest import a_clone
@@ -61,6 +63,7 @@ class Scene:
     agent_token: str
     proposal: str
     credential: str
+    handed_in: str
     tokens: dict[str, str] = field(default_factory=dict)
 
     def address(self, name: str, given: str | None = None) -> str:
@@ -74,8 +77,8 @@ class Scene:
                 "record": str(self.record.pk), "export": self.export.pk, "passkey": self.passkey.id,
                 "operation": action.operation_id, "hold": self.hold.pk, "settled": self.settled.id,
                 "tile": "0/000.p/1", "agent": "helper", "agent_token": self.agent_token, "action": action.id,
-                "setup": "x" * 43, "grant": str(action.grant_id), "credential": self.credential,
-                "proposal": self.proposal}  # fmt: skip
+                "server": "spoken-to", "import": self.handed_in, "proposal": self.proposal,
+                "setup": "x" * 43, "grant": str(action.grant_id), "credential": self.credential}  # fmt: skip
         return rows[needs]
 
 
@@ -141,6 +144,13 @@ def arrange(standin: str, state: Path) -> Scene:
     world = World(standin, seed_charges(standin))
     team = seed_people()
     connect(standin)
+    connect_server(
+        slug="spoken-to",
+        title="Spoken to",
+        address="http://127.0.0.1:9/mcp",
+        credential_type="none",
+        actor=acting("mira"),
+    )
     outsider()
     PersonFactory(username="otto", team=team, roles=("operator", "reviewer"), groups=("finance",))
     PersonFactory(username="lea")  # in no team
@@ -172,6 +182,15 @@ def arrange(standin: str, state: Path) -> Scene:
         agent_token=agent_token.id,
         proposal=file_proposal(agent, ["stripe.get_charge"], actor=asker).id,
         credential=Credential.objects.filter(integration__slug="stripe").get().id,
+        handed_in=hand_in(
+            b"{",
+            slug="parcels",
+            title="Parcels",
+            base_url=standin,
+            credential_type="none",
+            credential_settings={},
+            actor=acting("mira"),
+        ).pk,
         tokens={name: token(name, team) for name in BY_ROLE.values()},
     )
 

@@ -156,6 +156,7 @@ WITHOUT_TEAM = {
     "integrations_definitions": "belongs to an integration",
     "integrations_operation": "belongs to an integration",
     "integrations_amendment": "belongs to an operation",
+    "integrations_listing": "belongs to an integration",
     "integrations_credential": "belongs to an integration",
     "approvals_policyversion": "belongs to a policy",
     "approvals_ruling": "belongs to an action",

@@ -97,6 +97,20 @@ def test_what_does_not_fit_the_operation_is_refused_with_a_place(
     assert (add().trust, states()) == ("imported", [])
 
 
+def test_how_long_the_other_side_keeps_our_key_is_said_in_the_form_and_shown(mira: Client) -> None:
+    operation = add()
+    given = {"effect": "write", "categories": "financial", "mode": "native_key", "header": "Idempotency-Key",
+             "retention": "86400", "seen": bytes(operation.digest).hex()}  # fmt: skip
+    address = f"/integrations/operation/{operation.id}/"
+    assert mira.post(address, {**given, "retention": "a day"}).status_code == 422
+    assert mira.post(address, {**given, "retention": "5"}).status_code == 422
+    assert mira.post(address, {**given, "mode": "set_semantics", "header": ""}).status_code == 422
+    assert mira.post(address, given).status_code == 302
+    assert add().description["idempotency"]["retention"] == 86_400
+    assert "a repeat does nothing new, for 1 day" in text(mira.get("/integrations/parcels/"))
+    assert 'value="86400"' in text(mira.get(address))
+
+
 def test_a_post_that_only_looks_may_be_called_a_read_by_a_person(parcels: Integration) -> None:
     assert review(add(), {"effect": "read"}).effect == "read"
 

@@ -9,7 +9,8 @@ from django.test import Client
 
 from console.accounts.models import Team
 from integrations.credential_types import TYPES
-from integrations.models import Integration
+from integrations.handing_in import read_import
+from integrations.models import Import, Integration
 from tests.pages.conftest import NOWHERE, Enter
 from tests.pages.test_importing import DOCUMENT
 
@@ -26,12 +27,21 @@ def text(answer: Any) -> str:
     return " ".join(str(answer.content.decode()).split())
 
 
+def hand_in(client: Client, given: dict[str, Any]) -> Any:
+    """What was handed in, as its page tells of it once a worker has read it; or why it was not taken."""
+    answer: Any = client.post(ADDRESS, given)
+    if answer.status_code != 302:
+        return answer
+    read_import(Import.objects.latest("asked_at").pk)
+    return client.get(answer.url)
+
+
 def file(data: bytes) -> SimpleUploadedFile:
     return SimpleUploadedFile("document.json", data)
 
 
 def test_a_file_becomes_an_integration_and_the_report_says_what_was_left_out(mira: Client) -> None:
-    answer = mira.post(ADDRESS, {**GIVEN, "file": file(json.dumps(DOCUMENT).encode())})
+    answer = hand_in(mira, {**GIVEN, "file": file(json.dumps(DOCUMENT).encode())})
     page = text(answer)
     assert answer.status_code == 200
     assert "<bdi>Parcels &lt;b&gt;</bdi>: 2 operations added" in page
@@ -46,8 +56,8 @@ def test_a_file_becomes_an_integration_and_the_report_says_what_was_left_out(mir
 
 
 def test_pasted_text_counts_where_there_is_no_file(mira: Client) -> None:
-    assert mira.post(ADDRESS, {**GIVEN, "document": json.dumps(DOCUMENT)}).status_code == 200
-    again = text(mira.post(ADDRESS, {**GIVEN, "document": json.dumps(DOCUMENT | {"components": {}})}))
+    assert hand_in(mira, {**GIVEN, "document": json.dumps(DOCUMENT)}).status_code == 200
+    again = text(hand_in(mira, {**GIVEN, "document": json.dumps(DOCUMENT | {"components": {}})}))
     assert "0 operations added" in again
     assert "Nothing in it is new." in again
     assert 'Described otherwise than before <span class="n">1</span>' in again
@@ -57,14 +67,12 @@ def test_pasted_text_counts_where_there_is_no_file(mira: Client) -> None:
     ("given", "says"),
     [
         ({}, "Choose the document, or paste it."),
-        ({"document": "{"}, "This is not JSON"),
-        ({"document": '{"swagger": "2.0"}'}, "This is Swagger 2.0"),
         ({"document": json.dumps(DOCUMENT), "base_url": "ftp://x"}, "The base URL must be"),
         ({"document": json.dumps(DOCUMENT), "slug": "No Slug"}, "short name"),
     ],
 )
 def test_what_is_wrong_is_said_and_what_was_typed_is_kept(mira: Client, given: dict[str, str], says: str) -> None:
-    answer = mira.post(ADDRESS, {**GIVEN, **given})
+    answer = hand_in(mira, {**GIVEN, **given})
     page = text(answer)
     assert answer.status_code == 422
     assert says in page
@@ -72,8 +80,18 @@ def test_what_is_wrong_is_said_and_what_was_typed_is_kept(mira: Client, given: d
     assert not Integration.objects.filter(slug="parcels").exists()
 
 
+@pytest.mark.parametrize(
+    ("document", "says"), [("{", "This is not JSON"), ('{"swagger": "2.0"}', "This is Swagger 2.0")]
+)
+def test_a_document_that_cannot_be_read_is_told_on_its_page(mira: Client, document: str, says: str) -> None:
+    page = text(hand_in(mira, {**GIVEN, "document": document}))
+    assert "Nothing was imported." in page
+    assert says in page
+    assert not Integration.objects.filter(slug="parcels").exists()
+
+
 def test_fields_that_are_missing_are_named(mira: Client) -> None:
-    answer = mira.post(ADDRESS, {"document": json.dumps(DOCUMENT)})
+    answer = hand_in(mira, {"document": json.dumps(DOCUMENT)})
     assert answer.status_code == 422
     assert text(answer).count("This field is required.") == 4
 
@@ -83,17 +101,17 @@ SIGNED = {"credential_type": "sigv4", "sigv4-region": "eu-west-1", "sigv4-servic
 
 def test_what_the_chosen_way_to_sign_in_has_to_know_is_kept_and_told(mira: Client) -> None:
     given = {**GIVEN, **SIGNED, "document": json.dumps(DOCUMENT)}
-    assert mira.post(ADDRESS, given).status_code == 200
+    assert hand_in(mira, given).status_code == 200
     integration = Integration.objects.get(slug="parcels")
     assert integration.credential == {"type": "sigv4", "region": "eu-west-1", "service": "parcels"}
     page = text(mira.get("/integrations/parcels/"))
     assert "AWS Signature Version 4, region eu-west-1, service parcels" in page
-    other = mira.post(ADDRESS, {**given, "sigv4-region": "us-east-1"})
+    other = hand_in(mira, {**given, "sigv4-region": "us-east-1"})
     assert (other.status_code, "region eu-west-1" in text(other)) == (409, True)
 
 
 def test_a_way_to_sign_in_that_lacks_something_says_so_and_keeps_what_was_typed(mira: Client) -> None:
-    answer = mira.post(ADDRESS, {**GIVEN, **SIGNED, "sigv4-region": "", "document": json.dumps(DOCUMENT)})
+    answer = hand_in(mira, {**GIVEN, **SIGNED, "sigv4-region": "", "document": json.dumps(DOCUMENT)})
     page = text(answer)
     assert (answer.status_code, "credential.region: is missing" in page) == (422, True)
     assert 'name="credential_type" value="sigv4" checked' in page
@@ -110,8 +128,8 @@ def test_every_way_to_sign_in_is_offered_with_what_it_has_to_know(mira: Client) 
 
 
 def test_another_address_is_a_conflict(mira: Client) -> None:
-    mira.post(ADDRESS, {**GIVEN, "document": json.dumps(DOCUMENT)})
-    answer = mira.post(ADDRESS, {**GIVEN, "document": json.dumps(DOCUMENT), "base_url": "https://elsewhere.example"})
+    hand_in(mira, {**GIVEN, "document": json.dumps(DOCUMENT)})
+    answer = hand_in(mira, {**GIVEN, "document": json.dumps(DOCUMENT), "base_url": "https://elsewhere.example"})
     assert answer.status_code == 409
     assert "An import does not change that." in text(answer)
 

@@ -16,7 +16,7 @@ from integrations.amend import Wanted, decide_amendments, review_operation
 from integrations.models import Amendment, Integration, Operation
 from integrations.queries import amendments_of, genuine
 from tests.pages.conftest import Enter
-from tests.pages.test_connect_page import ADDRESS, GIVEN, text
+from tests.pages.test_connect_page import ADDRESS, GIVEN, hand_in, text
 from tests.pages.test_importing import DOCUMENT, changed, imported
 
 EVIDENCE = "https://docs.example.com/keys, read 2026-11"
@@ -47,7 +47,7 @@ def add() -> Operation:
 
 def post(client: Client, overlay: bytes, document: dict[str, Any] = DOCUMENT) -> Any:
     file = SimpleUploadedFile("overlay.yaml", overlay)
-    return client.post(ADDRESS, {**GIVEN, "document": json.dumps(document), "overlay": file})
+    return hand_in(client, {**GIVEN, "document": json.dumps(document), "overlay": file})
 
 
 def test_its_facts_become_part_of_the_description_and_trust_does_not(office: Team) -> None:

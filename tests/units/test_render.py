@@ -14,7 +14,7 @@ from console.core.errors import Invalid, Tampered
 from integrations.description import Description
 from integrations.injection import Injected
 from integrations.outbound import _AgreedPool, _lines, _request
-from integrations.render import Rendered, _climbs, render, request_digest
+from integrations.render import Rendered, Tool, _climbs, render, request_digest
 
 text = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 plain = (
@@ -86,7 +86,8 @@ def test_another_argument_is_another_digest(one: Any, other: Any, name: str) -> 
 
 
 PARTS: dict[str, Any] = {"method": "PUT", "scheme": "https", "host": "example.org", "port": 81, "path": "/base/x/b/y", "query": "q=2",
-         "content_type": "text/plain", "headers": (("X-Version", "2"),), "body": b"other"}  # fmt: skip
+         "content_type": "text/plain", "headers": (("X-Version", "2"),), "body": b"other",
+         "tool": Tool("send", "0" * 64)}  # fmt: skip
 
 
 @pytest.mark.parametrize("part", PARTS)

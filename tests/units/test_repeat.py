@@ -7,7 +7,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from approvals.repeat import FRESH, KNOWN_AGAIN, MOST_ATTEMPTS, OUTRUN, PATIENCE, REMEMBERED, Doubt, next_step
+from approvals.repeat import (
+    FRESH,
+    KNOWN_AGAIN,
+    MOST_ATTEMPTS,
+    OUTRUN,
+    PATIENCE,
+    REMEMBERED,
+    Doubt,
+    next_step,
+    surely_remembered,
+)
 from integrations.description import MODES
 from integrations.models import TRUSTS
 from integrations.outbound import TIMEOUT
@@ -39,6 +49,17 @@ def test_the_next_step_is_that_of_the_table(mode: str) -> None:
 def test_what_may_be_forgotten_is_repeated_only_once_nothing_can_arrive(mode: str) -> None:
     forgotten = replace(EARLY, mode=mode, since_first=REMEMBERED)
     assert (next_step(forgotten), next_step(replace(forgotten, looked=False, trust="proven"))) == ("wait", "ask")
+
+
+@pytest.mark.parametrize("mode", sorted(KNOWN_AGAIN))
+def test_what_is_known_for_a_day_is_repeated_for_a_day_and_no_longer(mode: str) -> None:
+    day = dt.timedelta(days=1)
+    known = replace(EARLY, mode=mode, remembered=surely_remembered(day), since_first=day - OUTRUN - SECOND)
+    assert next_step(known) == "repeat"
+    assert next_step(replace(known, since_first=day - OUTRUN)) == "wait"
+    assert next_step(replace(known, since_first=day - OUTRUN, looked=False, trust="proven")) == "ask"
+    minute = replace(EARLY, mode=mode, remembered=surely_remembered(dt.timedelta(minutes=1)))
+    assert next_step(replace(minute, since_first=OUTRUN)) == "wait"
 
 
 def test_what_a_door_that_only_seems_dead_may_send_has_left_it_in_time() -> None:

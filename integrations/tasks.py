@@ -1,0 +1,42 @@
+"""Tasks of integrations. Ids in, one call; whoever comes second finds nothing to do."""
+
+import threading
+
+from celery import shared_task
+
+from console.core.actor import system
+from console.core.errors import Conflict
+from integrations import handing_in
+from integrations.mcp import listing
+
+_heard: set[str] = set()  # by this process now: a slow server must not take every lane, however often it is offered
+_hearing = threading.Lock()
+
+
+@shared_task
+def hear_listing(listing_id: str) -> None:
+    with _hearing:
+        if listing_id in _heard:
+            return
+        _heard.add(listing_id)
+    try:
+        listing.hear_listing(listing_id, actor=system("door"))
+    except Conflict:
+        return
+    finally:
+        _heard.discard(listing_id)
+
+
+@shared_task
+def compare_listing(listing_id: str) -> None:
+    listing.compare_listing(listing_id, actor=system("worker"))
+
+
+@shared_task
+def read_import(import_id: str) -> None:
+    handing_in.read_import(import_id)
+
+
+@shared_task
+def look() -> None:
+    listing.look_again(actor=system("worker"))
