@@ -6,6 +6,7 @@ from typing import Any
 from opentelemetry.trace import SpanKind
 
 from approvals.authority import Loaded, Stale
+from console.core.door_keys import KeyMissing
 from console.core.expressions import fill, literal, search
 from console.core.sealing import unseal
 from console.core.telemetry import parent_context, tracer
@@ -24,7 +25,10 @@ def exchange(
     """One outbound request with the action's secret, which exists only inside this call."""
     credential = loaded.credential
     integration = loaded.action.operation.integration
-    secret = unseal(credential.sealed, place=credential.place)
+    try:
+        secret = unseal(credential.seal)
+    except KeyMissing as error:
+        raise NotSent(str(error)) from None
     return send(
         rendered,
         expected=expected,

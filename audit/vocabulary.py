@@ -40,7 +40,10 @@ class Kind(StrEnum):
     AMENDMENT_DECLINED = "integrations:amendment:declined"
     AMENDMENT_SUPERSEDED = "integrations:amendment:superseded"
     CREDENTIAL_SEALED = "integrations:credential:sealed"
+    CREDENTIAL_WRAPPED = "integrations:credential:wrapped"  # anew, to a newer key of the door
     CREDENTIAL_REVOKED = "integrations:credential:revoked"
+    DOOR_KEY_ADDED = "integrations:door_key:added"
+    DOOR_KEY_RETIRED = "integrations:door_key:retired"
     GRANT_GIVEN = "integrations:grant:given"
     GRANT_REVOKED = "integrations:grant:revoked"
 

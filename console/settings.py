@@ -65,6 +65,7 @@ CSRF_TRUSTED_ORIGINS = [ORIGIN]
 # Keys are files, so that a process that does not need one does not have one.
 CONSOLE_KEY_FILE = os.environ.get("COUNTERSIGN_CONSOLE_KEY_FILE", "")
 CONSOLE_PUBLIC_FILE = os.environ.get("COUNTERSIGN_CONSOLE_PUBLIC_FILE", "")
+DOOR_KEY = os.environ.get("COUNTERSIGN_DOOR_KEY", "")
 DOOR_KEY_FILE = os.environ.get("COUNTERSIGN_DOOR_KEY_FILE", "")
 DOOR_PUBLIC_FILE = os.environ.get("COUNTERSIGN_DOOR_PUBLIC_FILE", "")
 
@@ -209,7 +210,11 @@ CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_PUBLISH_RETRY = False
 CELERY_TASK_DEFAULT_QUEUE = "steps"
-CELERY_TASK_ROUTES = {"approvals.tasks.*": {"queue": "actions"}, "console.dispatch.tasks.*": {"queue": "steps"}}
+CELERY_TASK_ROUTES = {
+    "approvals.tasks.*": {"queue": "actions"},
+    "integrations.tasks.*": {"queue": "actions"},
+    "console.dispatch.tasks.*": {"queue": "steps"},
+}
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_WORKER_SEND_TASK_EVENTS = False

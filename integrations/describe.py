@@ -13,7 +13,7 @@ from console.core.actor import Actor, Role
 from console.core.attest import attest
 from console.core.clock import now
 from console.core.errors import Conflict, Invalid
-from console.core.sealing import door_key_id, seal
+from console.core.sealing import seal
 from integrations.amend import fill_operation, replace_description
 from integrations.credential_types import pack
 from integrations.description import Description, parse
@@ -79,8 +79,8 @@ def store_credential(
     if integration.credentials.filter(name=name).exists():
         raise Conflict(f"{integration.slug} has, or had, a credential of this name.")
     packed = pack(integration.credential_type, integration.credential_settings, secret)
-    credential = Credential(integration=integration, name=name, door_key=door_key_id())
-    credential.sealed = seal(packed, place=credential.place)
+    credential = Credential(integration=integration, name=name)
+    credential.seal = seal(packed, place=credential.place)
     credential.attestation = attest("credential", credential.attested())
     credential.save(force_insert=True)
     record(

@@ -10,6 +10,7 @@ from django.db.models.functions import Now
 
 from console.core.fields import OrderedJSONField
 from console.core.ids import new_id
+from console.core.sealing import Sealed
 from console.core.states import transitions
 from integrations.credential_types import in_words
 
@@ -201,13 +202,18 @@ class Amendment(models.Model):
 
 
 class Credential(models.Model):
-    """A sealed secret. Only the door can open it, inside an outbound call; it is never shown again."""
+    """A sealed secret. Only the door can open it, inside an outbound call; it is never shown again.
+
+    The attestation covers what is sealed, and not how its data key is wrapped: the door wraps that anew when its own
+    key changes, and can attest nothing.
+    """
 
     id = models.TextField(primary_key=True, default=credential_id)
     integration = models.ForeignKey(Integration, models.PROTECT, related_name="credentials")
     name = models.TextField()
     sealed = models.BinaryField()
-    door_key = models.TextField()
+    wrapped = models.BinaryField(default=b"")  # its data key; empty where the secret is sealed to the door key itself
+    door_key = models.TextField()  # the id of the key that opens it
     created_at = models.DateTimeField(db_default=Now())
     revoked_at = models.DateTimeField(null=True)
     attestation = models.BinaryField(max_length=64)
@@ -225,6 +231,14 @@ class Credential(models.Model):
     @property
     def place(self) -> str:
         return f"integrations_credential/{self.id}/{self.integration_id}/sealed"
+
+    @property
+    def seal(self) -> Sealed:
+        return Sealed(self.place, self.door_key, bytes(self.sealed), bytes(self.wrapped))
+
+    @seal.setter
+    def seal(self, given: Sealed) -> None:
+        self.door_key, self.sealed, self.wrapped = given.door_key, given.content, given.wrapped
 
     def attested(self) -> dict[str, object]:
         return {

@@ -226,7 +226,7 @@ def state_of(grant: Grant, at: dt.datetime) -> str:
 def credentials_of(integration: Integration, given: Iterable[Sentence]) -> list[Held]:
     """Their names and dates. The sealed bytes stay in the database: the page has no use for them."""
     in_force = [(one.grant.credential_id, one.name) for one in given if one.state == "in force"]
-    found = integration.credentials.defer("sealed", "attestation")
+    found = integration.credentials.defer("sealed", "wrapped", "attestation")
     return [Held(row, sorted({name for identity, name in in_force if identity == row.pk})) for row in found]
 
 

@@ -9,7 +9,7 @@ class HomeConfig(AppConfig):
 
     def ready(self) -> None:
         # Connects the worker's signals; every Celery process sets up Django first.
-        from console.home import health  # noqa: F401, PLC0415  # models may be imported only now
+        from console.home import door_start, health  # noqa: F401, PLC0415  # models may be imported only now
 
         if settings.PROCESS in settings.SERVING:
             look_for_garbage_less_often()

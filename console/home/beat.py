@@ -15,6 +15,7 @@ from approvals.sweep import expire_reviews, offer_actions, void_reviews
 from console.core import presence
 from console.dispatch.sweep import offer_steps, withdraw_orphans
 from console.home.health import EVERY, beat_heart
+from integrations.door_key import offer_wrapping
 
 logger = logging.getLogger(__name__)
 
@@ -36,6 +37,7 @@ SWEEPS: tuple[tuple[Callable[[], object], float], ...] = (
     (expire_reviews, 5.0),
     (void_reviews, PAUSE),
     (withdraw_orphans, 2.0),
+    (offer_wrapping, 5.0),
     (make_partitions, 3600.0),
 )
 
