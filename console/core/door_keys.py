@@ -1,7 +1,8 @@
 """The door's private keys, and the public half that new secrets are sealed to.
 
 The keys are lines of a file, or of a variable: the newest first, then those that still open what was sealed before.
-A line is the key itself, or what a key service keeps of it (`key_services`).
+A line is the key itself; or, of a key that a service keeps, three words: the service, the name of the service's own
+key, and what it made of ours (`key_services`).
 """
 
 import hashlib
@@ -13,7 +14,11 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 from django.conf import settings
 
+from console.core import key_services
 from console.core.attest import read_key
+from console.core.key_services import ServiceFailed
+
+ITSELF = "itself"  # a key that no service keeps
 
 
 class KeyMissing(Exception):
@@ -30,7 +35,8 @@ class DoorKey:
 
     @property
     def kept_by(self) -> str:
-        return "itself"
+        """A service and its key, or `itself`."""
+        return ":".join(self.line.split()[:-1]) or ITSELF
 
     @property
     def public(self) -> str:
@@ -83,14 +89,26 @@ def missing(identities: Iterable[str]) -> list[str]:
     return sorted(set(identities) - {key.id for key in held()})
 
 
-def new_key() -> DoorKey:
+def new_key(kept_by: str = ITSELF) -> DoorKey:
+    """Raises ServiceFailed. What a service gave is asked back from it: a key that it cannot open is worth nothing."""
     private = X25519PrivateKey.generate()
-    return _key(encode(private.private_bytes_raw()), private)
+    raw = private.private_bytes_raw()
+    if kept_by == ITSELF:
+        return _key(encode(raw), private)
+    name, _, where = kept_by.partition(":")
+    line = f"{name} {where} {key_services.keep(name, where, raw)}"
+    if _open(line).private.private_bytes_raw() != raw:
+        raise ServiceFailed(f"{kept_by} gave back another key than it was given.")
+    return _key(line, private)
 
 
 def _open(line: str) -> DoorKey:
     try:
-        private = X25519PrivateKey.from_private_bytes(urlsafe_b64decode(line))
+        *service, kept = line.split()
+        raw = key_services.open_kept(service[0], service[1], kept) if len(service) == 2 else urlsafe_b64decode(line)
+        private = X25519PrivateKey.from_private_bytes(raw)
+    except ServiceFailed as error:
+        raise KeyMissing(f"A key of the door cannot be opened by the service that keeps it. {error}") from None
     except ValueError:
         raise KeyMissing("A line among the door's keys is no key.") from None
     return _opened.setdefault(line, _key(line, private))

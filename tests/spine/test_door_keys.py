@@ -25,6 +25,7 @@ from integrations.models import Credential, Integration
 from tests.services import services
 from tests.spine.conftest import World
 from tests.stack import Stack, wait_until
+from tests.standins.vault import TOKEN, transit
 
 DOOR = system("door")
 
@@ -181,10 +182,30 @@ def test_a_door_with_another_key_refuses_to_start_and_says_what_to_do(world: Wor
         f"This door does not hold the key {first}, to which 1 credential(s) are sealed: put it back among its keys from"
         " your backup; if it is lost, revoke these credentials and seal them anew.\n"
     ))  # fmt: skip
-    (keys / "door_key").write_text("not a key")
+    (keys / "door_key").write_text("nonsense")
     assert start_in_vain(stack) == (1, "A line among the door's keys is no key.\n")
     (keys / "door_key").write_text(f"{other.line}\n{kept}")
     stack.start("door")
+
+
+def test_a_rotation_gives_the_next_key_to_whoever_kept_the_one_before(
+    world: World, stack: Keyed, keys: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And a door whose service is away refuses to start, as it has no keys."""
+    with transit("countersign") as address:
+        stack.extra |= {"VAULT_ADDR": address, "VAULT_TOKEN": TOKEN}
+        for name, value in stack.extra.items():
+            monkeypatch.setenv(name, value)
+        run("rotate", "--keep", "vault:transit/countersign")
+        run("rotate")
+        assert [key.kept_by for key in door_keys.held()] == ["vault:transit/countersign"] * 2 + ["itself"]
+        stack.start("door")
+        stack.kill("door")
+    code, said = start_in_vain(stack)
+    sentence = (
+        "A key of the door cannot be opened by the service that keeps it. Vault or OpenBao, transit/countersign: "
+    )
+    assert (code, said[: len(sentence)]) == (1, sentence)
 
 
 def test_real_processes_go_on_through_a_rotation(world: World, stack: Keyed, keys: Path) -> None:

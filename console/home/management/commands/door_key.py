@@ -11,7 +11,8 @@ from audit.record import record
 from audit.vocabulary import Kind
 from console.core import door_keys
 from console.core.actor import system
-from console.core.door_keys import DoorKey, KeyMissing
+from console.core.door_keys import ITSELF, DoorKey, KeyMissing
+from console.core.key_services import SERVICES, ServiceFailed
 from console.home.places import replace_file
 from integrations.door_key import needed
 
@@ -28,33 +29,36 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         acts = parser.add_subparsers(dest="act", required=True)
         acts.add_parser("show", help="each key, and how many credentials rest on it")
-        acts.add_parser("rotate", help="make a new key, to which everything is sealed from now on")
+        rotating = acts.add_parser("rotate", help="make a new key, to which everything is sealed from now on")
+        keepers = f"{ITSELF}, or {' or '.join(SERVICES)} with the name of its own key"
+        rotating.add_argument(
+            "--keep", metavar="SERVICE:KEY", default="", help=f"{keepers}; without it, whoever keeps the key before"
+        )
         retiring = acts.add_parser("retire", help="forget a key on which no credential rests")
         retiring.add_argument("key", metavar="KEY-ID")
 
-    def handle(self, *, act: str, key: str = "", **_: Any) -> None:
+    def handle(self, *, act: str, key: str = "", keep: str = "", **_: Any) -> None:
         try:
             keys = door_keys.held()
-        except (KeyMissing, RuntimeError) as error:
+            if act == "show":
+                self.show(keys)
+            elif act == "rotate":
+                self.rotate(keys, door_keys.new_key(keep or keys[0].kept_by))
+            else:
+                self.retire(keys, key)
+        except (KeyMissing, RuntimeError, ServiceFailed) as error:
             raise CommandError(str(error)) from None
-        if act == "show":
-            self.show(keys)
-        elif act == "rotate":
-            self.rotate(keys)
-        else:
-            self.retire(keys, key)
 
     def show(self, keys: list[DoorKey]) -> None:
         counts, sealing = needed(), door_keys.sealing_key_id()
         for key in keys:
             says = "new secrets are sealed to it" if key.id == sealing else "earlier"
-            self.stdout.write(f"{key.id}  {counts.pop(key.id, 0)} credentials  {says}")
+            self.stdout.write(f"{key.id}  {counts.pop(key.id, 0)} credentials  kept by {key.kept_by}  {says}")
         for identity, count in counts.items():
             self.stdout.write(f"{identity}  {count} credentials  MISSING: this door cannot open them")
 
-    def rotate(self, keys: list[DoorKey]) -> None:
+    def rotate(self, keys: list[DoorKey], key: DoorKey) -> None:
         """The door has the key before anybody seals to it."""
-        key = door_keys.new_key()
         self.keep([key, *keys])
         with transaction.atomic():
             detail = {"before": keys[0].id, "kept_by": key.kept_by}
