@@ -1,5 +1,6 @@
 """Executing a permitted action: verify, re-read, commit the intent, send once, keep the receipt. The door alone."""
 
+import contextlib
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +12,7 @@ from approvals.digests import action_digest
 from approvals.facts import Facts, decode
 from approvals.models import Action, Review
 from approvals.permit import consume_permit
-from approvals.reading import Unreadable, check_preconditions, exchange, exchange_read, succeeded
+from approvals.reading import Unreadable, check_preconditions, exchange, exchange_read, open_secret, succeeded
 from approvals.repeat import FRESH
 from approvals.settle import settle
 from audit.move import move
@@ -51,6 +52,8 @@ def execute(loaded: Loaded, *, actor: Actor) -> Action:
     rendered = verify_authority(loaded)
     if loaded.operation.effect == "read":
         return _perform_read(loaded, actor)
+    with contextlib.suppress(NotSent):  # told by the call itself; a token takes its time before the intent, not after
+        open_secret(loaded)
     check_still_true(loaded)
     call = begin_call(loaded, rendered, actor=actor)
     return finish(loaded, call, perform(loaded, call, rendered), actor=actor)
@@ -160,9 +163,10 @@ def _send(loaded: Loaded, call: Call, rendered: Rendered) -> Result:
     if call.trace_id:
         headers["traceparent"] = traceparent(call.trace_id, call.span_id)
     try:
+        secret = open_secret(loaded)
         if now() - call.sent_at > FRESH:
             raise NotSent("The door was held up for too long between its intent and the sending.")
-        answer = exchange(loaded, rendered, expected=bytes(call.request_digest), headers=headers, once=True)
+        answer = exchange(loaded, secret, rendered, expected=bytes(call.request_digest), headers=headers, once=True)
     except Tampered as error:
         return Result("failed", {"error": str(error), "code": "tampered"})
     except NotSent as error:

@@ -1,6 +1,7 @@
 """Reads that belong to an action: its preconditions and its probe. Made by the door with the action's credential."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from opentelemetry.trace import SpanKind
@@ -13,38 +14,60 @@ from console.core.telemetry import parent_context, tracer
 from integrations.description import Description
 from integrations.outbound import Answer, NotSent, Unknown, send
 from integrations.render import Rendered, render
+from integrations.tokens import Token, forget_token, token_for
+
+UNAUTHORIZED = 401
 
 
 class Unreadable(Exception):
     """A read did not give what it must; the text names the operation and never holds what came back."""
 
 
-def exchange(
-    loaded: Loaded, rendered: Rendered, *, expected: bytes, headers: Mapping[str, str] | None = None, once: bool = False
-) -> Answer:
-    """One outbound request with the action's secret, which exists only inside this call."""
-    credential = loaded.credential
-    integration = loaded.action.operation.integration
+@dataclass(frozen=True, slots=True)
+class Secret:
+    """Outside its seal: it lives as long as the call that it is for. `token` is what a server gave for it, if it needs
+    one."""
+
+    text: str = field(repr=False)
+    token: Token | None = None
+
+
+def open_secret(loaded: Loaded) -> Secret:
+    """It may take half a minute, where a token has to be fetched first. Raises NotSent, or Tampered."""
+    credential, integration = loaded.credential, loaded.action.operation.integration
     try:
-        secret = unseal(credential.seal)
+        text = unseal(credential.seal)
     except KeyMissing as error:
         raise NotSent(str(error)) from None
-    return send(
+    return Secret(text, token_for(credential, integration, text))
+
+
+def exchange(
+    loaded: Loaded, secret: Secret, rendered: Rendered, *, expected: bytes, headers: Mapping[str, str] | None = None,
+    once: bool = False,
+) -> Answer:  # fmt: skip
+    """One outbound request with the action's secret."""
+    integration, token = loaded.action.operation.integration, secret.token
+    answer = send(
         rendered,
         expected=expected,
-        secret=secret,
+        secret=secret.text,
         credential_type=integration.credential_type,
         settings=integration.credential_settings,
         headers=headers,
         once=once,
+        token=token.text if token else "",
     )
+    if token and answer.status == UNAUTHORIZED:
+        forget_token(loaded.credential, token)
+    return answer
 
 
 def exchange_read(loaded: Loaded, rendered: Rendered) -> Answer:
     """An exchange that changes nothing, with a span of its own; writes have the span of their Call."""
     action = loaded.action
     if not action.trace_id:
-        return exchange(loaded, rendered, expected=rendered.digest)
+        return exchange(loaded, open_secret(loaded), rendered, expected=rendered.digest)
     attributes = {
         "countersign.team": action.team_id,
         "countersign.run": action.run,
@@ -56,7 +79,7 @@ def exchange_read(loaded: Loaded, rendered: Rendered) -> Answer:
     context = parent_context(action.trace_id, action.parent_span_id)
     name = f"{rendered.method} {rendered.path}"
     with tracer.start_as_current_span(name, context=context, attributes=attributes, kind=SpanKind.CLIENT) as span:
-        answer = exchange(loaded, rendered, expected=rendered.digest)
+        answer = exchange(loaded, open_secret(loaded), rendered, expected=rendered.digest)
         span.set_attribute("http.response.status_code", answer.status)
         return answer
 

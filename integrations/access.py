@@ -51,10 +51,8 @@ def access_grant(actor: Actor, grant_id: str) -> Grant:
 
 def access_credential(actor: Actor, credential_id: str) -> Credential:
     """Without the sealed bytes."""
-    found = Credential.objects.filter(integration__in=visible_integrations(actor)).defer(
-        "sealed", "wrapped", "attestation"
-    )
-    credential = found.filter(pk=credential_id).first()
+    found = Credential.objects.filter(integration__in=visible_integrations(actor)).select_related("integration")
+    credential = found.defer("sealed", "wrapped", "attestation").filter(pk=credential_id).first()
     if credential is None:
         raise NotFound("Your team has no such credential.")
     return credential

@@ -13,6 +13,10 @@ from console.core.ids import new_id
 from console.core.sealing import Sealed
 from console.core.states import transitions
 from integrations.credential_types import in_words
+from integrations.token_models import AccessToken, Authorization
+
+__all__ = ["AccessToken", "Amendment", "Authorization", "Call", "Credential", "Definitions", "Grant", "Integration",
+           "Operation"]  # fmt: skip
 
 EFFECTS = ("read", "write", "destructive")
 CATEGORIES = (

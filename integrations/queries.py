@@ -5,17 +5,27 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import Case, Count, Q, QuerySet, When
+from django.db.models import Case, Count, OuterRef, Q, QuerySet, Subquery, When
 
 from console.core.attest import verify
 from console.core.clock import now
 from console.core.errors import Invalid, Tampered
 from integrations import limits
 from integrations.amend import quarantined
+from integrations.credential_types import known
 from integrations.described import definitions_of
 from integrations.description import Description
 from integrations.difference import Described, Line, difference
-from integrations.models import EFFECTS, Amendment, Credential, Grant, Integration, Operation
+from integrations.models import (
+    EFFECTS,
+    AccessToken,
+    Amendment,
+    Authorization,
+    Credential,
+    Grant,
+    Integration,
+    Operation,
+)
 
 AT_ONCE = 50  # operations on a page
 SHOWN = 20  # amendments on a page
@@ -92,6 +102,15 @@ class Held:
 
     credential: Credential
     grantees: list[str]
+    consent: bool  # whether a person has to consent to its use
+
+    @property
+    def token(self) -> AccessToken | None:
+        return getattr(self.credential, "token", None)
+
+    @property
+    def connecting(self) -> bool:
+        return getattr(self.credential, "connecting", None) in {"received", "exchanging"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,8 +245,11 @@ def state_of(grant: Grant, at: dt.datetime) -> str:
 def credentials_of(integration: Integration, given: Iterable[Sentence]) -> list[Held]:
     """Their names and dates. The sealed bytes stay in the database: the page has no use for them."""
     in_force = [(one.grant.credential_id, one.name) for one in given if one.state == "in force"]
-    found = integration.credentials.defer("sealed", "wrapped", "attestation")
-    return [Held(row, sorted({name for identity, name in in_force if identity == row.pk})) for row in found]
+    newest = Authorization.objects.filter(credential=OuterRef("pk")).values("state")[:1]
+    found = integration.credentials.select_related("token").annotate(connecting=Subquery(newest))
+    found = found.defer("sealed", "wrapped", "attestation", "token__content")
+    consent = known(integration.credential_type).grant == "authorization_code"
+    return [Held(row, sorted({name for one, name in in_force if one == row.pk}), consent) for row in found]
 
 
 def in_words(schema: Mapping[str, Any] | bool) -> str:

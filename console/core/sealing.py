@@ -17,6 +17,7 @@ from console.core.errors import Tampered
 
 SUITE = Suite(KEM.X25519, KDF.HKDF_SHA256, AEAD.AES_256_GCM)
 NONCE = 12  # bytes
+KEY_ID = 16  # characters
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +55,40 @@ def wrap_anew(sealed: Sealed) -> Sealed:
         return _wrap(sealed, _data_key(sealed))
     except (InvalidTag, ValueError):
         raise Tampered(f"The data key of {sealed.place} was not wrapped for it.") from None
+
+
+def seal_beside(sealed: Sealed, text: str, *, place: str) -> bytes:
+    """Under the data key of another secret: whoever writes rows and has no key can put nothing of their own there; to
+    the door's public key anybody could seal. Only in the door; raises as `unseal` does."""
+    nonce = os.urandom(NONCE)
+    return nonce + AESGCM(_checked_key(sealed)).encrypt(nonce, text.encode(), place.encode())
+
+
+def unseal_beside(sealed: Sealed, content: bytes | memoryview, *, place: str) -> str:
+    nonce, rest = bytes(content)[:NONCE], bytes(content)[NONCE:]
+    try:
+        return AESGCM(_checked_key(sealed)).decrypt(nonce, rest, place.encode()).decode()
+    except (InvalidTag, ValueError):
+        raise Tampered(f"What is stored at {place} was not sealed there by the door.") from None
+
+
+def seal_for_now(text: str, *, place: str) -> bytes:
+    """What lives for minutes and is never wrapped anew: the id of the door's key, then the text sealed to it."""
+    public = sealing_key()
+    identity = key_id(public.public_bytes_raw()).encode()
+    return identity + SUITE.encrypt(text.encode(), public, info=place.encode())
+
+
+def unseal_for_now(content: bytes | memoryview, *, place: str) -> str:
+    """Only in the door; raises as `unseal` does."""
+    identity, rest = bytes(content)[:KEY_ID].decode("ascii", "replace"), bytes(content)[KEY_ID:]
+    return unseal(Sealed(place, identity, rest, b""))
+
+
+def _checked_key(sealed: Sealed) -> bytes:
+    """The data key, once it has opened what the console signed: a wrapped key of somebody else opens nothing."""
+    unseal(sealed)
+    return _data_key(sealed)
 
 
 def _wrap(sealed: Sealed, data_key: bytes) -> Sealed:

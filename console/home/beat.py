@@ -15,6 +15,7 @@ from approvals.sweep import expire_reviews, offer_actions, void_reviews
 from console.core import presence
 from console.dispatch.sweep import offer_steps, withdraw_orphans
 from console.home.health import EVERY, beat_heart
+from integrations.authorize import offer_exchanges
 from integrations.door_key import offer_wrapping
 
 logger = logging.getLogger(__name__)
@@ -38,6 +39,7 @@ SWEEPS: tuple[tuple[Callable[[], object], float], ...] = (
     (void_reviews, PAUSE),
     (withdraw_orphans, 2.0),
     (offer_wrapping, 5.0),
+    (offer_exchanges, PAUSE),
     (make_partitions, 3600.0),
 )
 

@@ -31,6 +31,7 @@ QUESTIONS = {
     "workflow_publish": ("from",),
     "integration": ("q", "after"),
     "calls": ("state", "after"),
+    "credential_authorized": ("state", "code", "error", "iss"),
     "audit": ("kind", "subject", "actor", "run", "since", "until", "after"),
     "holds": ("after",),
     "exports": ("after",),
