@@ -43,6 +43,8 @@ class Kind(StrEnum):
     CREDENTIAL_WRAPPED = "integrations:credential:wrapped"  # anew, to a newer key of the door
     CREDENTIAL_REFRESHED = "integrations:credential:refreshed"  # it has a new access token
     CREDENTIAL_DIED = "integrations:credential:died"  # the authorization server takes it no more
+    CREDENTIAL_EXPIRING = "integrations:credential:expiring"  # at the other side, in some days
+    CREDENTIAL_EXPIRED = "integrations:credential:expired"
     CREDENTIAL_REVOKED = "integrations:credential:revoked"
     AUTHORIZATION_STARTED = "integrations:authorization:started"
     AUTHORIZATION_RECEIVED = "integrations:authorization:received"

@@ -18,6 +18,7 @@ from integrations.authorize import needs_consent
 from integrations.credential_forms import parts_asked, parts_given
 from integrations.credential_types import known
 from integrations.describe import give_grant, revoke_credential, revoke_grant, store_credential
+from integrations.expiry import last_moment
 from integrations.limits import read_limits
 from integrations.models import Integration
 
@@ -88,7 +89,8 @@ def seal(request: Request, slug: str) -> HttpResponse:
         name = request.POST.get("name", "").strip()
         try:
             given = parts_given(kind, request.POST)
-            sealed = store_credential(integration, name=name, secret=given, actor=request.actor)
+            ends = last_moment(request.POST.get("ends_on", ""))
+            sealed = store_credential(integration, name=name, secret=given, expires_at=ends, actor=request.actor)
         except (Invalid, Conflict) as refusal:
             problem, status = refusal.text, refusal.status
         else:
@@ -96,7 +98,8 @@ def seal(request: Request, slug: str) -> HttpResponse:
             if needs_consent(sealed):
                 return redirect("credential_authorize", sealed.pk)
             return redirect("integration", slug)
-    context = {"integration": integration, "kind": kind, "name": name, "problem": problem, "asked": parts_asked(kind)}
+    context = {"integration": integration, "kind": kind, "name": name, "problem": problem, "asked": parts_asked(kind),
+               "ends_on": request.POST.get("ends_on", "")}  # fmt: skip
     return render(request, "integrations/seal.html", context, status=status)
 
 

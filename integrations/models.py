@@ -220,6 +220,8 @@ class Credential(models.Model):
     door_key = models.TextField()  # the id of the key that opens it
     created_at = models.DateTimeField(db_default=Now())
     revoked_at = models.DateTimeField(null=True)
+    expires_at = models.DateTimeField(null=True)  # at the other side, where somebody knows; nothing rests on it
+    told_days = models.SmallIntegerField(null=True)  # the last notice of that: so many days ahead
     attestation = models.BinaryField(max_length=64)
 
     class Meta:

@@ -28,6 +28,7 @@ from integrations.models import (
 )
 
 AT_ONCE = 50  # operations on a page
+SOON = 14  # days
 SHOWN = 20  # amendments on a page
 WORST_FIRST = EFFECTS[::-1]
 EFFECT_WORDS = {
@@ -103,6 +104,14 @@ class Held:
     credential: Credential
     grantees: list[str]
     consent: bool  # whether a person has to consent to its use
+
+    @property
+    def soon(self) -> str:
+        """How the page marks its end at the other side: `stop`, `wait`, or "" while there is time."""
+        ends = self.credential.expires_at
+        if ends is None or self.credential.revoked_at:
+            return ""
+        return "stop" if ends <= now() else "wait" if ends <= now() + dt.timedelta(days=SOON) else ""
 
     @property
     def token(self) -> AccessToken | None:

@@ -17,6 +17,7 @@ from console.dispatch.sweep import offer_steps, withdraw_orphans
 from console.home.health import EVERY, beat_heart
 from integrations.authorize import offer_exchanges
 from integrations.door_key import offer_wrapping
+from integrations.expiry import tell_ends
 
 logger = logging.getLogger(__name__)
 
@@ -40,6 +41,7 @@ SWEEPS: tuple[tuple[Callable[[], object], float], ...] = (
     (withdraw_orphans, 2.0),
     (offer_wrapping, 5.0),
     (offer_exchanges, PAUSE),
+    (tell_ends, 60.0),
     (make_partitions, 3600.0),
 )
 
