@@ -119,7 +119,13 @@ class Held:
 
     @property
     def connecting(self) -> bool:
-        return getattr(self.credential, "connecting", None) in {"received", "exchanging"}
+        return getattr(self.credential, "consented", None) in {"received", "exchanging"}
+
+    @property
+    def problem(self) -> str:
+        """Of the last consent, or of the last try to get a token."""
+        failed = getattr(self.credential, "consented", None) == "failed"
+        return getattr(self.credential, "consent_problem", "") if failed else self.token.problem if self.token else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,8 +260,10 @@ def state_of(grant: Grant, at: dt.datetime) -> str:
 def credentials_of(integration: Integration, given: Iterable[Sentence]) -> list[Held]:
     """Their names and dates. The sealed bytes stay in the database: the page has no use for them."""
     in_force = [(one.grant.credential_id, one.name) for one in given if one.state == "in force"]
-    newest = Authorization.objects.filter(credential=OuterRef("pk")).values("state")[:1]
-    found = integration.credentials.select_related("token").annotate(connecting=Subquery(newest))
+    newest = Authorization.objects.filter(credential=OuterRef("pk")).exclude(state="started")
+    found = integration.credentials.select_related("token").annotate(
+        consented=Subquery(newest.values("state")[:1]), consent_problem=Subquery(newest.values("problem")[:1])
+    )
     found = found.defer("sealed", "wrapped", "attestation", "token__content")
     consent = known(integration.credential_type).grant == "authorization_code"
     return [Held(row, sorted({name for one, name in in_force if one == row.pk}), consent) for row in found]

@@ -86,6 +86,8 @@ def test_a_person_who_declines_is_told_so_and_nothing_is_connected(consented: Co
     assert "The authorization server says access_denied." in browser.get(BACK, back).content.decode()
     browser.post(BACK, back)
     assert (Authorization.objects.get().state, AccessToken.objects.count()) == ("failed", 0)
+    page = consented.mira.get("/integrations/people/").content.decode()
+    assert "The authorization server says access_denied." in page
 
 
 def test_a_code_is_exchanged_once_and_by_what_was_signed(consented: Connected, committed: str) -> None:
