@@ -78,10 +78,11 @@ def asked_for(answered: Answered, *, session: str, actor: Actor) -> Authorizatio
 
 @transaction.atomic
 def receive_answer(answered: Answered, *, session: str, actor: Actor) -> Authorization:
-    """Once: the same answer a second time finds nothing. Raises Invalid for one that another server gave (RFC 9207)."""
+    """Once: the same answer a second time finds nothing. One that another server gave (RFC 9207) has failed."""
     actor.require(Role.ADMIN)
     row = asked_for(answered, session=session, actor=actor)
-    Authorization.objects.select_for_update().get(pk=row.pk, state="started")
+    if not Authorization.objects.select_for_update().filter(pk=row.pk, state="started").first():
+        raise Conflict("This answer has been taken already.")
     if wrong := why_not(row, answered):
         _end(row, wrong, actor)
         return row

@@ -122,11 +122,10 @@ def _form(opened: Opened, refresh: str) -> dict[str, str]:
 
 def _denied(credential: Credential, row: AccessToken | None, error: Denied, by_consent: bool) -> Token:
     """`invalid_grant` is the end of a consent, unless another door has used the refresh token after all."""
-    fresh = _row(credential)
-    if fresh and row and fresh.version != row.version and (token := _good(fresh, credential)):
+    if token := _good(_row(credential), credential):
         return token
-    if fresh:
-        _tell(credential, fresh.version, str(error), died=by_consent and error.code == "invalid_grant")
+    if row:
+        _tell(credential, row.version, str(error), died=by_consent and error.code == "invalid_grant")
     raise NotSent(str(error))
 
 

@@ -11,13 +11,15 @@ from integrations.door_key import why_not_fit
 
 
 def check(**_: object) -> None:
-    """A database that is away ends the start too: whoever keeps the door running starts it again."""
+    """Whatever keeps this from being known ends the start too: whoever keeps the door running starts it again."""
     if settings.PROCESS != "door":
         return
     try:
         wrong = list(why_not_fit())
-    except (KeyMissing, RuntimeError) as error:
+    except KeyMissing as error:
         wrong = [str(error)]
+    except Exception as error:  # noqa: BLE001  (Celery would log it, and start the door)
+        wrong = [f"This door cannot tell whether its keys open what is stored. {type(error).__name__}: {error}"]
     connection.close()
     if wrong:
         sys.exit("\n".join(wrong))

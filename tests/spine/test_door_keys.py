@@ -184,6 +184,9 @@ def test_a_door_with_another_key_refuses_to_start_and_says_what_to_do(world: Wor
     ))  # fmt: skip
     (keys / "door_key").write_text("nonsense")
     assert start_in_vain(stack) == (1, "A line among the door's keys is no key.\n")
+    (keys / "door_key").unlink()
+    code, said = start_in_vain(stack)
+    assert (code, said.partition(".")[0]) == (1, "This door cannot tell whether its keys open what is stored")
     (keys / "door_key").write_text(f"{other.line}\n{kept}")
     stack.start("door")
 
