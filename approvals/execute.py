@@ -12,7 +12,15 @@ from approvals.facts import Facts, decode
 from approvals.models import Action, Review
 from approvals.pace import TooEarly, keep_pace
 from approvals.permit import consume_permit
-from approvals.reading import Unreadable, check_preconditions, exchange, exchange_read, succeeded
+from approvals.reading import (
+    Unreadable,
+    check_preconditions,
+    exchange,
+    exchange_read,
+    fetch_token,
+    open_secret,
+    succeeded,
+)
 from approvals.repeat import FRESH
 from approvals.settle import lock_action, settle
 from approvals.spending import beyond_sent
@@ -53,6 +61,7 @@ def execute(loaded: Loaded, *, actor: Actor) -> Action:
     rendered = verify_authority(loaded)
     if loaded.operation.effect == "read":
         return _perform_read(loaded, actor)
+    fetch_token(loaded)
     check_still_true(loaded)
     try:
         call = begin_call(loaded, rendered, actor=actor)
@@ -170,9 +179,10 @@ def _send(loaded: Loaded, call: Call, rendered: Rendered) -> Result:
     if call.trace_id:
         headers["traceparent"] = traceparent(call.trace_id, call.span_id)
     try:
+        secret = open_secret(loaded)
         if now() - call.sent_at > FRESH:
             raise NotSent("The door was held up for too long between its intent and the sending.")
-        answer = exchange(loaded, rendered, expected=bytes(call.request_digest), headers=headers, once=True)
+        answer = exchange(loaded, secret, rendered, expected=bytes(call.request_digest), headers=headers, once=True)
     except Tampered as error:
         return Result("failed", {"error": str(error), "code": "tampered"})
     except NotSent as error:

@@ -15,7 +15,7 @@ from approvals.models import Action, PolicyVersion, Review, Ruling, Slot
 from approvals.pace import TooEarly
 from approvals.permit import mint_permit
 from approvals.policy import Answer
-from approvals.reading import Unreadable, missed_requirement, pinned, read_preconditions
+from approvals.reading import Unreadable, fetch_token, missed_requirement, pinned, read_preconditions
 from approvals.settle import announce, lock_action, settle
 from audit.move import begin, inserting, move
 from console.core.actor import Actor
@@ -64,6 +64,8 @@ def prepare(loaded: Loaded, *, actor: Actor) -> Action:
         prepared = _prepare(loaded)
     except (Unreadable, Invalid) as error:
         return _fail(loaded.action, "unprepared", str(error), actor)
+    if prepared.answer.outcome == "allow" and prepared.read is None:
+        fetch_token(loaded)
     with transaction.atomic():
         action = lock_action(loaded.action.pk)
         if action.state != "proposed":

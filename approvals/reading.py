@@ -1,52 +1,90 @@
 """Reads that belong to an action: its preconditions and its probe. Made by the door with the action's credential."""
 
+import contextlib
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from opentelemetry.trace import SpanKind
 
 from approvals.authority import Loaded, Stale
 from console.core.actor import system
+from console.core.door_keys import KeyMissing
 from console.core.expressions import fill, literal, search
 from console.core.sealing import unseal
 from console.core.telemetry import parent_context, tracer
+from integrations.credential_types import known
 from integrations.description import Description
 from integrations.mcp.listing import keep_drift
 from integrations.mcp.session import Drifted, call_tool
 from integrations.outbound import Answer, NotSent, Unknown, send
 from integrations.render import Rendered, render
+from integrations.tokens import Token, forget_token, token_for
+
+UNAUTHORIZED = 401
 
 
 class Unreadable(Exception):
     """A read did not give what it must; the text names the operation and never holds what came back."""
 
 
-def exchange(
-    loaded: Loaded, rendered: Rendered, *, expected: bytes, headers: Mapping[str, str] | None = None, once: bool = False
-) -> Answer:
-    """One outbound request with the action's secret, which exists only inside this call. A tool that is not what it was
-    is not called, and what the server lists now is kept for whoever decides."""
-    credential = loaded.credential
-    integration = loaded.action.operation.integration
-    secret = unseal(credential.sealed, place=credential.place)
-    kind, settings = integration.credential_type, integration.credential_settings
-    if not rendered.tool:
-        return send(
-            rendered, expected=expected, secret=secret, credential_type=kind, settings=settings, headers=headers,
-            once=once,
-        )  # fmt: skip
+@dataclass(frozen=True, slots=True)
+class Secret:
+    """Outside its seal: it lives as long as the call that it is for. `token` is what a server gave for it, if it needs
+    one."""
+
+    text: str = field(repr=False)
+    token: Token | None = None
+
+
+def open_secret(loaded: Loaded) -> Secret:
+    """It may take half a minute, where a token has to be fetched first. Raises NotSent, or Tampered."""
+    credential, integration = loaded.credential, loaded.action.operation.integration
     try:
-        return call_tool(rendered, expected=expected, secret=secret, credential_type=kind, settings=settings)
+        text = unseal(credential.seal)
+    except KeyMissing as error:
+        raise NotSent(str(error)) from None
+    return Secret(text, token_for(credential, integration, text))
+
+
+def fetch_token(loaded: Loaded) -> None:
+    """Where one is needed: it takes its time before the intent, and not after it. That there is none to be had is told
+    by the call itself."""
+    if known(loaded.action.operation.integration.credential_type).grant:
+        with contextlib.suppress(NotSent):
+            open_secret(loaded)
+
+
+def exchange(
+    loaded: Loaded, secret: Secret, rendered: Rendered, *, expected: bytes, headers: Mapping[str, str] | None = None,
+    once: bool = False,
+) -> Answer:  # fmt: skip
+    """One outbound request with the action's secret. A tool that is not what it was is not called, and what the server
+    lists now is kept for whoever decides."""
+    integration = loaded.action.operation.integration
+    sign_in: dict[str, Any] = {
+        "secret": secret.text, "token": secret.token.text if secret.token else "",
+        "credential_type": integration.credential_type, "settings": integration.credential_settings,
+    }  # fmt: skip
+    try:
+        answer = (
+            call_tool(rendered, expected=expected, **sign_in)
+            if rendered.tool
+            else send(rendered, expected=expected, headers=headers, once=once, **sign_in)
+        )
     except Drifted as drift:
         keep_drift(integration, drift.tools, actor=system("door"))
         raise
+    if secret.token and answer.status == UNAUTHORIZED:
+        forget_token(loaded.credential, secret.token)
+    return answer
 
 
 def exchange_read(loaded: Loaded, rendered: Rendered) -> Answer:
     """An exchange that changes nothing, with a span of its own; writes have the span of their Call."""
     action = loaded.action
     if not action.trace_id:
-        return exchange(loaded, rendered, expected=rendered.digest)
+        return exchange(loaded, open_secret(loaded), rendered, expected=rendered.digest)
     attributes = {
         "countersign.team": action.team_id,
         "countersign.run": action.run,
@@ -58,7 +96,7 @@ def exchange_read(loaded: Loaded, rendered: Rendered) -> Answer:
     context = parent_context(action.trace_id, action.parent_span_id)
     name = f"{rendered.method} {rendered.path}"
     with tracer.start_as_current_span(name, context=context, attributes=attributes, kind=SpanKind.CLIENT) as span:
-        answer = exchange(loaded, rendered, expected=rendered.digest)
+        answer = exchange(loaded, open_secret(loaded), rendered, expected=rendered.digest)
         span.set_attribute("http.response.status_code", answer.status)
         return answer
 

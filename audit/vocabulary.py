@@ -48,7 +48,19 @@ class Kind(StrEnum):
     LISTING_FAILED = "integrations:listing:failed"
     LISTING_COMPARED = "integrations:listing:compared"
     CREDENTIAL_SEALED = "integrations:credential:sealed"
+    CREDENTIAL_WRAPPED = "integrations:credential:wrapped"  # anew, to a newer key of the door
+    CREDENTIAL_REFRESHED = "integrations:credential:refreshed"  # it has a new access token
+    CREDENTIAL_DIED = "integrations:credential:died"  # the authorization server takes it no more
+    CREDENTIAL_EXPIRING = "integrations:credential:expiring"  # at the other side, in some days
+    CREDENTIAL_EXPIRED = "integrations:credential:expired"
     CREDENTIAL_REVOKED = "integrations:credential:revoked"
+    AUTHORIZATION_STARTED = "integrations:authorization:started"
+    AUTHORIZATION_RECEIVED = "integrations:authorization:received"
+    AUTHORIZATION_EXCHANGING = "integrations:authorization:exchanging"
+    AUTHORIZATION_CONNECTED = "integrations:authorization:connected"
+    AUTHORIZATION_FAILED = "integrations:authorization:failed"
+    DOOR_KEY_ADDED = "integrations:door_key:added"
+    DOOR_KEY_RETIRED = "integrations:door_key:retired"
     GRANT_GIVEN = "integrations:grant:given"
     GRANT_REVOKED = "integrations:grant:revoked"
 

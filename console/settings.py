@@ -65,6 +65,7 @@ CSRF_TRUSTED_ORIGINS = [ORIGIN]
 # Keys are files, so that a process that does not need one does not have one.
 CONSOLE_KEY_FILE = os.environ.get("COUNTERSIGN_CONSOLE_KEY_FILE", "")
 CONSOLE_PUBLIC_FILE = os.environ.get("COUNTERSIGN_CONSOLE_PUBLIC_FILE", "")
+DOOR_KEY = os.environ.get("COUNTERSIGN_DOOR_KEY", "")
 DOOR_KEY_FILE = os.environ.get("COUNTERSIGN_DOOR_KEY_FILE", "")
 DOOR_PUBLIC_FILE = os.environ.get("COUNTERSIGN_DOOR_PUBLIC_FILE", "")
 
@@ -213,6 +214,8 @@ CELERY_TASK_ROUTES = {
     "approvals.tasks.*": {"queue": "actions"},
     "console.dispatch.tasks.*": {"queue": "steps"},
     "integrations.tasks.hear_listing": {"queue": "actions"},
+    "integrations.tasks.wrap_credentials": {"queue": "actions"},
+    "integrations.tasks.exchange_code": {"queue": "actions"},
 }
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False

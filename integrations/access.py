@@ -53,7 +53,7 @@ def visible_calls(actor: Actor) -> QuerySet[Call]:
 def visible_grants(actor: Actor) -> QuerySet[Grant]:
     """Without the sealed bytes of their credentials: nothing that pages show needs them."""
     granted = Grant.objects.filter(team=actor.team).select_related("integration", "credential")
-    granted = granted.defer("credential__sealed", "credential__attestation")
+    granted = granted.defer("credential__sealed", "credential__wrapped", "credential__attestation")
     return granted if actor.has(*READERS) else granted.none()
 
 
@@ -66,8 +66,8 @@ def access_grant(actor: Actor, grant_id: str) -> Grant:
 
 def access_credential(actor: Actor, credential_id: str) -> Credential:
     """Without the sealed bytes."""
-    found = Credential.objects.filter(integration__in=visible_integrations(actor)).defer("sealed", "attestation")
-    credential = found.filter(pk=credential_id).first()
+    found = Credential.objects.filter(integration__in=visible_integrations(actor)).select_related("integration")
+    credential = found.defer("sealed", "wrapped", "attestation").filter(pk=credential_id).first()
     if credential is None:
         raise NotFound("Your team has no such credential.")
     return credential

@@ -1,8 +1,10 @@
 """What the parts of a credential and the settings of a way to sign in must be. Pure."""
 
+import ipaddress
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -15,6 +17,7 @@ from integrations.injection import PLACE
 LONGEST, LARGEST = 8_000, 64 * 1024  # characters of one line, of a file
 # Headers that cannot carry a credential, beside those of callers: the console writes them itself.
 _TAKEN = OURS - {"authorization"} | {"accept", "traceparent", "tracestate"}
+ADDRESS = "must be https://host[:port]/path, without a user and a fragment"
 Check = Callable[[str], str]
 
 
@@ -63,6 +66,26 @@ def template(*places: str, newlines: bool = False) -> Check:
         return printable(value.replace("\n", "")) if newlines else printable(value)
 
     return check
+
+
+def address(value: str) -> str:
+    """Of an authorization server, as a person binds it. Without TLS only where it is a host of one's own network: the
+    door speaks to that only if the installation allows it."""
+    try:
+        parts = urlsplit(value)
+        host, _ = parts.hostname or "", parts.port
+    except ValueError:
+        return ADDRESS
+    plain = parts.scheme == "http" and (host == "localhost" or _is_private(host))
+    right = (parts.scheme == "https" or plain) and host and parts.username is None and not parts.fragment
+    return printable(value) if right and " " not in value else ADDRESS
+
+
+def _is_private(host: str) -> bool:
+    try:
+        return not ipaddress.ip_address(host).is_global
+    except ValueError:
+        return False
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,5 @@
 """The ways to sign in at an external system, as a table: the parts of a credential, the settings that belong to the
 integration, and what puts both into a request.
-
-A way that has to fetch something first, such as a token, would be one more field of `CredentialType`.
 """
 
 import json
@@ -12,6 +10,7 @@ from console.core.errors import Invalid, Tampered
 from integrations import injection
 from integrations.credential_parts import (
     Part,
+    address,
     anything_fits,
     certificate_fits,
     header_name,
@@ -32,7 +31,8 @@ _MARK = "\n"
 
 @dataclass(frozen=True, slots=True)
 class CredentialType:
-    """`fits` tells what is wrong with parts and settings together, "" when nothing is."""
+    """`fits` tells what is wrong with parts and settings together, "" when nothing is. `grant` is that of OAuth 2.0 by
+    which the door fetches a token first."""
 
     name: str
     title: str
@@ -41,8 +41,13 @@ class CredentialType:
     settings: tuple[Part, ...] = ()
     plain: str = ""  # the part that a secret is which was sealed before there were parts
     fits: Callable[[Mapping[str, str], Mapping[str, str]], str] = anything_fits
+    grant: str = ""
 
 
+_TOKEN_ADDRESS = Part("token_url", "Token address", address, hint="Where the door gets tokens: https://…")
+_SCOPE = Part("scope", "Scope", required=False, hint="What to ask for, with spaces between.")
+_CLIENT_AUTH = Part("client_auth", "Client signs in by", one_of("basic", "body"), default="basic",
+                    hint="basic: user and password; body: its secret in the form.")  # fmt: skip
 _KEY = Part("key", "Key", secret=True)
 TYPES: Mapping[str, CredentialType] = {one.name: one for one in (
     CredentialType("bearer", "Bearer token", injection.bearer, (Part("token", "Token", secret=True),), plain="token"),
@@ -93,6 +98,20 @@ TYPES: Mapping[str, CredentialType] = {one.name: one for one in (
         (Part("certificate", "Certificate, and those that lead to its authority", lines),
          Part("private_key", "Private key", lines, secret=True)),
         fits=certificate_fits,
+    ),
+    CredentialType(
+        "oauth2_client", "OAuth 2.0, as the client itself", injection.access_token,
+        (Part("client_id", "Client ID"), Part("client_secret", "Client secret", secret=True)),
+        (_TOKEN_ADDRESS, _SCOPE, _CLIENT_AUTH), grant="client_credentials",
+    ),
+    CredentialType(
+        "oauth2_code", "OAuth 2.0, by a person's consent", injection.access_token,
+        (Part("client_secret", "Client secret", secret=True, required=False),),
+        (Part("client_id", "Client ID"),
+         Part("authorize_url", "Authorization address", address, hint="Where the person consents: https://…"),
+         _TOKEN_ADDRESS, _SCOPE, _CLIENT_AUTH,
+         Part("issuer", "Issuer", address, required=False, hint="As the server names itself, if it does.")),
+        grant="authorization_code",
     ),
     CredentialType("none", "Nothing", injection.nothing),
 )}  # fmt: skip

@@ -13,10 +13,11 @@ from console.core.actor import Actor, Role
 from console.core.attest import attest
 from console.core.clock import now
 from console.core.errors import Conflict, Invalid
-from console.core.sealing import door_key_id, seal
+from console.core.sealing import seal
 from integrations.amend import fill_operation, replace_description
 from integrations.credential_types import pack
 from integrations.description import Description, parse
+from integrations.expiry import known_end
 from integrations.grantees import check_grantee
 from integrations.limits import named
 from integrations.models import Credential, Grant, Integration, Operation
@@ -85,24 +86,26 @@ def check_base_url(base_url: str) -> None:
 
 @transaction.atomic
 def store_credential(
-    integration: Integration, *, name: str, secret: str | Mapping[str, str], actor: Actor
-) -> Credential:
+    integration: Integration, *, name: str, secret: str | Mapping[str, str], actor: Actor,
+    expires_at: dt.datetime | None = None,
+) -> Credential:  # fmt: skip
     """Seals the secret to the door; from here on nothing but the door can read it. It is the parts of the integration's
-    credential type by name, or a text where there is one. Raises Invalid, which quotes no value, and Conflict for the
-    name of another, also of one that was revoked."""
+    credential type by name, or a text where there is one. `expires_at` is when it ends at the other side, where
+    somebody knows: it is told ahead. Raises Invalid, which quotes no value, and Conflict for the name of another, also
+    of one that was revoked."""
     actor.require(Role.ADMIN)
     if not name.strip() or len(name) > LONGEST_NAME:
         raise Invalid(f"Give the credential a name of at most {LONGEST_NAME} characters.")
     if integration.credentials.filter(name=name).exists():
         raise Conflict(f"{integration.slug} has, or had, a credential of this name.")
     packed = pack(integration.credential_type, integration.credential_settings, secret)
-    credential = Credential(integration=integration, name=name, door_key=door_key_id())
-    credential.sealed = seal(packed, place=credential.place)
+    credential = Credential(integration=integration, name=name, expires_at=known_end(secret, expires_at))
+    credential.seal = seal(packed, place=credential.place)
     credential.attestation = attest("credential", credential.attested())
     credential.save(force_insert=True)
-    record(
-        Kind.CREDENTIAL_SEALED, subject=credential.id, actor=actor, detail={"integration": integration.id, "name": name}
-    )
+    ends = {"expires_at": credential.expires_at.isoformat()} if credential.expires_at else {}
+    detail = {"integration": integration.id, "name": name, **ends}
+    record(Kind.CREDENTIAL_SEALED, subject=credential.id, actor=actor, detail=detail)
     return credential
 
 

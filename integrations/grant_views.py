@@ -19,9 +19,11 @@ from console.core.clock import now
 from console.core.errors import Conflict, Invalid
 from console.core.web import Request, role_required
 from integrations.access import access_credential, access_grant, access_integration
+from integrations.authorize import needs_consent
 from integrations.credential_forms import parts_asked, parts_given
 from integrations.credential_types import known
 from integrations.describe import give_grant, revoke_credential, revoke_grant, store_credential
+from integrations.expiry import last_moment
 from integrations.grantees import asked_by
 from integrations.limits import fitting, read_limits
 from integrations.models import Grant, Integration
@@ -150,13 +152,18 @@ def seal(request: Request, slug: str) -> HttpResponse:
     if request.method == "POST":
         name = request.POST.get("name", "").strip()
         try:
-            store_credential(integration, name=name, secret=parts_given(kind, request.POST), actor=request.actor)
+            given = parts_given(kind, request.POST)
+            ends = last_moment(request.POST.get("ends_on", ""))
+            sealed = store_credential(integration, name=name, secret=given, expires_at=ends, actor=request.actor)
         except (Invalid, Conflict) as refusal:
             problem, status = refusal.text, refusal.status
         else:
             messages.success(request, f"{name} is sealed. Grants may name it now.")
+            if needs_consent(sealed):
+                return redirect("credential_authorize", sealed.pk)
             return redirect("integration", slug)
-    context = {"integration": integration, "kind": kind, "name": name, "problem": problem, "asked": parts_asked(kind)}
+    context = {"integration": integration, "kind": kind, "name": name, "problem": problem, "asked": parts_asked(kind),
+               "ends_on": request.POST.get("ends_on", "")}  # fmt: skip
     return render(request, "integrations/seal.html", context, status=status)
 
 

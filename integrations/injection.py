@@ -34,6 +34,7 @@ class Outgoing:
     settings: Mapping[str, str]
     parts: Mapping[str, str] = field(repr=False)
     at: datetime
+    token: str = field(default="", repr=False)  # that an authorization server gave for the credential
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,10 @@ def nothing(_: Outgoing) -> Injected:
 
 def bearer(out: Outgoing) -> Injected:
     return Injected({"Authorization": f"Bearer {out.parts['token']}"})
+
+
+def access_token(out: Outgoing) -> Injected:
+    return Injected({"Authorization": f"Bearer {out.token}"}, echoed=(out.token,))
 
 
 def basic(out: Outgoing) -> Injected:

@@ -14,7 +14,7 @@ import ssl
 import tempfile
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
@@ -74,22 +74,39 @@ def send(
     settings: Mapping[str, str] | None = None,
     headers: Mapping[str, str] | None = None,
     once: bool = False,
+    token: str = "",
 ) -> Answer:
-    """One exchange. `expected` is the agreed request digest; `secret` what the seal held; `once` uses a fresh
-    connection, so that a connection closed by the peer while idle cannot put a write in doubt. Raises Tampered, NotSent
-    or Unknown."""
+    """One exchange. `expected` is the agreed request digest; `secret` what the seal held, `token` what an authorization
+    server gave for it; `once` uses a fresh connection, so that a connection closed by the peer while idle cannot put a
+    write in doubt. Raises Tampered, NotSent or Unknown."""
     lines = _lines(rendered, headers or {})
     try:
         opened = unpack(credential_type, settings or {}, secret)
     except Invalid as error:
         raise NotSent(error.text) from None
-    injected = opened.kind.inject(_outgoing(rendered, lines, opened))
+    injected = opened.kind.inject(_outgoing(rendered, lines, opened, token))
     forms = echoes(*opened.secrets, *injected.echoed)
+    connections = _connections(injected.certificate, once)
+    status, content, kind = _told_without(forms, _request(rendered, lines, injected, expected), connections)
+    return answer_of(status, content, forms, kind=kind)
+
+
+def fetch(rendered: Rendered, headers: Mapping[str, str], *, secrets: Iterable[str]) -> tuple[int, bytes]:
+    """Status and body for the door's own eyes, such as a token: on a connection of its own, and without TLS only to
+    networks that the installation lists. Nothing of it is a receipt. Raises NotSent or Unknown."""
+    request = _request(rendered, _lines(rendered, {}), Injected(headers), rendered.digest)
+    listed = _AgreedPool(ssl_context=httpcore.default_ssl_context(),
+                         network_backend=_PinnedBackend(listed_only=rendered.scheme != "https"))  # fmt: skip
+    return _told_without(echoes(*secrets), request, listed)[:2]
+
+
+def _told_without(
+    forms: Sequence[str], request: httpcore.Request, connections: AbstractContextManager[httpcore.ConnectionPool]
+) -> tuple[int, bytes, str]:
     try:
-        status, content, kind = _exchange(_request(rendered, lines, injected, expected), injected.certificate, once)
+        return _exchange(request, connections)
     except (NotSent, Unknown) as error:
         raise type(error)(redact(str(error), forms)) from None
-    return answer_of(status, content, forms, kind=kind)
 
 
 def _lines(rendered: Rendered, headers: Mapping[str, str]) -> dict[str, str]:
@@ -103,10 +120,10 @@ def _lines(rendered: Rendered, headers: Mapping[str, str]) -> dict[str, str]:
     return lines
 
 
-def _outgoing(rendered: Rendered, lines: Mapping[str, str], opened: Opened) -> Outgoing:
+def _outgoing(rendered: Rendered, lines: Mapping[str, str], opened: Opened, token: str) -> Outgoing:
     return Outgoing(
         rendered.method, rendered.path, rendered.query, lines, frozenset(name for name, _ in rendered.headers),
-        rendered.body, opened.settings, opened.parts, now(),
+        rendered.body, opened.settings, opened.parts, now(), token,
     )  # fmt: skip
 
 
@@ -146,11 +163,13 @@ def _parameters(query: str) -> set[str]:
     return {unquote_plus(part.partition("=")[0]).strip().casefold() for part in query.replace(";", "&").split("&")}
 
 
-def _exchange(request: httpcore.Request, certificate: str, once: bool) -> tuple[int, bytes, str]:
+def _exchange(
+    request: httpcore.Request, connections: AbstractContextManager[httpcore.ConnectionPool]
+) -> tuple[int, bytes, str]:
     """Status, content, content type."""
     _ends_at.set(time.monotonic() + LONGEST)
     try:
-        with _connections(certificate, once) as pool:
+        with connections as pool:
             response = pool.handle_request(request)
             try:
                 return response.status, _read_capped(response), _header(response, b"content-type").decode("latin-1")
@@ -264,37 +283,44 @@ def _left(timeout: float | None, late: type[httpcore.TimeoutException]) -> float
 class _PinnedBackend(httpcore.NetworkBackend):
     """Resolves once, refuses unless every address is allowed, and dials the address it checked."""
 
-    def __init__(self) -> None:
-        self._inner = httpcore.SyncBackend()
+    def __init__(self, *, listed_only: bool = False) -> None:
+        self._inner, self._listed_only = httpcore.SyncBackend(), listed_only
 
     def connect_tcp(self, host: str, port: int, timeout: float | None = None, local_address: str | None = None,
                     socket_options: Any = None) -> httpcore.NetworkStream:  # fmt: skip
         began = time.monotonic()
-        address = allowed_address(host, port)
+        address = allowed_address(host, port, listed_only=self._listed_only)
         if timeout is not None and (timeout := timeout - (time.monotonic() - began)) <= 0:
             raise httpcore.ConnectTimeout(f"{host} was not resolved in time")  # resolvers have patience of their own
         return _Stream(self._inner.connect_tcp(address, port, timeout, local_address, socket_options))
 
 
-def allowed_address(host: str, port: int) -> str:
-    """Raises httpcore.ConnectError for names that resolve to anything private that nobody allowed."""
+def allowed_address(host: str, port: int, *, listed_only: bool = False) -> str:
+    """Raises httpcore.ConnectError for names that resolve to anything private that nobody allowed; with `listed_only`
+    for all that nobody allowed."""
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except OSError as error:
         raise httpcore.ConnectError(f"{host}: {error}") from None
     addresses = [str(entry[4][0]) for entry in found]
     for address in addresses:
-        if not _is_allowed(address):
+        if not (_is_listed(address) if listed_only else _is_allowed(address)):
             raise httpcore.ConnectError(f"{host} resolves to {address}, which is neither public nor allowed")
     return addresses[0]
 
 
 def _is_allowed(address: str) -> bool:
+    ip = _meant(address)
+    return (ip.is_global and not ip.is_multicast) or _is_listed(address)
+
+
+def _is_listed(address: str) -> bool:
+    return any(_meant(address) in ipaddress.ip_network(network) for network in settings.ALLOWED_NETWORKS)
+
+
+def _meant(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
     ip = ipaddress.ip_address(address)
-    if isinstance(ip, ipaddress.IPv6Address):
-        ip = _embedded(ip) or ip
-    public = ip.is_global and not ip.is_multicast
-    return public or any(ip in ipaddress.ip_network(network) for network in settings.ALLOWED_NETWORKS)
+    return (_embedded(ip) or ip) if isinstance(ip, ipaddress.IPv6Address) else ip
 
 
 def _embedded(ip: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:

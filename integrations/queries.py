@@ -5,20 +5,31 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import Case, Count, Q, QuerySet, When
+from django.db.models import Case, Count, OuterRef, Q, QuerySet, Subquery, When
 
 from console.core.attest import verify
 from console.core.clock import now
 from console.core.errors import Invalid, Tampered
 from integrations import limits
 from integrations.amend import quarantined
+from integrations.credential_types import known
 from integrations.described import definitions_of
 from integrations.description import Description
 from integrations.difference import Described, Line, difference
 from integrations.grantees import used_since
-from integrations.models import EFFECTS, Amendment, Credential, Grant, Integration, Operation
+from integrations.models import (
+    EFFECTS,
+    AccessToken,
+    Amendment,
+    Authorization,
+    Credential,
+    Grant,
+    Integration,
+    Operation,
+)
 
 AT_ONCE = 50  # operations on a page
+SOON = 14  # days
 SHOWN = 20  # amendments on a page
 UNUSED_DAYS = 30
 WORST_FIRST = EFFECTS[::-1]
@@ -101,6 +112,29 @@ class Held:
 
     credential: Credential
     grantees: list[str]
+    consent: bool  # whether a person has to consent to its use
+
+    @property
+    def soon(self) -> str:
+        """How the page marks its end at the other side: `stop`, `wait`, or "" while there is time."""
+        ends = self.credential.expires_at
+        if ends is None or self.credential.revoked_at:
+            return ""
+        return "stop" if ends <= now() else "wait" if ends <= now() + dt.timedelta(days=SOON) else ""
+
+    @property
+    def token(self) -> AccessToken | None:
+        return getattr(self.credential, "token", None)
+
+    @property
+    def connecting(self) -> bool:
+        return getattr(self.credential, "consented", None) in {"received", "exchanging"}
+
+    @property
+    def problem(self) -> str:
+        """Of the last consent, or of the last try to get a token."""
+        failed = getattr(self.credential, "consented", None) == "failed"
+        return getattr(self.credential, "consent_problem", "") if failed else self.token.problem if self.token else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,8 +313,13 @@ def state_of(grant: Grant, at: dt.datetime) -> str:
 def credentials_of(integration: Integration, given: Iterable[Sentence]) -> list[Held]:
     """Their names and dates. The sealed bytes stay in the database: the page has no use for them."""
     in_force = [(one.grant.credential_id, one.name) for one in given if one.state == "in force"]
-    found = integration.credentials.defer("sealed", "attestation")
-    return [Held(row, sorted({name for identity, name in in_force if identity == row.pk})) for row in found]
+    newest = Authorization.objects.filter(credential=OuterRef("pk")).exclude(state="started")
+    found = integration.credentials.select_related("token").annotate(
+        consented=Subquery(newest.values("state")[:1]), consent_problem=Subquery(newest.values("problem")[:1])
+    )
+    found = found.defer("sealed", "wrapped", "attestation", "token__content")
+    consent = known(integration.credential_type).grant == "authorization_code"
+    return [Held(row, sorted({name for one, name in in_force if one == row.pk}), consent) for row in found]
 
 
 def in_words(schema: Mapping[str, Any] | bool) -> str:

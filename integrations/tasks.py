@@ -6,7 +6,7 @@ from celery import shared_task
 
 from console.core.actor import system
 from console.core.errors import Conflict
-from integrations import handing_in
+from integrations import authorize, door_key, handing_in
 from integrations.mcp import listing
 
 _heard: set[str] = set()  # by this process now: a slow server must not take every lane, however often it is offered
@@ -40,3 +40,13 @@ def read_import(import_id: str) -> None:
 @shared_task
 def look() -> None:
     listing.look_again(actor=system("worker"))
+
+
+@shared_task
+def wrap_credentials() -> None:
+    door_key.wrap_credentials(actor=system("door"))
+
+
+@shared_task
+def exchange_code(authorization_id: str) -> None:
+    authorize.exchange_code(authorization_id, actor=system("door"))

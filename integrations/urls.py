@@ -1,6 +1,14 @@
 from django.urls import path
 
-from integrations import amend_views, describe_views, grant_views, import_views, mcp_views, views
+from integrations import (
+    amend_views,
+    authorize_views,
+    describe_views,
+    grant_views,
+    import_views,
+    mcp_views,
+    views,
+)
 
 urlpatterns = [
     path("", views.list_integrations, name="integrations"),
@@ -18,6 +26,8 @@ urlpatterns = [
     path("<slug:slug>/credential/", grant_views.seal, name="credential_seal"),
     path("<slug:slug>/grant/", grant_views.give, name="grant_give"),
     path("grants/<str:grant>/revoke/", grant_views.take_back, name="grant_revoke"),
+    path("credentials/<str:credential>/authorization/", authorize_views.authorize, name="credential_authorize"),
+    path("credentials/authorized/", authorize_views.authorized, name="credential_authorized"),
     path("credentials/<str:credential>/revoke/", grant_views.revoke, name="credential_revoke"),
     path("operation/<str:operation>/", amend_views.review, name="review_operation"),
 ]

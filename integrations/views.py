@@ -9,6 +9,7 @@ from console.core.actor import Role
 from console.core.keyset import newest_first
 from console.core.web import Request, signed_in
 from integrations.access import READERS, access_integration, visible_calls, visible_grants, visible_integrations
+from integrations.door_key import standing
 from integrations.models import Amendment
 from integrations.queries import credentials_of, listed, operations_of, sentences
 
@@ -22,7 +23,8 @@ def list_integrations(request: Request) -> HttpResponse:
     require_role(request.actor, *READERS, page="integrations")
     integrations = list(listed(visible_integrations(request.actor)))
     record_read(actor=request.actor, page="integrations", subject=request.actor.team)
-    return render(request, "integrations/list.html", {"integrations": integrations})
+    context = {"integrations": integrations, "door": standing(request.actor.team)}
+    return render(request, "integrations/list.html", context)
 
 
 @require_safe

@@ -93,6 +93,8 @@ ROUTES: dict[str, Route] = {
     "calls": Route(READ, roles=ANYONE),
     "grant_give": Route(FORM, roles=ADMIN, needs="integration"),
     "grant_revoke": Route(WRITE, roles=ADMIN, needs="grant"),
+    "credential_authorize": Route(FORM, roles=ADMIN, needs="credential"),
+    "credential_authorized": Route(FORM, roles=ADMIN),
     "credential_revoke": Route(WRITE, roles=ADMIN, needs="credential"),
     "connect_openapi": Route(FORM, roles=ADMIN),
     "import": Route(READ, roles=ANYONE, needs="import"),

@@ -7,6 +7,8 @@ time-out. The connection is outside any pool, because a lock belongs to one sess
 import logging
 import secrets
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import psycopg
@@ -17,6 +19,7 @@ logger = logging.getLogger(__name__)
 
 CLASS = 0x43534E  # "CSN": the first key of every presence lock
 LEADER = 0x43534C  # "CSL": the first key of leader locks
+TURN = 0x43534F  # "CSO": the first key of locks by which processes take turns
 BEAT, SEQUENCER, PUBLISHER = 1, 2, 3  # the second: what is led
 
 DJANGOS_OWN = {"pool", "server_side_binding"}  # options that libpq does not know
@@ -57,6 +60,16 @@ def leads(session: psycopg.Connection, what: int) -> bool:
         [LEADER, what, LEADER, what],
     ).fetchone()
     return bool(row and row[0])
+
+
+@contextmanager
+def turn(what: str, *, patience: float) -> Iterator[None]:
+    """One process and one thread at a time, in a session of its own: no transaction is open meanwhile, and the turn
+    goes with the process however it dies. Raises psycopg.errors.LockNotAvailable after `patience` seconds."""
+    with connect() as session:
+        session.execute("SELECT set_config('lock_timeout', %s, false)", [f"{int(patience * 1000)}ms"])
+        session.execute("SELECT pg_advisory_lock(%s, hashtext(%s))", [TURN, what])
+        yield
 
 
 def connect() -> psycopg.Connection:

@@ -15,6 +15,9 @@ from approvals.sweep import expire_reviews, offer_actions, void_reviews
 from console.core import presence
 from console.dispatch.sweep import offer_steps, withdraw_orphans
 from console.home.health import EVERY, beat_heart
+from integrations.authorize import offer_exchanges
+from integrations.door_key import offer_wrapping
+from integrations.expiry import tell_ends
 from integrations.sweep import offer_imports, offer_listings, offer_looks
 
 logger = logging.getLogger(__name__)
@@ -40,6 +43,9 @@ SWEEPS: tuple[tuple[Callable[[], object], float], ...] = (
     (offer_listings, 2.0),
     (offer_imports, 2.0),
     (offer_looks, 600.0),
+    (offer_wrapping, 5.0),
+    (offer_exchanges, PAUSE),
+    (tell_ends, 60.0),
     (make_partitions, 3600.0),
 )
 

@@ -50,6 +50,20 @@ def private_file(path: Path, make: Callable[[], str]) -> str:
     return path.read_text()
 
 
+def replace_file(path: Path, text: str) -> None:
+    """Another text in the same place, for the same owner, never seen half written."""
+    before = path.stat()
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    draft.chmod(stat.S_IMODE(before.st_mode))
+    if (before.st_uid, before.st_gid) != (os.geteuid(), os.getegid()):
+        os.chown(draft, before.st_uid, before.st_gid)
+    draft.replace(path)
+
+
 def occupy(path: Path) -> IO[bytes]:
     """Holds the file until it is closed or the process ends, however it ends."""
     # Closed to others, who could otherwise hold it and keep us from starting.

@@ -27,8 +27,8 @@ KEPT = ("accept", "content-type", "last-event-id", "cache-control")  # of the li
 class Wire(httpx2.AsyncBaseTransport):
     """`forms` collects every form of the secrets that were sent, for what comes back."""
 
-    def __init__(self, guard: Guard, opened: Opened, forms: set[str]) -> None:
-        self.guard, self.opened, self.forms = guard, opened, forms
+    def __init__(self, guard: Guard, opened: Opened, token: str, forms: set[str]) -> None:
+        self.guard, self.opened, self.token, self.forms = guard, opened, token, forms
         self.taken = 0
         self._contexts: dict[str, ssl.SSLContext] = {}
 
@@ -64,7 +64,7 @@ class Wire(httpx2.AsyncBaseTransport):
             lines["Content-Length"] = str(len(written.body))
         injected = self.opened.kind.inject(Outgoing(
             written.method, written.path, written.query, lines, frozenset(), written.body, self.opened.settings,
-            self.opened.parts, now(),
+            self.opened.parts, now(), self.token,
         ))  # fmt: skip
         check_room(written, lines, injected)
         self.forms |= set(echoes(*self.opened.secrets, *injected.echoed))

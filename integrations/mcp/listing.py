@@ -19,6 +19,7 @@ from audit.vocabulary import Kind
 from console.core.actor import Actor, Role
 from console.core.attest import attest, verify
 from console.core.clock import now
+from console.core.door_keys import KeyMissing
 from console.core.errors import Conflict, Invalid, Tampered
 from console.core.sealing import unseal
 from console.core.wake import wake
@@ -33,6 +34,7 @@ from integrations.models import Credential, Integration, Listing
 from integrations.outbound import NotSent
 from integrations.render import STDIO, render
 from integrations.sweep import COMPARE, DOOR, HEAR, WORKER
+from integrations.tokens import token_for
 
 DAILY = dt.timedelta(days=1)
 NOBODY = Description("tools", {"tool": {"name": "", "pin": ""}})  # only to say where the server is
@@ -130,13 +132,22 @@ def _hear(listing: Listing) -> Listed:
             raise Tampered("The credential belongs to another integration.")
         if credential.revoked_at:
             raise Invalid("The credential has been revoked.")
-        secret = unseal(credential.sealed, place=credential.place)
+        secret = _open(credential)
+        token = token_for(credential, integration, secret)
     else:
-        secret = pack(integration.credential_type, integration.credential_settings, {})
+        secret, token = pack(integration.credential_type, integration.credential_settings, {}), None
     return list_tools(
         render(NOBODY, {}, base_url=integration.base_url, key=""), secret=secret,
         credential_type=integration.credential_type, settings=integration.credential_settings,
+        token=token.text if token else "",
     )  # fmt: skip
+
+
+def _open(credential: Credential) -> str:
+    try:
+        return unseal(credential.seal)
+    except KeyMissing as error:
+        raise NotSent(str(error)) from None
 
 
 @transaction.atomic

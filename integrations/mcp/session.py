@@ -60,7 +60,9 @@ class Listed(NamedTuple):
     server: str  # what it calls itself
 
 
-def list_tools(rendered: Rendered, *, secret: str, credential_type: str, settings: Mapping[str, str]) -> Listed:
+def list_tools(
+    rendered: Rendered, *, secret: str, credential_type: str, settings: Mapping[str, str], token: str = ""
+) -> Listed:
     """All that the server lists, with every form of the secret taken out. `rendered` says where it is. Raises NotSent
     with the reason, which is for people."""
     opened, forms = _opened(credential_type, settings, secret), set[str]()
@@ -69,7 +71,7 @@ def list_tools(rendered: Rendered, *, secret: str, credential_type: str, setting
 
     async def work() -> None:
         with anyio.fail_after(LISTENING):
-            async with _session(guard, opened, forms) as session:
+            async with _session(guard, opened, token, forms) as session:
                 told = session.server_info
                 found.append(Listed(await _all_tools(session), f"{told.name} {told.version}" if told else ""))
 
@@ -79,7 +81,7 @@ def list_tools(rendered: Rendered, *, secret: str, credential_type: str, setting
 
 def call_tool(
     rendered: Rendered, *, expected: bytes, secret: str, credential_type: str,
-    settings: Mapping[str, str] | None = None,
+    settings: Mapping[str, str] | None = None, token: str = "",
 ) -> Answer:  # fmt: skip
     """As `outbound.send` does it, for a tool, which is looked at in the same session before it is called. Raises
     Drifted, Tampered, NotSent or Unknown."""
@@ -90,7 +92,7 @@ def call_tool(
 
     async def work() -> None:
         with anyio.fail_after(HANDSHAKE) as scope:
-            async with _session(guard, opened, forms) as session:
+            async with _session(guard, opened, token, forms) as session:
                 _check_same(rendered, await _all_tools(session), forms)
                 scope.deadline = anyio.current_time() + PATIENCE
                 found.append(await _called(session, rendered, guard, forms))
@@ -107,13 +109,13 @@ def _opened(credential_type: str, settings: Mapping[str, str], secret: str) -> O
 
 
 @asynccontextmanager
-async def _session(guard: Guard, opened: Opened, forms: set[str]) -> AsyncIterator[ClientSession]:
+async def _session(guard: Guard, opened: Opened, token: str, forms: set[str]) -> AsyncIterator[ClientSession]:
     if guard.rendered.scheme == STDIO:
         forms |= set(echoes(*opened.secrets))
         async with Client(_program(guard, opened)) as client:
             yield client.session
         return
-    wire = Wire(guard, opened, forms)
+    wire = Wire(guard, opened, token, forms)
     async with (
         httpx2.AsyncClient(transport=wire, timeout=None, trust_env=False) as http,
         Client(streamable_http_client(guard.rendered.url, http_client=http, max_sse_event_size=MAX_ANSWER)) as client,

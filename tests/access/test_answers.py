@@ -33,6 +33,7 @@ QUESTIONS = {
     "integration": ("q", "after"),
     "calls": ("state", "after"),
     "grant_proposals": ("integration",),
+    "credential_authorized": ("state", "code", "error", "iss"),
     "audit": ("kind", "subject", "actor", "run", "since", "until", "after"),
     "holds": ("after",),
     "exports": ("after",),

@@ -13,6 +13,7 @@ from django.test.utils import CaptureQueriesContext
 from audit.models import Record
 from console.accounts.models import Team
 from console.core.clock import now
+from console.core.door_keys import sealing_key_id
 from examples.demo.charges import API_KEY
 from examples.demo.people import acting
 from integrations.describe import describe_integration, give_grant, store_credential
@@ -109,6 +110,20 @@ def test_secret_is_on_no_page(mira: Client) -> None:
         page = mira.get(address).content
         for secret in (SECRET.encode(), API_KEY.encode(), sealed, sealed.hex().encode()):
             assert secret not in page
+
+
+def test_the_page_tells_to_which_keys_of_the_door_secrets_are_sealed(mira: Client) -> None:
+    add(1)
+    page = text(mira.get("/integrations/"))
+    assert f"The door's key <code>{sealing_key_id()}</code>" in page
+    assert "2 credentials of your team rest on it" in page
+    assert "one key of the door" in page
+    Credential.objects.filter(integration__slug="small-1").update(door_key="feedfacefeedface")
+    page = text(mira.get("/integrations/"))
+    assert "2 keys of the door" in page
+    assert "1 credential of your team rests on it" in page
+    assert "Earlier key <code>feedfacefeedface</code>" in page
+    assert "1 credential still rests on it" in page
 
 
 def test_row_altered_by_sql_is_called_out(mira: Client) -> None:

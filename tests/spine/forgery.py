@@ -8,8 +8,10 @@ from approvals.models import Decision, Review
 from console.accounts.models import Passkey, User
 from console.accounts.passkeys import challenge_for, enrolment, parse
 from console.core.attest import attest
+from console.core.sealing import Sealed, seal
+from integrations.models import Credential
 from tests.accounts.authenticator import SoftAuthenticator
-from tests.spine.attacker import FORGED, Attacker
+from tests.spine.attacker import APP, DOOR, FORGED, Attacker, owner
 
 
 def insert_passkey(sql: Attacker, key: SoftAuthenticator, user: User) -> Passkey:
@@ -43,3 +45,22 @@ def insert_decision(sql: Attacker, review: Review, level: str, *, attestation: b
         sql.record("approvals:review:approved", review.id, "approved")
         sql.record("approvals:decision:made", "dec_forged")
         sql.permit(review.action)
+
+
+def seal_by_sql(sql: Attacker, sealed: Sealed, attestation: bytes) -> None:
+    """As the owner of the table: to the product's roles the column is closed."""
+    change = "UPDATE integrations_credential SET sealed = %s, wrapped = %s, attestation = %s WHERE name = 'billing key'"
+    for role in (APP, DOOR):
+        with Attacker(sql.database, role) as product, product.refused():
+            product.run(change, sealed.content, sealed.wrapped, attestation)
+    with owner(sql.database) as connection:
+        connection.execute(change, [sealed.content, sealed.wrapped, attestation])
+
+
+def wrap_by_sql(sql: Attacker) -> None:
+    """A data key of one's own, wrapped to the door for the right place. The door's role may write it, and it opens
+    nothing."""
+    credential = Credential.objects.get()
+    own = seal("sk_of_the_attacker", place=credential.place)
+    with Attacker(sql.database, DOOR) as door:
+        door.alter("UPDATE integrations_credential SET wrapped = %s", own.wrapped)

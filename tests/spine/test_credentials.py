@@ -3,11 +3,13 @@
 import pytest
 
 from console.core.attest import attest, verify
+from console.core.door_keys import sealing_key, sealing_key_id
 from console.core.errors import Tampered
-from console.core.sealing import seal
+from console.core.sealing import SUITE, Sealed
 from examples.demo.people import acting
 from integrations.describe import describe_integration
 from integrations.models import Credential, Integration, Operation
+from tests.spine.attacker import owner
 from tests.spine.conftest import World
 
 LOOK = """
@@ -39,12 +41,15 @@ def test_settings_are_part_of_what_the_console_signed(world: World, altered: dic
         verify("operation", look.attested(), look.attestation)
 
 
-def test_a_secret_that_was_sealed_as_plain_text_still_signs_in(world: World) -> None:
-    """As installations hold them that stored their credentials before these had parts."""
+def test_a_secret_that_was_sealed_as_plain_text_still_signs_in(world: World, committed: str) -> None:
+    """As installations hold them that stored their credentials before these had parts, and data keys."""
     credential = Credential.objects.get()
-    credential.sealed = seal("sk_test_sealed_before", place=credential.place)
+    content = SUITE.encrypt(b"sk_test_sealed_before", sealing_key(), info=credential.place.encode())
+    credential.seal = Sealed(credential.place, sealing_key_id(), content, b"")
     credential.attestation = attest("credential", credential.attested())
-    credential.save()
+    with owner(committed) as connection:
+        connection.execute("UPDATE integrations_credential SET sealed = %s, wrapped = %s, attestation = %s",
+                           [credential.sealed, credential.wrapped, credential.attestation])  # fmt: skip
     world.begin()
     world.settle()
     world.sign(world.review(large=True))

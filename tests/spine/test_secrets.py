@@ -7,6 +7,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, quote_plus, urlsplit
@@ -239,7 +240,7 @@ import django; django.setup()
 from integrations.models import Credential
 from console.core.sealing import unseal
 credential = Credential.objects.get()
-print(unseal(credential.sealed, place=credential.place))
+print(unseal(credential.seal))
 """
 ATTEST = """
 import django; django.setup()
@@ -275,10 +276,10 @@ def test_sealed_bytes_open_nowhere_but_in_their_own_row(planted: World) -> None:
     from console.core.errors import Tampered
     from console.core.sealing import unseal
 
-    credential = Credential.objects.get()
-    assert json.loads(unseal(credential.sealed, place=credential.place)) == {"token": SECRET}
+    sealed = Credential.objects.get().seal
+    assert json.loads(unseal(sealed)) == {"token": SECRET}
     with pytest.raises(Tampered):
-        unseal(credential.sealed, place=credential.place.replace(credential.id, "crd_other"))
+        unseal(replace(sealed, place=sealed.place.replace("crd_", "crd_other")))
 
 
 def test_a_process_inherits_none_of_the_shells_credentials(committed: str, tmp_path: Path) -> None:

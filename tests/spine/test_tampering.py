@@ -26,7 +26,7 @@ from integrations.render import render
 from tests.accounts.authenticator import SoftAuthenticator
 from tests.spine.attacker import FORGED, Attacker, alarms, ends_unsent, owner, writes
 from tests.spine.conftest import PASSWORD, World
-from tests.spine.forgery import insert_decision, insert_passkey
+from tests.spine.forgery import insert_decision, insert_passkey, seal_by_sql, wrap_by_sql
 from tests.spine.scene import Scene, prepared_scene, scene, sql  # noqa: F401  (fixtures)
 from tests.standins.fault_proxy import FaultProxy
 
@@ -66,14 +66,13 @@ def swap_secrets(sql: Attacker, action: Action) -> None:
     from integrations.describe import store_credential
 
     other = store_credential(Integration.objects.get(), name="other", secret="sk_other_1", actor=acting("mira"))
-    sql.alter("UPDATE integrations_credential SET sealed = %s, attestation = %s WHERE name = 'billing key'",
-              bytes(other.sealed), bytes(other.attestation))  # fmt: skip
+    seal_by_sql(sql, other.seal, bytes(other.attestation))
 
 
 def seal_ones_own(sql: Attacker, action: Action) -> None:
     """Anybody can seal to the door's public key, for the right place too."""
-    place = Credential.objects.get().place
-    sql.alter("UPDATE integrations_credential SET sealed = %s", seal("sk_of_the_attacker", place=place))
+    credential = Credential.objects.get()
+    seal_by_sql(sql, seal("sk_of_the_attacker", place=credential.place), bytes(credential.attestation))
 
 
 def point_grant_elsewhere(sql: Attacker, action: Action) -> None:
@@ -125,6 +124,7 @@ ALTERATIONS: dict[str, Alter] = {
     "credential of the grant": point_grant_elsewhere,
     "sealed bytes": swap_secrets,
     "a secret of one's own": seal_ones_own,
+    "a data key of one's own": lambda sql, action: wrap_by_sql(sql),
 }  # fmt: skip
 
 

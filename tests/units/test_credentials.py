@@ -126,8 +126,8 @@ def test_a_body_that_looks_like_a_place_is_signed_as_it_is(peer: Peer) -> None:
 
 
 def test_every_type_is_tried() -> None:
-    """Client certificates in a file of their own."""
-    assert CREDENTIALS.keys() | {"mtls"} == TYPES.keys()
+    """Client certificates in a file of their own, and what needs a token first in `tests/gateway`."""
+    assert CREDENTIALS.keys() | {"mtls", "oauth2_client", "oauth2_code"} == TYPES.keys()
 
 
 @pytest.mark.parametrize("kind", CREDENTIALS)

@@ -65,7 +65,7 @@ def test_a_public_address_is_dialled(address: str, strict: None, monkeypatch: py
 
 def test_a_resolver_that_takes_its_time_takes_it_from_the_connecting(monkeypatch: pytest.MonkeyPatch) -> None:
     """So that a request never leaves long after its intent."""
-    monkeypatch.setattr(outbound, "allowed_address", lambda host, port: time.sleep(0.02))
+    monkeypatch.setattr(outbound, "allowed_address", lambda host, port, **_: time.sleep(0.02))
     with pytest.raises(httpcore.ConnectTimeout, match="not resolved in time"):
         outbound._PinnedBackend().connect_tcp("slow.example", 443, timeout=0.01)
 

@@ -5,6 +5,7 @@ from typing import Any
 from django.core.management.base import BaseCommand
 
 from console.core import lanes
+from console.home.door_start import check_keys
 from console.home.health import keep_beating
 from console.home.stopping import until_stopped
 
@@ -15,6 +16,7 @@ class Command(BaseCommand):
     help = "Run the door: what speaks to external systems."
 
     def handle(self, *_: Any, **__: Any) -> None:
+        check_keys()
         stop = until_stopped()
         keep_beating(stop)
         lanes.run(stop, LANES)
