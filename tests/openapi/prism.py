@@ -11,7 +11,7 @@ import subprocess
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 from urllib.parse import quote
 
 import httpcore
@@ -30,6 +30,10 @@ REFUSALS = {"UNPROCESSABLE_ENTITY", "INVALID_CONTENT_TYPE", "UNAUTHORIZED", "NO_
 IGNORED = re.compile(
     r"(?i)header: .* property '(accept|content-type|authorization)'|header\.(accept|content-type|authorization): .*"
 )
+# Of a name that is there more than once it keeps the last; OpenAPI's own default is `form`, one name for each value.
+FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
+ARRAY = re.compile(r"body\..*must be array")
+EMPTY = "Body parameter is required"
 # What it says when it has taken the request, and has no answer to give that fits what was asked for.
 ANSWERLESS = {"VIOLATIONS", "NOT_ACCEPTABLE", "NO_COMPLEX_OBJECT_TEXT", "NO_RESPONSE_RESPONSE_DEFINED",
               "SCHEMA_TOO_COMPLEX", "NOT_FOUND"}  # fmt: skip
@@ -38,13 +42,6 @@ _PROBLEM = "https://stoplight.io/prism/errors#"
 
 class NotServed(Exception):
     """Prism does not come up with this document, or fails by itself at this request."""
-
-
-class Told(NamedTuple):
-    """`refused` is "" where the request was taken."""
-
-    status: int
-    refused: str
 
 
 @contextlib.contextmanager
@@ -76,8 +73,9 @@ def _wait(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
     raise NotServed(f"is not up within {STARTS_WITHIN} s")
 
 
-def ask(rendered: Rendered, credential: Injected) -> Told:
-    """Written by the door's own code, on a connection of its pool. Raises NotServed."""
+def ask(rendered: Rendered, credential: Injected) -> str:
+    """Why it is refused; "" where it is taken. Written by the door's own code, on a connection of its pool. Raises
+    NotServed."""
     lines = outbound._lines(rendered, {})
     request = outbound._request(rendered, lines, credential, rendered.digest)
     try:
@@ -89,11 +87,17 @@ def ask(rendered: Rendered, credential: Injected) -> Told:
     except (httpcore.TimeoutException, httpcore.NetworkError, httpcore.ProtocolError, outbound.Unknown) as error:
         raise NotServed(f"fails: {type(error).__name__}") from None
     headers = {name.decode().lower(): value.decode("latin-1") for name, value in response.headers}
-    return Told(response.status, _refused(response.status, headers, content))
+    refused = _refused(response.status, headers, content)
+    if refused and rendered.content_type.startswith(FORMS):
+        if all(ARRAY.fullmatch(one) for one in refused.split("; ")):
+            raise NotServed("reads no array from a form whose encoding does not name a style")
+        if not rendered.body and EMPTY in refused:
+            raise NotServed("takes a form without a field for no body")
+    return refused
 
 
 def _refused(status: int, headers: Mapping[str, str], content: bytes) -> str:
-    """Why. Where the document describes an answer to wrong requests, Prism gives that one, and the reason in a header
+    """Where the document describes an answer to wrong requests, Prism gives that one, and the reason in a header
     of its own."""
     problem = _problem(content)
     kind = str(problem.get("type", "")).removeprefix(_PROBLEM)

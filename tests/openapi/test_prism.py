@@ -135,13 +135,13 @@ def judged(described: Description, key: str, document: Mapping[str, Any], port: 
             given = arguments(described, every=every)
             described.check_arguments(given)
             rendered = render(described, given, base_url=f"http://127.0.0.1:{port}", key="act_1")
-            told = ask(rendered, credential)
+            refused = ask(rendered, credential)
         except (Invalid, Endless, NotSent) as reason:
             return Verdict("not asked", str(reason) or "no example of its arguments ends")
         except NotServed as reason:
             return Verdict("not served", str(reason))
-        if told.refused:
-            return Verdict("refused", f"{'all' if every else 'least'}: {told.refused}"[:600])
+        if refused:
+            return Verdict("refused", f"{'all' if every else 'least'}: {refused}"[:600])
     return Verdict("accepted")
 
 
