@@ -53,6 +53,7 @@ class Kind(StrEnum):
     CREDENTIAL_DIED = "integrations:credential:died"  # the authorization server takes it no more
     CREDENTIAL_EXPIRING = "integrations:credential:expiring"  # at the other side, in some days
     CREDENTIAL_EXPIRED = "integrations:credential:expired"
+    CREDENTIAL_LOOKED_UP = "integrations:credential:looked_up"  # whether a value is one of the team's
     CREDENTIAL_REVOKED = "integrations:credential:revoked"
     AUTHORIZATION_STARTED = "integrations:authorization:started"
     AUTHORIZATION_RECEIVED = "integrations:authorization:received"

@@ -21,6 +21,7 @@ from integrations.expiry import known_end
 from integrations.grantees import check_grantee
 from integrations.limits import named
 from integrations.models import Credential, Grant, Integration, Operation
+from integrations.prints import prints_of
 
 LONGEST_NAME = 100
 
@@ -101,6 +102,7 @@ def store_credential(
     packed = pack(integration.credential_type, integration.credential_settings, secret)
     credential = Credential(integration=integration, name=name, expires_at=known_end(secret, expires_at))
     credential.seal = seal(packed, place=credential.place)
+    credential.prints = prints_of(integration.credential_type, integration.credential_settings, packed)
     credential.attestation = attest("credential", credential.attested())
     credential.save(force_insert=True)
     ends = {"expires_at": credential.expires_at.isoformat()} if credential.expires_at else {}

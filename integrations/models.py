@@ -227,6 +227,7 @@ class Credential(models.Model):
     revoked_at = models.DateTimeField(null=True)
     expires_at = models.DateTimeField(null=True)  # at the other side, where somebody knows; nothing rests on it
     told_days = models.SmallIntegerField(null=True)  # the last notice of that: so many days ahead
+    prints = ArrayField(models.TextField(), default=list)  # of its secret parts, see `prints.py`
     attestation = models.BinaryField(max_length=64)
 
     class Meta:
@@ -256,6 +257,7 @@ class Credential(models.Model):
             "credential": self.id,
             "integration": self.integration_id,
             "sealed": hashlib.sha256(bytes(self.sealed)).hexdigest(),
+            **({"prints": self.prints} if self.prints else {}),
         }
 
 

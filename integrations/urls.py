@@ -6,6 +6,7 @@ from integrations import (
     describe_views,
     grant_views,
     import_views,
+    leak_views,
     mcp_views,
     views,
 )
@@ -13,6 +14,7 @@ from integrations import (
 urlpatterns = [
     path("", views.list_integrations, name="integrations"),
     path("calls/made/", views.list_calls, name="calls"),
+    path("leaks/look-up/", leak_views.look_up_leak, name="leak"),
     path("connect/openapi/", import_views.connect_openapi, name="connect_openapi"),
     path("imports/<str:import_id>/", import_views.show_import, name="import"),
     path("connect/mcp/", mcp_views.connect, name="connect_mcp"),

@@ -98,6 +98,7 @@ EVENTS: Mapping[Kind, Event] = {
     Kind.AUTHORIZATION_FAILED: _entity(*UPDATE),
     Kind.CREDENTIAL_EXPIRING: _entity(*_ANY),
     Kind.CREDENTIAL_EXPIRED: _entity(*_ANY),
+    Kind.CREDENTIAL_LOOKED_UP: _entity(*_ANY),
     Kind.CREDENTIAL_REVOKED: _entity(*DELETE),
     Kind.DOOR_KEY_ADDED: _entity(*CREATE),
     Kind.DOOR_KEY_RETIRED: _entity(9, "Disable"),

@@ -7,11 +7,14 @@ processes read from a file and the database never sees. The door holds only the 
 
 import base64
 import functools
+import hmac
 from collections.abc import Mapping
 from pathlib import Path
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from django.conf import settings
 
 from console.core.canonical import digest
@@ -29,6 +32,13 @@ def verify(tag: str, document: Mapping[str, object], signature: bytes | memoryvi
         _check(_public(), digest(_tag(tag), document), bytes(signature))
     except InvalidSignature:
         raise Tampered(f"The {tag} does not carry this console's signature.") from None
+
+
+def fingerprint(tag: str, text: str) -> str:
+    """By which a text is known again without being kept: HMAC-SHA256 in hexadecimal, under a key that follows from the
+    console's own. Whoever has the rows alone cannot try texts on it. Raises RuntimeError as `attest` does."""
+    key = HKDF(SHA256(), 32, None, _tag(tag).encode()).derive(_private().private_bytes_raw())
+    return hmac.digest(key, text.encode(), "sha256").hex()
 
 
 def _tag(tag: str) -> str:

@@ -32,7 +32,7 @@ QUESTIONS = {
     "workflow_publish": ("from",),
     "integration": ("q", "after"),
     "calls": ("state", "after"),
-    "grant_proposals": ("integration",),
+    "proposed_grants": ("integration",),
     "credential_authorized": ("state", "code", "error", "iss"),
     "audit": ("kind", "subject", "actor", "run", "since", "until", "after"),
     "holds": ("after",),

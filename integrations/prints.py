@@ -1,0 +1,72 @@
+"""Was this leaked value ours? Each secret part of a credential leaves a keyed digest when it is sealed, by which it is
+known again; the value itself is kept nowhere.
+
+Tokens that an authorization server gave are not among them: the door, which gets them, cannot make such digests.
+"""
+
+import base64
+import binascii
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from urllib.parse import unquote
+
+from django.db import transaction
+
+from audit.record import record
+from audit.vocabulary import Kind
+from console.core.actor import Actor, Role
+from console.core.attest import fingerprint
+from console.core.errors import Invalid
+from integrations.credential_types import unpack
+from integrations.models import Credential
+
+TAG = "credential print"
+SHORTEST = 8  # characters; by shorter ones an admin could guess a password letter by letter
+LONGEST = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class LookedUp:
+    """`unknown` is how many credentials have no such digest."""
+
+    found: list[Credential]
+    unknown: int
+
+
+def prints_of(credential_type: str, settings: Mapping[str, str], packed: str) -> list[str]:
+    secrets = unpack(credential_type, settings, packed).secrets
+    return sorted({fingerprint(TAG, _plain(one)) for one in secrets if len(_plain(one)) >= SHORTEST})
+
+
+@transaction.atomic
+def look_up(value: str, *, actor: Actor) -> LookedUp:
+    """The team's credentials that hold this value, revoked ones too. That it was asked is in the log, and what for is
+    not. Raises Invalid."""
+    actor.require(Role.ADMIN)
+    if not SHORTEST <= len(value.strip()) <= LONGEST:
+        raise Invalid(f"Give {SHORTEST} to {LONGEST:,} characters: shorter ones tell nothing apart.")
+    prints = sorted({fingerprint(TAG, one) for one in _readings(value) if len(one) >= SHORTEST})
+    ours = Credential.objects.filter(integration__team=actor.team).select_related("integration")
+    found = list(ours.filter(prints__overlap=prints).order_by("integration__title", "name"))
+    detail: dict[str, object] = {"found": [one.pk for one in found]}
+    record(Kind.CREDENTIAL_LOOKED_UP, subject=actor.team, actor=actor, detail=detail)
+    return LookedUp(found, ours.filter(prints=[], revoked_at=None).count())
+
+
+def _plain(value: str) -> str:
+    return value.replace("\r\n", "\n").strip()
+
+
+def _readings(value: str) -> Iterator[str]:
+    """As it is, and as it stands in a header, an address, or the base64 of a user and a password."""
+    whole = _plain(value)
+    for text in {whole, whole.rpartition(" ")[2], whole.rpartition("=")[2], whole.strip("\"'")}:
+        yield text
+        yield unquote(text)
+        yield text.partition(":")[2]
+        try:
+            decoded = base64.b64decode(text, validate=True).decode()
+        except (binascii.Error, UnicodeDecodeError):
+            continue
+        yield decoded
+        yield decoded.partition(":")[2]
