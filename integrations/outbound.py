@@ -339,7 +339,8 @@ def _connections(certificate: str, once: bool) -> Iterator[httpcore.ConnectionPo
     if not certificate:
         yield _pool(once)
         return
-    with _AgreedPool(ssl_context=client_context(certificate), network_backend=_PinnedBackend()) as pool:
+    context = client_context(certificate)
+    with _AgreedPool(ssl_context=context, network_backend=_PinnedBackend()) as pool:
         yield pool
 
 

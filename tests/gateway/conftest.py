@@ -1,6 +1,7 @@
 """An agent with a token and a grant, in the demo's world with the real payment stand-in behind it."""
 
 import datetime as dt
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +13,7 @@ from console.accounts.models import User
 from console.agents.models import Agent, AgentToken
 from console.agents.register import create_agent, issue_agent_token
 from console.core.clock import now
+from console.gateway import waiting
 from examples.demo.people import acting
 from integrations.describe import give_grant
 from integrations.models import Credential
@@ -55,6 +57,13 @@ def make_agent(slug: str = "helper", *, owner: str = "jonas") -> tuple[Agent, Ag
     admin = acting("mira")
     agent = create_agent(slug, "Refund helper", owner=User.objects.get(username=owner), actor=admin)
     return agent, *issue_agent_token(agent, expires=now() + dt.timedelta(days=1), actor=admin)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def silent_at_the_end() -> Iterator[None]:
+    """The broker goes before the process does, and nobody is left to be told."""
+    yield
+    waiting.logger.disabled = True
 
 
 @pytest.fixture

@@ -16,7 +16,9 @@ from console.agents.proposals import MOST_OPEN
 from console.core.clock import iso, now
 from console.core.compiled import Compiled
 from console.gateway import acts
+from examples.demo.people import acting
 from integrations.models import Credential, Grant
+from tests.factories import a_grantee
 from tests.gateway.conftest import Asking, make_agent, refused
 from tests.gateway.test_mcp import address, call, talk
 
@@ -68,6 +70,7 @@ def test_a_proposal_is_given_as_the_admin_wants_it(asking: Asking) -> None:
 
 def test_a_grant_for_somebody_else_is_not_given_for_it(asking: Asking) -> None:
     filed = propose(asking).json()
+    a_grantee("agent:other", acting("mira"))
     given = {"grantee": "agent:other", "operations": "cancel_subscription", "credential": Credential.objects.get().pk}
     assert person().post(f"/agents/proposal/{filed['id']}/give/", given).status_code == 409
     assert (Grant.objects.filter(grantee="agent:other").exists(), GrantProposal.objects.get().state) == (False, "open")
