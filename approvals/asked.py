@@ -3,8 +3,7 @@
 import datetime as dt
 from collections.abc import Iterable
 
-from approvals.models import Action
-from approvals.spending import UNDONE
+from approvals.models import UNDONE, Action
 from integrations.grantees import Asked
 
 FOR_WANT_OF_A_GRANT = ("not_granted", "beyond_grant")  # refused, and perhaps allowed by another grant

@@ -59,7 +59,8 @@ ACTION = transitions(
     stale="",
 )
 SETTLED = sorted(final(ACTION))
-WITHOUT_EFFECT = ("refused", "expired", "withdrawn", "stale", "failed")  # final, and certainly without effect
+UNDONE = ("refused", "expired", "withdrawn", "stale")  # nothing was, or will be, tried
+WITHOUT_EFFECT = (*UNDONE, "failed")  # final, and certainly without effect
 
 
 class Action(models.Model):

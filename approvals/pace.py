@@ -3,10 +3,9 @@ it stays permitted, and the sweep brings it to the door again."""
 
 import datetime as dt
 
-from django.db import connection
-
 from approvals.authority import Loaded
 from console.core.clock import now
+from console.core.turns import take_turn
 from integrations.models import Call
 
 
@@ -21,8 +20,7 @@ def keep_pace(loaded: Loaded) -> None:
     if not told:
         return
     operation = loaded.action.operation_id
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"pace of {operation}"])
+    take_turn(f"pace of {operation}")
     since = now() - dt.timedelta(seconds=told["seconds"])
     if Call.objects.filter(operation=operation, sent_at__gt=since).count() >= told["calls"]:
         raise TooEarly

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from django.db import connection, transaction
+from django.db import transaction
 
 from approvals.alarm import raise_alarm
 from approvals.models import Action
@@ -17,6 +17,7 @@ from console.core.canonical import SAFE_INTEGER, digest
 from console.core.clock import now
 from console.core.compiled import Compiled
 from console.core.errors import Invalid, NotFound, Tampered
+from console.core.turns import take_turn
 from console.core.wake import wake
 from integrations.amend import quarantined
 from integrations.described import complete
@@ -24,7 +25,6 @@ from integrations.limits import check_limits
 from integrations.models import Grant, Operation
 
 MAX_SAYS = 4_000
-_ONE_AT_A_TIME = "SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))"
 
 _OPERATION = Compiled(
     lambda team, integration, slug: (
@@ -116,8 +116,7 @@ def _known(proposal: Proposal, operation: Operation) -> Action | None:
         return Action.objects.filter(step=proposal.step).first()
     if not proposal.key:
         return None
-    with connection.cursor() as cursor:
-        cursor.execute(_ONE_AT_A_TIME, [f"{proposal.team} {proposal.grantee} {proposal.key}"])
+    take_turn(f"{proposal.team} {proposal.grantee} {proposal.key}")
     known = Action.objects.filter(team=proposal.team, grantee=proposal.grantee, asked_key=proposal.key).first()
     if known and (known.operation_id, known.arguments) != (operation.id, dict(proposal.arguments)):
         raise KeyReused("This key was used for something else. Take a new key for each thing you ask for.")

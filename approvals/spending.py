@@ -4,16 +4,13 @@ import datetime as dt
 from collections.abc import Mapping
 from typing import Any
 
-from django.db import connection
 from django.db.models import Q
 
-from approvals.models import Action
+from approvals.models import UNDONE, Action
 from console.core.clock import now
+from console.core.turns import take_turn
 from integrations.limits import beyond_calls, beyond_sums, longest
 from integrations.models import Call, Grant
-
-UNDONE = ("refused", "expired", "withdrawn", "stale")  # states in which nothing was, or will be, done
-_ONE_AT_A_TIME = "SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))"
 
 Earlier = list[tuple[float, Mapping[str, Any]]]
 
@@ -22,7 +19,7 @@ def beyond_asked(grant: Grant, arguments: Mapping[str, Any]) -> str:
     """Why no more may be asked for, in words; "" when it may."""
     if not longest(grant.limits):
         return ""
-    _wait_for_others(grant)
+    take_turn(grant.pk)
     earlier = _asked(grant)
     return beyond_calls(grant.limits, earlier) or beyond_sums(grant.limits, arguments, earlier)
 
@@ -32,14 +29,9 @@ def beyond_sent(action: Action) -> str:
     grant = action.grant
     if grant is None or not longest(grant.limits):
         return ""
-    _wait_for_others(grant)
+    take_turn(grant.pk)
     earlier = _sent(grant, without=action.pk)
     return beyond_calls(grant.limits, earlier) or beyond_sums(grant.limits, action.arguments, earlier)
-
-
-def _wait_for_others(grant: Grant) -> None:
-    with connection.cursor() as cursor:
-        cursor.execute(_ONE_AT_A_TIME, [grant.pk])
 
 
 def _asked(grant: Grant) -> Earlier:

@@ -19,7 +19,7 @@ from console.agents.proposals import LONGEST_ANSWER, decline_proposal, settle_gi
 from console.core.actor import Role
 from console.core.clock import now
 from console.core.errors import Conflict, Invalid
-from console.core.web import Request, role_required, signed_in
+from console.core.web import Request, is_piece, role_required, signed_in
 from integrations.access import access_integration
 from integrations.grant_views import DAYS, Giving, give_as_said, grant_form, try_grant
 
@@ -41,8 +41,7 @@ def list_proposals(request: Request) -> HttpResponse:
         proposals = proposals.filter(integration=integration)
     record_read(actor=request.actor, page="grant_proposals", subject=request.actor.team, filter=integration)
     context = {"proposals": list(proposals[:SHOWN]), "makes": request.actor.has(Role.ADMIN), "of": integration}
-    piece = bool(getattr(request, "htmx", False))
-    return render(request, f"agents/{'_proposals' if piece else 'proposals'}.html", context)
+    return render(request, f"agents/{'_proposals' if is_piece(request) else 'proposals'}.html", context)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

@@ -1,5 +1,6 @@
 """What an agent may do here: ask for an action, look what became of it, take it back. It never executes anything."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +19,7 @@ from console.gateway.waiting import wait_for
 
 GUESSED = "operation"  # what an agent tried that is not granted, or is none
 LONGEST_WAIT = 60.0  # seconds
+_WAIT = re.compile(r"(?i)(?:^|[,;\s])wait\s*=\s*\"?(\d{1,5})\"?(?:$|[,;\s])")  # RFC 7240 §4.3
 _ACTION = Compiled(
     lambda team, grantee, action: Action.objects.filter(team=team, grantee=grantee, pk=action).select_related(
         "operation__integration"
@@ -92,6 +94,12 @@ def wait_until(who: Identified, action: Action, *, seconds: float, also_held: bo
         return action_now if action_now.state in ends else None
 
     return wait_for(action.pk, found, min(seconds, LONGEST_WAIT)) or access_action(who, action.pk)
+
+
+def preferred_wait(prefer: str) -> float | None:
+    """Seconds, of the header `Prefer: wait=N`; None where nothing is said of waiting."""
+    found = _WAIT.search(prefer)
+    return min(float(found[1]), LONGEST_WAIT) if found else None
 
 
 def take_back(who: Identified, action_id: str) -> Action:

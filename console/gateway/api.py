@@ -1,6 +1,5 @@
 """Actions for agents: ask, wait, collect. Only an agent's token opens these addresses; no person's session does."""
 
-import re
 from typing import Annotated, Any, Literal
 
 from django.http import HttpRequest, HttpResponse
@@ -16,7 +15,7 @@ from console.core.errors import Forbidden, Invalid
 from console.core.telemetry import read_traceparent
 from console.core.web import actor_of
 from console.core.wire import Error, Moment
-from console.gateway.acts import LONGEST_WAIT, Asked, access_action, ask, review_of, take_back, wait_until
+from console.gateway.acts import Asked, access_action, ask, preferred_wait, review_of, take_back, wait_until
 from console.gateway.tools import tools_of
 
 LONGEST_KEY = 255
@@ -26,7 +25,6 @@ AT_ONCE = {
     "invalid_arguments": 422,
     "quarantined": 409,
 }  # refused while it was proposed
-_WAIT = re.compile(r"(?i)(?:^|[,;\s])wait\s*=\s*\"?(\d{1,5})\"?(?:$|[,;\s])")  # RFC 7240 §4.3
 
 
 class AgentToken(AuthBase):
@@ -173,8 +171,7 @@ def _key(request: HttpRequest) -> str:
 
 def _wait(request: HttpRequest, response: HttpResponse) -> float:
     """Seconds; 0 where nothing was asked. What is asked beyond the longest is cut, and said."""
-    found = _WAIT.search(request.headers.get("Prefer", ""))
-    seconds = min(float(found[1]), LONGEST_WAIT) if found else 0.0
+    seconds = preferred_wait(request.headers.get("Prefer", "")) or 0.0
     if seconds:
         response.headers["Preference-Applied"] = f"wait={seconds:g}"
     return seconds

@@ -11,7 +11,7 @@ from django.conf import settings
 
 from console.agents.identify import Identified, identify
 from console.core.errors import Refusal, Tampered
-from console.gateway.acts import LONGEST_WAIT, access_action, ask, wait_until
+from console.gateway.acts import access_action, ask, preferred_wait, wait_until
 from console.gateway.raw_answers import Answer, answer_of, problem
 from console.gateway.threads import in_thread
 from console.gateway.understand import understand
@@ -21,7 +21,6 @@ PATH = "/raw/"
 PATIENCE = 45.0  # seconds that an answer may take where nobody has to sign; clients give up after sixty
 BODY_WITHIN = 30.0  # seconds that a body may take to arrive
 _ADDRESS = re.compile(r"/raw/([a-z][a-z0-9-]{0,63})(/.*)?")
-_WAIT = re.compile(r"(?i)(?:^|[,;\s])wait\s*=\s*\"?(\d{1,5})\"?(?:$|[,;\s])")  # RFC 7240 §4.3
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -81,8 +80,8 @@ async def _body(receive: Receive) -> bytes:
 def _asked(who: Identified, integration: str, heard: Heard) -> Answer:
     """Where nobody has to sign, the answer is waited for, as the program expects; with `Prefer: wait=N` also a person.
     One that went away is not noticed: what it asked for is done or held all the same, and found by its key."""
-    wait = _WAIT.search(heard.header("Prefer") or "")
-    seconds = min(float(wait[1]), LONGEST_WAIT) if wait else PATIENCE
+    wait = preferred_wait(heard.header("Prefer") or "")
+    seconds = PATIENCE if wait is None else wait
     action = ask(who, understand(who, integration, heard))
     if action.settled:
         return answer_of(access_action(who, action.id))
