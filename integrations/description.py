@@ -71,6 +71,20 @@ _COMPENSATION = _object(
      "hours": {"type": "integer", "minimum": 1, "maximum": 24 * 366}, "loses": _TEXT, "costs": _TEXT},
     "operation",
 ) | {"type": ["object", "null"]}  # fmt: skip
+# How an answer goes on: the argument that asks for a page, and either what it is for the next one (an expression, false
+# or null at the end), or its first value and what it counts.
+_PAGINATION: dict[str, Any] = {
+    **_object(
+        {"argument": {"type": "string", "pattern": _SLUG},
+         "items": {"type": "string", "pattern": r"^(@|[A-Za-z_]\w{0,99}(\.[A-Za-z_]\w{0,99}){0,9})$"},
+         "next": _TEXT, "first": {"type": "integer", "minimum": 0, "maximum": 1},
+         "counts": {"enum": ["pages", "items"]}},
+        "argument",
+        "items",
+    ),
+    "oneOf": [{"required": ["next"], "not": {"anyOf": [{"required": ["first"]}, {"required": ["counts"]}]}},
+              {"required": ["first", "counts"], "not": {"required": ["next"]}}],
+}  # fmt: skip
 _FACT = _object(
     {"label": _TEXT, "shows": {"type": "string"}, "format": {"enum": ["text", "money", "time"]}, "was": {},
      "becomes": {}, "currency": {"type": "string"}},
@@ -126,6 +140,7 @@ _OPERATION = _object(
             "calls",
             "seconds",
         ),
+        "pagination": _PAGINATION,
         "success": _object({"status": {"type": "array", "items": {"type": "integer"}}, "when": _TEXT}),
     },
     "title",
@@ -136,7 +151,7 @@ _OPERATION = _object(
 # What a person says of an operation, whatever a document brings.
 REVIEWED = (
     "effect", "categories", "trust", "idempotency", "sentence", "facts", "amount", "reads", "requires", "probe",
-    "compensation", "success", "rate_limit",
+    "compensation", "success", "rate_limit", "pagination",
 )  # fmt: skip
 # Of that, what a page asks for as YAML; for the rest it has fields.
 MORE = _object({name: _OPERATION["properties"][name] for name in REVIEWED[4:]})
@@ -286,6 +301,7 @@ def check_said(operation: Description, effects: Mapping[str, str]) -> None:
         )
     _check_named_arguments(operation, said, where)
     _check_key(operation, where)
+    _check_pages(operation, where)
     _check_read(operation, effects, where)
 
 
@@ -346,6 +362,18 @@ def _check_key(operation: Description, where: str) -> None:
     whole = any(argument.get("whole") for argument in operation.arguments.values())
     if told.get("body") and whole and operation.body.get("form") not in ("form", "multipart"):
         raise Invalid(f"{where}.idempotency.body: the body is one argument, to which no field is added")
+
+
+def _check_pages(operation: Description, where: str) -> None:
+    told = operation.document.get("pagination")
+    if not told:
+        return
+    if operation.effect != "read":
+        raise Invalid(f"{where}.pagination: is for what is read")
+    if told["argument"] not in operation.arguments:
+        raise Invalid(f"{where}.pagination: there is no argument {told['argument']!r:.80}")
+    if "next" in told:
+        expressions.check(told["next"], f"{where}.pagination.next")
 
 
 def _check_happened(operation: Description, where: str) -> None:
