@@ -20,6 +20,7 @@ from approvals.reading import (
     exchange_read,
     fetch_token,
     open_secret,
+    refused,
     succeeded,
 )
 from approvals.repeat import FRESH
@@ -203,8 +204,9 @@ def judge(loaded: Loaded, answer: Answer) -> Result:
         return Result("succeeded", answer.receipt())
     if throttled(answer, reads=loaded.operation.effect == "read"):
         return Result("throttled", {**answer.receipt(), "code": "rejected"}, later=answer.later)
-    if answer.refused:
-        return Result("failed", {**answer.receipt(), "code": "rejected", "error": "The tool answered that it failed."})
+    if refused(loaded.operation, answer):
+        text = "The tool answered that it failed." if answer.refused else "It answered that it did not do it."
+        return Result("failed", {**answer.receipt(), "code": "rejected", "error": text})
     if 400 <= answer.status < 500 and answer.status != REQUEST_TIMEOUT:
         return Result("failed", {**answer.receipt(), "code": "rejected"})
     return Result("in_doubt", {**answer.receipt(), "code": "unknown", "error": f"It answered {answer.status}."})

@@ -185,6 +185,13 @@ def _read_page(loaded: Loaded, operation: Description, arguments: Mapping[str, A
     return answer.body
 
 
+def refused(operation: Description, answer: Answer) -> bool:
+    """Whether the other side says, with a status that others use for success, that it did not do what was asked."""
+    described = operation.document.get("success", {}).get("refused")
+    told = described is not None and 200 <= answer.status < 300 and bool(search(described, answer.body))
+    return told or answer.refused
+
+
 def succeeded(operation: Description, answer: Answer) -> bool:
     """By the described statuses (any 2xx when there are none) and the described condition on the body."""
     described = operation.document.get("success", {})

@@ -141,7 +141,9 @@ _OPERATION = _object(
             "seconds",
         ),
         "pagination": _PAGINATION,
-        "success": _object({"status": {"type": "array", "items": {"type": "integer"}}, "when": _TEXT}),
+        "success": _object(
+            {"status": {"type": "array", "items": {"type": "integer"}}, "when": _TEXT, "refused": _TEXT}
+        ),
     },
     "title",
     "effect",
@@ -290,8 +292,8 @@ def check_said(operation: Description, effects: Mapping[str, str]) -> None:
     expressions.compile_all(said, where)
     for index, required in enumerate(said.get("requires", [])):
         expressions.check(required["that"], f"{where}.requires.{index}.that")
-    if "when" in said.get("success", {}):
-        expressions.check(said["success"]["when"], f"{where}.success.when")
+    for name in {"when", "refused"} & said.get("success", {}).keys():
+        expressions.check(said["success"][name], f"{where}.success.{name}")
     for name, read in operation.reads.items():
         for pinned in read["pin"]:
             expressions.check(pinned, f"{where}.reads.{name}.pin")

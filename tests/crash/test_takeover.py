@@ -154,3 +154,16 @@ def test_what_is_on_a_later_page_is_found(place: Place) -> None:
     action.refresh_from_db()
     assert (action.state, (action.outcome or {})["body"]["thing"]) == ("succeeded", action.arguments["thing"])
     place.check_end(action)
+
+
+@pytest.mark.parametrize(("status", "state"), [(200, "failed"), (202, "in_doubt"), (500, "in_doubt")])
+def test_a_refusal_with_the_status_of_a_success_is_certain_where_it_is_described(
+    place: Place, status: int, state: str
+) -> None:
+    """The upstream's error names the status, and the description knows the one of 200."""
+    action = place.permitted("refusing")
+    place.upstream.plan(Fault("read", status=status))
+    drive(action.id)
+    action.refresh_from_db()
+    assert (action.state, place.effects(action)) == (state, 0)
+    place.check_end(place.recover(action))
