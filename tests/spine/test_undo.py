@@ -22,7 +22,7 @@ from examples.demo.access import ARN, DOCUMENT, HELD, INPUTS, USER, WANTED, ask,
 from examples.demo.people import acting
 from integrations.amend import review_operation
 from integrations.describe import give_grant, revoke_grant
-from integrations.description import REVIEWED
+from integrations.description_schema import REVIEWED
 from integrations.models import Call, Grant, Operation
 from tests.spine.attacker import Attacker, writes
 from tests.spine.conftest import World, the_access_review

@@ -12,7 +12,6 @@ from console.home.readiness import free_port
 from examples.standins import prepare
 from examples.standins.launcher import wait_ready
 
-
 USER = ("ana", "a password that it takes, as it takes any")
 
 
