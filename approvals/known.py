@@ -9,6 +9,7 @@ from typing import Any
 from approvals.models import Action
 from audit.models import Record
 from audit.vocabulary import Kind
+from console.core.text import exact
 from integrations.models import Call
 
 
@@ -20,10 +21,15 @@ class Event:
     text: str
     said: str = ""
 
+    @property
+    def exact(self) -> str:
+        """For whoever searches the other side's own log."""
+        return exact(self.at)
+
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    key: str  # by which the other side may know the request
+    key: str  # by which the other side may know the request, if any went with it
     events: tuple[Event, ...]
 
 
@@ -33,7 +39,8 @@ def known_of(action: Action) -> Known | None:
         return None
     rows = Record.objects.of(call.id).order_by("at", "id").values_list("at", "kind", "leaf")
     told = (_event(at, kind, json.loads(bytes(leaf)).get("detail", {})) for at, kind, leaf in rows)
-    return Known(call.key, tuple(event for event in told if event))
+    told_key = {"header", "body"} & action.operation.description.get("idempotency", {}).keys()
+    return Known(call.key if told_key else "", tuple(event for event in told if event))
 
 
 def _event(at: dt.datetime, kind: str, detail: Mapping[str, Any]) -> Event | None:
