@@ -178,7 +178,7 @@ class Outbox:
         if parts.scheme not in ("http", "https") or (parts.scheme == "http" and parts.hostname not in HERE):
             stop("the console's address has to begin with https://: the token goes there")
         self.address, self.token = parts, token
-        self.sent = self.lost = 0
+        self.made = self.sent = self.lost = 0
         self._lost_told = 0
         self._told = ""
         self._waiting: deque[tuple[int, Callable[[], dict[str, Any]]]] = deque()
@@ -190,6 +190,7 @@ class Outbox:
     def put(self, make: Callable[[], dict[str, Any]], size: int) -> None:
         """`make` is called by the thread that sends: taking secrets out costs the agent no time either."""
         with self._changed:
+            self.made += 1
             if len(self._waiting) >= MOST_WAITING or self._bytes + size > MOST_BYTES:
                 self.lost += 1
                 return
@@ -202,7 +203,7 @@ class Outbox:
             self._until = time.monotonic() + LAST_WORDS
             self._changed.notify()
         self._thread.join(LAST_WORDS + 1)
-        say(f"{self.sent} calls were shown to the console, {self.lost + len(self._waiting)} were not")
+        say(f"{self.sent} calls were shown to the console, {self.made - self.sent} were not")
 
     def _run(self) -> None:
         while batch := self._take():
@@ -249,7 +250,8 @@ class Outbox:
             if (400 <= status < 500 and status not in (408, 429)) or time.monotonic() > self._until:
                 break
             with self._changed:
-                self._changed.wait_for(lambda: time.monotonic() > self._until, min(pause, LONGEST_PAUSE))
+                left = min(pause, LONGEST_PAUSE, max(self._until - time.monotonic(), 0.1))
+                self._changed.wait_for(lambda: self._until < float("inf"), left)
             pause *= 2
         self._lose(len(batch))
 
@@ -302,6 +304,8 @@ class Listener(ThreadingHTTPServer):
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """An agent that goes away in the middle is nothing to tell of."""
+        if not isinstance(error := sys.exc_info()[1], OSError):
+            say(f"a request could not be passed on ({type(error).__name__})")
 
 
 class Forwarder(BaseHTTPRequestHandler):
@@ -322,13 +326,13 @@ class Forwarder(BaseHTTPRequestHandler):
         taken, status = bytearray(), None
         try:
             answer = self._ask(target, taken)
+        except (OSError, http.client.HTTPException) as error:  # a certificate's error is a ValueError too
+            self._leave()
+            self._refuse(502, f"{self.server.to.netloc} could not be reached: {type(error).__name__}")
         except ValueError as error:
             self._leave()
             self._refuse(400, str(error))
             return
-        except (OSError, http.client.HTTPException) as error:
-            self._leave()
-            self._refuse(502, f"{self.server.to.netloc} could not be reached: {type(error).__name__}")
         else:
             status = answer.status
             self._give_back(answer)
@@ -411,8 +415,8 @@ class Forwarder(BaseHTTPRequestHandler):
         ):
             if so:
                 self.send_header(name, value)
-        self.end_headers()
         try:
+            self.end_headers()
             while not bodiless and (block := answer.read1(BLOCK)):
                 self.wfile.write(b"%x\r\n%b\r\n" % (len(block), block) if in_chunks else block)
             if not bodiless and answer.length:
