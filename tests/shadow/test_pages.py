@@ -6,6 +6,7 @@ from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
@@ -118,9 +119,8 @@ def test_the_end(agent: Agent, enter: Enter) -> None:
 @pytest.mark.parametrize("who", ["ana", "jonas", "theo"])
 def test_only_admins_begin_end_and_forget(agent: Agent, enter: Enter, who: str) -> None:
     person = enter(who)
-    assert [person.post(f"/shadow/helper/{act}/", {"days": "30"}).status_code for act in ("begin", "end", "forget")] == [
-        403, 403, 403,
-    ]  # fmt: skip
+    answers = [person.post(f"/shadow/helper/{act}/", {"days": "30"}) for act in ("begin", "end", "forget")]
+    assert [answer.status_code for answer in answers] == [403, 403, 403]
     assert person.get("/shadow/helper/").status_code == 200
 
 
@@ -147,17 +147,13 @@ def test_the_list_leads_to_those_that_are_observed_and_to_the_others(agent: Agen
 
 
 def test_a_report_asks_as_much_for_thirty_calls_as_for_one(agent: Agent, enter: Enter) -> None:
-    from django.db import connection
-
     mira = enter("mira")
     _, secret = begun(mira)
     counts = []
     for number in (1, 29):
         show(secret, *(copy("GET", f"/v1/charges?limit={1 + one}") for one in range(number)))
         mira.get(reverse("shadow", args=["helper"]))
-        with CaptureQueriesContext(
-            connection,
-        ) as asked:
+        with CaptureQueriesContext(connection) as asked:
             mira.get(reverse("shadow", args=["helper"]))
         counts.append(len(asked))
     assert counts[0] == counts[1]
