@@ -55,6 +55,11 @@ def refused(chosen: Chosen, grantee: str, operation: Operation, arguments: Mappi
         }
     if chosen.beyond:
         return {"code": "beyond_grant", "text": chosen.beyond}
+    return unfit(operation, arguments)
+
+
+def unfit(operation: Operation, arguments: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The same, whatever is granted."""
     if operation.quarantined:  # type: ignore[attr-defined]  # annotated
         text = "Its description has changed, and an admin has to look at the change first."
         return {"code": "quarantined", "text": text}

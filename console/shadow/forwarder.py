@@ -36,7 +36,7 @@ from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 from urllib.parse import quote, quote_plus, unquote, unquote_plus, urlsplit
 
 LONGEST_BODY = 256 * 1024  # of which a copy is made
@@ -308,6 +308,17 @@ class Listener(ThreadingHTTPServer):
             say(f"a request could not be passed on ({type(error).__name__})")
 
 
+class Request(NamedTuple):
+    """As it was: the connection that it came by goes on to the next."""
+
+    method: str
+    target: str
+    headers: list[tuple[str, str]]
+    body: bytes
+    at: datetime
+    seconds: float
+
+
 class Forwarder(BaseHTTPRequestHandler):
     """One connection of the agent, and one to the other side for it."""
 
@@ -336,8 +347,8 @@ class Forwarder(BaseHTTPRequestHandler):
         else:
             status = answer.status
             self._give_back(answer)
-        headers, seconds = self.headers.items(), time.monotonic() - began
-        self.server.outbox.put(lambda: self._copy(target, headers, bytes(taken), status, at, seconds), len(taken) + 512)
+        heard = Request(self.command, target, self.headers.items(), bytes(taken), at, time.monotonic() - began)
+        self.server.outbox.put(lambda: copy_of(heard, status, self.server), len(taken) + 512)
 
     def _ask(self, target: str, taken: bytearray) -> http.client.HTTPResponse:
         """Raises ValueError for what could be meant for somewhere else, or be read in two ways."""
@@ -439,30 +450,29 @@ class Forwarder(BaseHTTPRequestHandler):
             self.end_headers()
             self.wfile.write(b"" if self.command == "HEAD" else body)
 
-    def _copy(
-        self, target: str, headers: list[tuple[str, str]], body: bytes, status: int | None, at: datetime, seconds: float
-    ) -> dict[str, Any]:
-        cleaner = Cleaner([*self.server.around, *credentials_in(headers)])
-        named = {name.lower(): value for name, value in headers if name.lower() in COPIED}
-        kind = named.get("content-type", "").partition(";")[0].strip().lower()
-        encoded = named.get("content-encoding", "identity").lower() != "identity"
-        text, left_out = (None, "encoded") if body and encoded else cleaner.body(body, kind)
-        path, _, query = target.partition("?")
-        to = self.server.to
-        return {
-            "id": uuid.uuid4().hex, "kind": "http", "at": at.isoformat(), "ms": round(seconds * 1000, 1),
-            "method": self.command, "origin": f"{to.scheme}://{to.netloc}",
-            "path": cleaner.path(to.path.rstrip("/") + path), "query": cleaner.pairs(query, "query"),
-            "headers": {name: cleaner.text(value, name) for name, value in named.items()},
-            "body": text, "left_out": left_out, "removed": cleaner.removed[:50], "status": status,
-        }  # fmt: skip
-
     def log_message(self, *given: Any) -> None:
         """Paths may hold what is no business of a log."""
 
     def finish(self) -> None:
         self._leave()
         super().finish()
+
+
+def copy_of(heard: Request, status: int | None, server: Listener) -> dict[str, Any]:
+    """By the thread that sends. `status` is None where nothing was answered."""
+    cleaner, to = Cleaner([*server.around, *credentials_in(heard.headers)]), server.to
+    named = {name.lower(): value for name, value in heard.headers if name.lower() in COPIED}
+    kind = named.get("content-type", "").partition(";")[0].strip().lower()
+    encoded = named.get("content-encoding", "identity").lower() != "identity"
+    text, left_out = (None, "encoded") if heard.body and encoded else cleaner.body(heard.body, kind)
+    path, _, query = heard.target.partition("?")
+    return {
+        "id": uuid.uuid4().hex, "kind": "http", "at": heard.at.isoformat(), "ms": round(heard.seconds * 1000, 1),
+        "method": heard.method, "origin": f"{to.scheme}://{to.netloc}",
+        "path": cleaner.path(to.path.rstrip("/") + path), "query": cleaner.pairs(query, "query"),
+        "headers": {name: cleaner.text(value, name) for name, value in named.items()},
+        "body": text, "left_out": left_out, "removed": cleaner.removed[:50], "status": status,
+    }  # fmt: skip
 
 
 def _passed_on(headers: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
@@ -567,13 +577,13 @@ def run_server(integration: str, command: list[str], outbox: Outbox) -> int:
 
 
 def run_listener(listener: Listener, name: str, command: list[str]) -> int:
-    say(f"{listener.url} leads to {listener.to.geturl()}")
+    for number in () if command else (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: threading.Thread(target=listener.shutdown).start())
     serving = threading.Thread(target=listener.serve_forever, name="listener", daemon=True)
     serving.start()
+    say(f"{listener.url} leads to {listener.to.geturl()}")
     if command:
         return start(command, env={**os.environ, name: listener.url}).wait()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: threading.Thread(target=listener.shutdown).start())
     serving.join()
     return 0
 

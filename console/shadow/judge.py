@@ -13,7 +13,7 @@ from approvals.facts import decode_amount
 from approvals.models import PolicyVersion
 from approvals.policy import decide
 from approvals.propose import check_carried
-from approvals.standing import Spent, choose, refused
+from approvals.standing import Spent, choose, refused, unfit
 from console.agents.models import Agent
 from console.core.errors import Invalid
 from console.shadow.heard import REMOVED, Seen, SeenRequest, SeenTool
@@ -50,6 +50,7 @@ class Verdict:
     integration: str = ""
     operation: str = ""
     code: str = ""
+    unfit: str = ""
     rule: str = ""
     reasons: list[str] = field(default_factory=list)
     grant: str = ""
@@ -71,13 +72,13 @@ def judge(agent: Agent, seen: Seen, policy: PolicyVersion | None, spent: Spent) 
     amount, currency = _amount(operation, arguments)
     answer = decide(policy.document if policy else None, question(operation, agent.grantee, amount, currency))
     chosen = choose(agent.team_id, agent.grantee, operation, arguments, spent)
-    refusal = refused(chosen, agent.grantee, operation, arguments)
-    if refusal and refusal["code"] == "invalid_arguments" and seen.removed:
-        refusal = None  # what was taken out there may have been right
+    refusal, lacking = refused(chosen, agent.grantee, operation, arguments), unfit(operation, arguments)
+    if lacking and lacking["code"] == "invalid_arguments" and seen.removed:
+        refusal, lacking = None if refusal == lacking else refusal, None  # what was taken out may have been right
     code, reasons = ("denied" if answer.outcome == "deny" else ""), list(answer.reasons)
     return Verdict(
         place, "refused" if refusal else OF[answer.outcome], found.integration, operation.slug,
-        code=refusal["code"] if refusal else code, rule=answer.rule,
+        code=refusal["code"] if refusal else code, unfit=lacking["code"] if lacking else "", rule=answer.rule,
         reasons=[refusal["text"]] if refusal else reasons,
         grant=chosen.grant.pk if chosen.grant else "", amount_minor=amount, currency=currency, values=kept(arguments),
     )  # fmt: skip

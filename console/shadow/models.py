@@ -31,6 +31,7 @@ class Observation(models.Model):
     values = OrderedJSONField(default=dict)  # by argument: {"value": …}, or {"is": …} for what is not kept
     verdict = models.TextField()
     code = models.TextField(default="")  # why it would have been refused, or is unknown
+    unfit = models.TextField(default="")  # the same, whatever is granted
     rule = models.TextField(default="")  # of the policy
     reasons = ArrayField(models.TextField(), default=list)
     grant = models.TextField(default="")

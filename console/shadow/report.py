@@ -62,6 +62,7 @@ class Place:
     why: str
     last: dt.datetime
     integration: str
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,9 +112,9 @@ def _described(agent: Agent, seen: Iterable[Observation]) -> dict[str, Operation
 
 def _row(agent: Agent, operation: Operation, seen: Sequence[Observation], document: Mapping[str, Any]) -> Row:
     ruled = [one for one in seen if one.rule]
-    missing = any(one.code in WITHOUT_GRANT for one in seen)
-    limits = propose_limits([one.values for one in ruled]) if missing else None
-    why = Counter(_why(one) for one in seen)
+    missing = any(one.code in WITHOUT_GRANT and not one.unfit for one in seen)
+    limits = propose_limits([one.values for one in ruled if not one.unfit]) if missing else None
+    why = Counter(said for one in seen for said in _why(one))
     return Row(
         operation, len(seen), sum(one.failed for one in seen), dict(Counter(one.verdict for one in seen)),
         why.most_common(), dict(Counter(_then(agent, one, operation, limits, document) for one in seen)),
@@ -126,7 +127,7 @@ def _then(
     agent: Agent, one: Observation, operation: Operation, limits: Mapping[str, Any] | None, document: Mapping[str, Any]
 ) -> str:
     """By the proposed grant beside those there are, and the proposed policy."""
-    if not one.rule or (one.verdict == "refused" and one.code not in (*WITHOUT_GRANT, "denied")):
+    if one.unfit or not one.rule:
         return one.verdict
     values = {name: kept.get("value") for name, kept in one.values.items()}
     described = operation.description.get("arguments", {})
@@ -136,11 +137,14 @@ def _then(
     return OF[decide(document, asked).outcome]
 
 
-def _why(one: Observation) -> str:
-    if one.code:
-        return WORDS.get(one.code, one.code) + (f": {one.reasons[0]}" if one.code == "beyond_grant" else "")
-    said = f"rule {one.rule}"
-    return f"{said}: {one.reasons[0]}" if one.reasons else said
+def _why(one: Observation) -> list[str]:
+    """What its grant lacks and what else, apart."""
+    said = [WORDS.get(code, code) for code in dict.fromkeys((one.code, one.unfit)) if code]
+    if one.code in ("beyond_grant", "invalid_arguments", "denied", "ambiguous_request", "not_understood"):
+        said[0] += f": {one.reasons[0]}" if one.reasons else ""
+    if said:
+        return said
+    return [f"rule {one.rule}" + (f": {one.reasons[0]}" if one.reasons else "")]
 
 
 def _sample(one: Observation) -> str:
@@ -154,7 +158,14 @@ def _places(unknown: Iterable[Observation]) -> list[Place]:
     for one in unknown:
         groups[one.place, one.code].append(one)
     made = [
-        Place(place, len(group), WORDS.get(code, code), max(one.seen_at for one in group), group[0].integration)
+        Place(
+            place,
+            len(group),
+            WORDS.get(code, code),
+            max(one.seen_at for one in group),
+            group[0].integration,
+            next(iter(group[0].reasons), ""),
+        )
         for (place, code), group in groups.items()
     ]
     return sorted(made, key=lambda place: (-place.count, place.name))[:PLACES]

@@ -18,7 +18,7 @@ from console.shadow import forwarder
 
 PROGRAM = str(Path(forwarder.__file__))
 TOKEN = "cag_" + "t" * 43
-Script = Callable[[Any, bytes], None]  # of the connection's file, after a request's head was read
+Script = Callable[[Any, bytes], object]  # of the connection's file, after a request's head was read
 
 
 @contextmanager

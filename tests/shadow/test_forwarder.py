@@ -200,6 +200,26 @@ def test_a_copy_is_sent_again_under_its_id_until_it_is_taken(tmp_path: Path, sho
     assert shown.raw[0] == shown.raw[1] == shown.raw[2]
 
 
+def test_a_copy_that_waits_is_of_its_own_request(tmp_path: Path, shown: Console) -> None:
+    """The connection has gone on to the next meanwhile."""
+    shown.statuses = [500]
+
+    def script(file: Any, head: bytes) -> None:
+        body_of(file, head)
+        file.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+
+    with upstream(script) as there, listening(tmp_path, shown.url, f"http://{there}") as url:
+        exchange(url, b"GET /0 HTTP/1.1\r\nHost: m\r\nConnection: close\r\n\r\n")
+        with shown.came:
+            assert shown.came.wait_for(lambda: shown.raw, 30)
+        first = b"POST /1 HTTP/1.1\r\nHost: m\r\nContent-Type: text/plain\r\nContent-Length: 3\r\n\r\none"
+        exchange(url, first + b"DELETE /2 HTTP/1.1\r\nHost: m\r\nConnection: close\r\n\r\n")
+        copies = shown.wait(3)
+    assert [(copy["method"], copy["path"], copy["body"], copy["headers"]) for copy in copies] == [
+        ("GET", "/0", "", {}), ("POST", "/1", "one", {"content-type": "text/plain"}), ("DELETE", "/2", "", {}),
+    ]  # fmt: skip
+
+
 def test_what_the_console_refuses_is_dropped_and_told_with_the_next(tmp_path: Path, shown: Console) -> None:
     shown.statuses = [409]
     with (

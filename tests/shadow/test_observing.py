@@ -111,7 +111,7 @@ def test_nothing_is_done_because_of_a_copy(watched: Watched) -> None:
     after = everything_but_the_log()
     assert {table for table in after if after[table] != before[table]} == {"shadow_observation"}
     records = Record.objects.filter(kind=Kind.OBSERVATIONS_TAKEN).order_by("id")
-    assert [json.loads(one.leaf)["detail"]["count"] for one in records] == [1, 11]
+    assert [json.loads(bytes(one.leaf))["detail"]["count"] for one in records] == [1, 11]
 
 
 def test_an_agent_that_is_observed_asks_for_nothing(watched: Watched) -> None:
@@ -264,10 +264,10 @@ def test_the_proposed_grants_and_policy_give_what_the_report_says(watched: Watch
     calls = [("GET", f"/v1/charges?limit={limit}", "") for limit in (5, 7, 9)]
     calls += [("GET", f"/v1/charges/{charge}", "")] * 3 + [("GET", "/v1/customers/cus_1", "")]
     calls += [("POST", "/v1/refunds", form(charge=charge, amount=amount)) for amount in (100, 250)]
-    calls += [("GET", "/v1/nothing", "")]
+    calls += [("GET", "/v1/nothing", ""), ("GET", "/v1/charges?limit=5000", "")]
     watched.seen(*(copy(method, path, body=body) for method, path, body in calls))
     made = report(agent, 7)
-    assert made.totals == [("allowed", 0, 7), ("held", 0, 2), ("refused", 9, 0), ("unknown", 1, 1)]
+    assert made.totals == [("allowed", 0, 7), ("held", 0, 2), ("refused", 10, 1), ("unknown", 1, 1)]
     assert {row.name: row.limits for row in made.rows} == {
         "stripe.create_refund": None, "stripe.get_charge": None, "stripe.get_customer": {},
         "stripe.list_charges": {"arguments": {"limit": {"at_least": 5, "at_most": 9}}},

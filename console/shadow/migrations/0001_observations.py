@@ -37,6 +37,7 @@ class Migration(migrations.Migration):
                 ('values', console.core.fields.OrderedJSONField(default=dict)),
                 ('verdict', models.TextField()),
                 ('code', models.TextField(default='')),
+                ('unfit', models.TextField(default='')),
                 ('rule', models.TextField(default='')),
                 ('reasons', django.contrib.postgres.fields.ArrayField(base_field=models.TextField(), default=list, size=None)),
                 ('grant', models.TextField(default='')),
