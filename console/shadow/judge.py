@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import unquote
 
+from django.db.models.fields.json import KT
+
 from approvals.authority import question
 from approvals.facts import decode_amount
 from approvals.models import PolicyVersion
@@ -27,6 +29,7 @@ from integrations.routing import routed
 from integrations.wanted import Unread
 
 OF = {"allow": "allowed", "review": "held", "deny": "refused"}
+UNREAD = ("ambiguous_request", "not_understood", "invalid_arguments")
 LONGEST_VALUE = 80  # characters of a text that is kept
 MOST_VALUES = 50
 _ID = re.compile(r"[0-9]+|(?=.*[0-9])[\w.:~-]{8,}|[0-9A-Fa-f-]{32,}")
@@ -64,7 +67,7 @@ def judge(agent: Agent, seen: Seen, policy: PolicyVersion | None, spent: Spent) 
     found = _find(agent.team_id, seen)
     operation, arguments, place = found.operation, found.arguments, place_of(seen)
     if operation is None or arguments is None:
-        verdict = "refused" if found.code in ("ambiguous_request", "not_understood") else "unknown"
+        verdict = "refused" if found.code in UNREAD else "unknown"
         name = operation.slug if operation else ""
         return Verdict(
             place, verdict, found.integration, name, found.code, reasons=[found.reason][: bool(found.reason)]
@@ -89,8 +92,10 @@ def _find(team: str, seen: Seen) -> Found:
     if found.arguments is not None:
         try:
             check_carried(found.arguments)
-        except (Invalid, RecursionError) as error:
-            return Found(found.integration, found.operation, None, "not_understood", str(error))
+        except Invalid as error:
+            return Found(found.integration, found.operation, None, error.code, error.text)
+        except RecursionError:
+            return Found(found.integration, found.operation, None, "not_understood", "It is nested too deeply.")
     return found
 
 
@@ -98,8 +103,8 @@ def _tool(team: str, seen: SeenTool) -> Found:
     server = Integration.objects.filter(team=team, slug=seen.integration, protocol="mcp").first()
     if server is None:
         return Found(code="no_integration")
-    rows = _operations(server).filter(description__tool__name=clean(seen.tool, ()))
-    row = rows.select_related("integration").first()
+    named = _operations(server).annotate(tool=KT("description__tool__name")).filter(tool=clean(seen.tool, ()))
+    row = named.select_related("integration").first()
     if row is None:
         return Found(server.slug, code="no_operation")
     return Found(server.slug, row, seen.arguments, "not_copied" if seen.arguments is None else "")
