@@ -14,7 +14,7 @@ ROOMS = (
     ("runs/", "console.runs.urls"),
     ("workflows/", "console.workflows.urls"),
     ("agents/", "console.agents.urls"),
-    ("shadow/", "console.shadow.urls"),
+    ("agents/", "console.shadow.urls"),
     ("integrations/", "integrations.urls"),
     ("audit/", "audit.urls"),
     *(("", f"{app}.urls") for app in settings.EXTRA_APPS),

@@ -111,14 +111,14 @@ def _described(agent: Agent, seen: Iterable[Observation]) -> dict[str, Operation
 
 
 def _row(agent: Agent, operation: Operation, seen: Sequence[Observation], document: Mapping[str, Any]) -> Row:
-    ruled = [one for one in seen if one.rule]
+    fitting = [one for one in seen if one.rule and not one.unfit]
     missing = any(one.code in WITHOUT_GRANT and not one.unfit for one in seen)
-    limits = propose_limits([one.values for one in ruled if not one.unfit]) if missing else None
+    limits = propose_limits([one.values for one in fitting]) if missing else None
     why = Counter(said for one in seen for said in _why(one))
     return Row(
         operation, len(seen), sum(one.failed for one in seen), dict(Counter(one.verdict for one in seen)),
         why.most_common(), dict(Counter(_then(agent, one, operation, limits, document) for one in seen)),
-        max(one.seen_at for one in seen), [told for one in ruled[:SAMPLES] if (told := _sample(one))], limits,
+        max(one.seen_at for one in seen), [told for one in fitting[:SAMPLES] if (told := _sample(one))], limits,
         bool(operation.description.get("reads")),
     )  # fmt: skip
 
