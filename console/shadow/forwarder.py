@@ -23,7 +23,7 @@ import itertools
 import json
 import os
 import re
-import select
+import selectors
 import signal
 import ssl
 import subprocess
@@ -167,7 +167,8 @@ def credentials_in(headers: Iterable[tuple[str, str]]) -> Iterator[str]:
 
 
 def credentials_around() -> list[str]:
-    return [value for name, value in os.environ.items() if is_secret(name)]
+    """But PWD is where it runs."""
+    return [value for name, value in os.environ.items() if is_secret(name) and not name.endswith("PWD")]
 
 
 class Outbox:
@@ -377,7 +378,7 @@ class Forwarder(BaseHTTPRequestHandler):
         return connection.getresponse()
 
     def _connected(self) -> http.client.HTTPConnection:
-        if self.upstream and self.upstream.sock and select.select([self.upstream.sock], [], [], 0)[0]:
+        if self.upstream and self.upstream.sock and _speaks(self.upstream.sock):
             self._leave()  # the other side has closed it meanwhile
         if not (self.upstream and self.upstream.sock):
             self.upstream = connect(self.server.to, CONNECT_WITHIN)
@@ -468,11 +469,18 @@ def copy_of(heard: Request, status: int | None, server: Listener) -> dict[str, A
     path, _, query = heard.target.partition("?")
     return {
         "id": uuid.uuid4().hex, "kind": "http", "at": heard.at.isoformat(), "ms": round(heard.seconds * 1000, 1),
-        "method": heard.method, "origin": f"{to.scheme}://{to.netloc}",
+        "method": heard.method[:40], "origin": f"{to.scheme}://{to.netloc}",
         "path": cleaner.path(to.path.rstrip("/") + path), "query": cleaner.pairs(query, "query"),
-        "headers": {name: cleaner.text(value, name) for name, value in named.items()},
+        "headers": {name: cleaner.text(value, name)[:2_000] for name, value in named.items()},
         "body": text, "left_out": left_out, "removed": cleaner.removed[:50], "status": status,
     }  # fmt: skip
+
+
+def _speaks(sock: Any) -> bool:
+    """Without being asked: to say that it leaves."""
+    with selectors.DefaultSelector() as waiting:
+        waiting.register(sock, selectors.EVENT_READ)
+        return bool(waiting.select(0))
 
 
 def _passed_on(headers: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:

@@ -26,12 +26,12 @@ class SeenRequest(_Seen):
     where none was copied, and `left_out` says why."""
 
     kind: Literal["http"]
-    method: str = Field(pattern=r"^[A-Z]{1,20}$")
+    method: str = Field(pattern=r"^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,40}$")
     origin: str = Field(max_length=300, pattern=r"^https?://[A-Za-z0-9.:_\[\]-]+$")
     path: Text
     query: Text = ""
     headers: dict[Name, Annotated[str, Field(max_length=2_000)]] = Field(default_factory=dict, max_length=20)
-    body: Annotated[str, Field(max_length=400_000)] | None = None
+    body: Annotated[str, Field(max_length=600_000)] | None = None
     status: int | None = Field(None, ge=100, le=999)
 
     @property

@@ -76,8 +76,8 @@ def judge(agent: Agent, seen: Seen, policy: PolicyVersion | None, spent: Spent) 
     answer = decide(policy.document if policy else None, question(operation, agent.grantee, amount, currency))
     chosen = choose(agent.team_id, agent.grantee, operation, arguments, spent)
     refusal, lacking = refused(chosen, agent.grantee, operation, arguments), unfit(operation, arguments)
-    if lacking and lacking["code"] == "invalid_arguments" and seen.removed:
-        refusal, lacking = None if refusal == lacking else refusal, None  # what was taken out may have been right
+    if lacking and lacking["code"] == "invalid_arguments" and _hides(operation, seen):
+        refusal, lacking = None if refusal == lacking else refusal, None
     code, reasons = ("denied" if answer.outcome == "deny" else ""), list(answer.reasons)
     return Verdict(
         place, "refused" if refusal else OF[answer.outcome], found.integration, operation.slug,
@@ -85,6 +85,12 @@ def judge(agent: Agent, seen: Seen, policy: PolicyVersion | None, spent: Spent) 
         reasons=[refusal["text"]] if refusal else reasons,
         grant=chosen.grant.pk if chosen.grant else "", amount_minor=amount, currency=currency, values=kept(arguments),
     )  # fmt: skip
+
+
+def _hides(operation: Operation, seen: Seen) -> bool:
+    """Whether an argument was taken out, or is one that is never copied: it may have been right."""
+    arguments = operation.description.get("arguments", {}).values()
+    return bool(seen.removed) or any(argument["in"] in ("header", "cookie") for argument in arguments)
 
 
 def _find(team: str, seen: Seen) -> Found:

@@ -165,7 +165,7 @@ def test_a_copy_counts_once(watched: Watched) -> None:
         ({"method": "get\r\n"}, (422, "invalid")),
         ({"origin": "https://user:pass@api.example.com"}, (422, "invalid")),
         ({"path": "/" + "x" * 70_000}, (422, "invalid")),
-        ({"body": "x" * 400_001}, (422, "invalid")),
+        ({"body": "x" * 600_001}, (422, "invalid")),
         ({"at": "2026-01-01T00:00:00"}, (422, "invalid")),
         ({"kind": "ftp"}, (422, "invalid")),
         ({"status": 1_000_000}, (422, "invalid")),
