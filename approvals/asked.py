@@ -3,8 +3,10 @@
 import datetime as dt
 from collections.abc import Iterable
 
+from django.db.models import Max
+
 from approvals.models import UNDONE, Action
-from integrations.grantees import Asked
+from integrations.grantees import Asked, Using
 
 FOR_WANT_OF_A_GRANT = ("not_granted", "beyond_grant")  # refused, and perhaps allowed by another grant
 
@@ -24,10 +26,23 @@ def asked(team: str, grantee: str, integration: str, since: dt.datetime, most: i
     ]
 
 
-def used(grants: Iterable[str], since: dt.datetime) -> dict[str, set[str]]:
+def used(grants: Iterable[str], since: dt.datetime) -> dict[str, dict[str, dt.datetime]]:
     """However it ended: who asks for something has a use for it."""
     found = Action.objects.filter(grant__in=list(grants), created_at__gt=since)
-    by_grant: dict[str, set[str]] = {}
-    for grant, slug in found.order_by().values_list("grant", "operation__slug").distinct():
-        by_grant.setdefault(str(grant), set()).add(slug)
+    by_grant: dict[str, dict[str, dt.datetime]] = {}
+    last = found.order_by().values_list("grant", "operation__slug").annotate(Max("created_at"))
+    for grant, slug, at in last:
+        by_grant.setdefault(str(grant), {})[slug] = at
     return by_grant
+
+
+def in_use(credential: str, most: int) -> tuple[list[Using], int]:
+    found = Action.objects.filter(grant__credential=credential, settled_at=None)
+    newest = found.select_related("operation").only(
+        "sentence", "grantee", "run", "state", "created_at", "operation__slug"
+    ).order_by("-created_at", "-id")[:most]  # fmt: skip
+    told = [
+        Using(one.pk, one.sentence or one.operation.slug, one.grantee, one.run, one.state, one.created_at)
+        for one in newest
+    ]
+    return told, found.count()

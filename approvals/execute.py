@@ -19,7 +19,6 @@ from approvals.reading import (
     exchange_read,
     fetch_token,
     open_secret,
-    succeeded,
 )
 from approvals.repeat import FRESH
 from approvals.settle import lock_action, settle
@@ -36,6 +35,7 @@ from console.core.statements import Statement
 from console.core.telemetry import new_span_id, traceparent
 from console.traces.store import SpanStart, end_span, starting
 from integrations.calls import doubt_call, finish_call, hold_call, receipt_detail, resend_call, start_call
+from integrations.exchange import succeeded
 from integrations.models import Call
 from integrations.outbound import Answer, NotSent, Unknown
 from integrations.render import Rendered, render

@@ -2,49 +2,29 @@
 
 import contextlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 from opentelemetry.trace import SpanKind
 
 from approvals.authority import Loaded, Stale
-from console.core.actor import system
-from console.core.door_keys import KeyMissing
 from console.core.expressions import fill, literal, search
-from console.core.sealing import unseal
 from console.core.telemetry import parent_context, tracer
 from integrations.credential_types import known
 from integrations.description import Description
-from integrations.mcp.listing import keep_drift
-from integrations.mcp.session import Drifted, call_tool
-from integrations.outbound import Answer, NotSent, Unknown, send
+from integrations.exchange import Secret, succeeded
+from integrations.exchange import exchange as exchanged
+from integrations.exchange import open_secret as opened
+from integrations.outbound import Answer, NotSent, Unknown
 from integrations.render import Rendered, render
-from integrations.tokens import Token, forget_token, token_for
-
-UNAUTHORIZED = 401
 
 
 class Unreadable(Exception):
     """A read did not give what it must; the text names the operation and never holds what came back."""
 
 
-@dataclass(frozen=True, slots=True)
-class Secret:
-    """Outside its seal: it lives as long as the call that it is for. `token` is what a server gave for it, if it needs
-    one."""
-
-    text: str = field(repr=False)
-    token: Token | None = None
-
-
 def open_secret(loaded: Loaded) -> Secret:
     """It may take half a minute, where a token has to be fetched first. Raises NotSent, or Tampered."""
-    credential, integration = loaded.credential, loaded.action.operation.integration
-    try:
-        text = unseal(credential.seal)
-    except KeyMissing as error:
-        raise NotSent(str(error)) from None
-    return Secret(text, token_for(credential, integration, text))
+    return opened(loaded.credential, loaded.action.operation.integration)
 
 
 def fetch_token(loaded: Loaded) -> None:
@@ -59,25 +39,9 @@ def exchange(
     loaded: Loaded, secret: Secret, rendered: Rendered, *, expected: bytes, headers: Mapping[str, str] | None = None,
     once: bool = False,
 ) -> Answer:  # fmt: skip
-    """One outbound request with the action's secret. A tool that is not what it was is not called, and what the server
-    lists now is kept for whoever decides."""
+    """One outbound request with the action's secret."""
     integration = loaded.action.operation.integration
-    sign_in: dict[str, Any] = {
-        "secret": secret.text, "token": secret.token.text if secret.token else "",
-        "credential_type": integration.credential_type, "settings": integration.credential_settings,
-    }  # fmt: skip
-    try:
-        answer = (
-            call_tool(rendered, expected=expected, **sign_in)
-            if rendered.tool
-            else send(rendered, expected=expected, headers=headers, once=once, **sign_in)
-        )
-    except Drifted as drift:
-        keep_drift(integration, drift.tools, actor=system("door"))
-        raise
-    if secret.token and answer.status == UNAUTHORIZED:
-        forget_token(loaded.credential, secret.token)
-    return answer
+    return exchanged(loaded.credential, integration, secret, rendered, expected=expected, headers=headers, once=once)
 
 
 def exchange_read(loaded: Loaded, rendered: Rendered) -> Answer:
@@ -168,11 +132,3 @@ def _read(loaded: Loaded, slug: str, arguments: Mapping[str, Any]) -> Any:
     if not succeeded(operation, answer):
         raise Unreadable(f"{slug} answered {answer.status}.")
     return answer.body
-
-
-def succeeded(operation: Description, answer: Answer) -> bool:
-    """By the described statuses (any 2xx when there are none) and the described condition on the body."""
-    described = operation.document.get("success", {})
-    statuses = described.get("status")
-    right = answer.status in statuses if statuses else 200 <= answer.status < 300
-    return right and not answer.refused and ("when" not in described or bool(search(described["when"], answer.body)))

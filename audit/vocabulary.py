@@ -53,8 +53,16 @@ class Kind(StrEnum):
     CREDENTIAL_DIED = "integrations:credential:died"  # the authorization server takes it no more
     CREDENTIAL_EXPIRING = "integrations:credential:expiring"  # at the other side, in some days
     CREDENTIAL_EXPIRED = "integrations:credential:expired"
+    CREDENTIAL_REFUSED = "integrations:credential:refused"  # the other side does not know it (any more)
     CREDENTIAL_LOOKED_UP = "integrations:credential:looked_up"  # whether a value is one of the team's
     CREDENTIAL_REVOKED = "integrations:credential:revoked"
+    HEALTH_TEST_ASKED = "integrations:health_test:asked"  # whether the other side takes a credential
+    HEALTH_TEST_TRYING = "integrations:health_test:trying"
+    HEALTH_TEST_ACCEPTED = "integrations:health_test:accepted"
+    HEALTH_TEST_REFUSED = "integrations:health_test:refused"
+    HEALTH_TEST_UNREACHABLE = "integrations:health_test:unreachable"
+    HEALTH_TEST_UNCLEAR = "integrations:health_test:unclear"
+    HEALTH_TEST_UNTRIED = "integrations:health_test:untried"
     AUTHORIZATION_STARTED = "integrations:authorization:started"
     AUTHORIZATION_RECEIVED = "integrations:authorization:received"
     AUTHORIZATION_EXCHANGING = "integrations:authorization:exchanging"

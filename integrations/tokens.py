@@ -31,6 +31,10 @@ DEAD = "The authorization server takes this credential no more: connect it again
 DOOR = system("door")
 
 
+class TokenDenied(NotSent):
+    """The authorization server takes the credential for no good one."""
+
+
 @dataclass(frozen=True, slots=True)
 class Token:
     version: int
@@ -96,7 +100,7 @@ def _in_turn(credential: Credential, opened: Opened) -> Token:
     if token := _good(row, credential):
         return token
     if row is not None and row.died_at:
-        raise NotSent(DEAD)
+        raise TokenDenied(DEAD)
     by_consent = opened.kind.grant == "authorization_code"
     refresh = _held(row, credential)["refresh"] if row and by_consent else ""
     if by_consent and not refresh:
@@ -126,7 +130,7 @@ def _denied(credential: Credential, row: AccessToken | None, error: Denied, by_c
         return token
     if row:
         _tell(credential, row.version, str(error), died=by_consent and error.code == "invalid_grant")
-    raise NotSent(str(error))
+    raise TokenDenied(str(error))
 
 
 @transaction.atomic
