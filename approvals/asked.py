@@ -7,6 +7,8 @@ from django.db.models import Max
 
 from approvals.models import UNDONE, Action
 from integrations.grantees import Asked, Using
+from integrations.leases import OPEN
+from integrations.models import Call
 
 FOR_WANT_OF_A_GRANT = ("not_granted", "beyond_grant")  # refused, and perhaps allowed by another grant
 
@@ -38,11 +40,13 @@ def used(grants: Iterable[str], since: dt.datetime) -> dict[str, dict[str, dt.da
 
 def in_use(credential: str, most: int) -> tuple[list[Using], int]:
     found = Action.objects.filter(grant__credential=credential, settled_at=None)
-    newest = found.select_related("operation").only(
-        "sentence", "grantee", "run", "state", "created_at", "operation__slug"
-    ).order_by("-created_at", "-id")[:most]  # fmt: skip
+    columns = ("sentence", "grantee", "run", "state", "created_at", "operation__slug")
+    newest = list(found.select_related("operation").only(*columns).order_by("-created_at", "-id")[:most])
+    calls = Call.objects.filter(action__in=[one.pk for one in newest], state__in=OPEN)
+    leases = {action: "revoked" if at else "live" for action, at in calls.values_list("action", "revoked_at")}
     told = [
-        Using(one.pk, one.sentence or one.operation.slug, one.grantee, one.run, one.state, one.created_at)
+        Using(one.pk, one.sentence or one.operation.slug, one.grantee, one.run, one.state, one.created_at,
+              leases.get(one.pk, ""))
         for one in newest
-    ]
+    ]  # fmt: skip
     return told, found.count()

@@ -1,12 +1,14 @@
 """Reads that belong to an action: its preconditions and its probe. Made by the door with the action's credential."""
 
 import contextlib
+import functools
 from collections.abc import Mapping
 from typing import Any
 
 from opentelemetry.trace import SpanKind
 
 from approvals.authority import Loaded, Stale
+from approvals.lease import LeaseEnded, check_lease
 from console.core.expressions import fill, literal, search
 from console.core.telemetry import parent_context, tracer
 from integrations.credential_types import known
@@ -22,8 +24,10 @@ class Unreadable(Exception):
     """A read did not give what it must; the text names the operation and never holds what came back."""
 
 
-def open_secret(loaded: Loaded) -> Secret:
-    """It may take half a minute, where a token has to be fetched first. Raises NotSent, or Tampered."""
+def open_secret(loaded: Loaded, *, settling: bool = False) -> Secret:
+    """Under a live lease alone. It may take half a minute, where a token has to be fetched first. Raises NotSent, or
+    Tampered."""
+    check_lease(loaded, settling=settling)
     return opened(loaded.credential, loaded.action.operation.integration)
 
 
@@ -37,18 +41,29 @@ def fetch_token(loaded: Loaded) -> None:
 
 def exchange(
     loaded: Loaded, secret: Secret, rendered: Rendered, *, expected: bytes, headers: Mapping[str, str] | None = None,
-    once: bool = False,
+    once: bool = False, settling: bool = False,
 ) -> Answer:  # fmt: skip
-    """One outbound request with the action's secret."""
-    integration = loaded.action.operation.integration
-    return exchanged(loaded.credential, integration, secret, rendered, expected=expected, headers=headers, once=once)
+    """One outbound request with the action's secret, whose lease is looked at once more before its first byte."""
+    return exchanged(
+        loaded.credential, loaded.action.operation.integration, secret, rendered, expected=expected, headers=headers,
+        once=once, first=functools.partial(check_lease, loaded, settling=settling),
+    )  # fmt: skip
 
 
-def exchange_read(loaded: Loaded, rendered: Rendered) -> Answer:
-    """An exchange that changes nothing, with a span of its own; writes have the span of their Call."""
+def exchange_read(loaded: Loaded, rendered: Rendered, *, settling: bool = False) -> Answer:
+    """An exchange that changes nothing, with a span of its own; writes have the span of their Call. Raises Stale when
+    its lease has ended."""
+    try:
+        return _exchange_read(loaded, rendered, settling)
+    except LeaseEnded as ended:
+        raise Stale("lease_ended", str(ended)) from None
+
+
+def _exchange_read(loaded: Loaded, rendered: Rendered, settling: bool) -> Answer:
     action = loaded.action
     if not action.trace_id:
-        return exchange(loaded, open_secret(loaded), rendered, expected=rendered.digest)
+        secret = open_secret(loaded, settling=settling)
+        return exchange(loaded, secret, rendered, expected=rendered.digest, settling=settling)
     attributes = {
         "countersign.team": action.team_id,
         "countersign.run": action.run,
@@ -60,7 +75,8 @@ def exchange_read(loaded: Loaded, rendered: Rendered) -> Answer:
     context = parent_context(action.trace_id, action.parent_span_id)
     name = f"{rendered.method} {rendered.path}"
     with tracer.start_as_current_span(name, context=context, attributes=attributes, kind=SpanKind.CLIENT) as span:
-        answer = exchange(loaded, open_secret(loaded), rendered, expected=rendered.digest)
+        secret = open_secret(loaded, settling=settling)
+        answer = exchange(loaded, secret, rendered, expected=rendered.digest, settling=settling)
         span.set_attribute("http.response.status_code", answer.status)
         return answer
 
@@ -113,7 +129,7 @@ def probe(loaded: Loaded) -> dict[str, Any] | None:
     if described is None:
         raise Unreadable("There is no probe.")
     scope = {"arguments": loaded.action.arguments, "reads": loaded.action.reads, "key": loaded.action.key}
-    body = _read(loaded, described["operation"], fill(described.get("arguments", {}), scope))
+    body = _read(loaded, described["operation"], fill(described.get("arguments", {}), scope), settling=True)
     given = {name: literal(loaded.action.arguments.get(name)) for name in loaded.operation.arguments}
     found = search(fill(described["happened"], {"key": loaded.action.key, "arguments": given}), body)
     if found in (None, False, [], {}):
@@ -121,12 +137,12 @@ def probe(loaded: Loaded) -> dict[str, Any] | None:
     return found if isinstance(found, dict) else {"found": found}
 
 
-def _read(loaded: Loaded, slug: str, arguments: Mapping[str, Any]) -> Any:
+def _read(loaded: Loaded, slug: str, arguments: Mapping[str, Any], *, settling: bool = False) -> Any:
     operation = Description(slug, loaded.operations[slug].description)
     base_url = loaded.action.operation.integration.base_url
     rendered = render(operation, arguments, base_url=base_url, key=loaded.action.key)
     try:
-        answer = exchange_read(loaded, rendered)
+        answer = exchange_read(loaded, rendered, settling=settling)
     except (NotSent, Unknown) as error:
         raise Unreadable(f"{slug} could not be read: {error}") from None
     if not succeeded(operation, answer):

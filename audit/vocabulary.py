@@ -56,6 +56,7 @@ class Kind(StrEnum):
     CREDENTIAL_REFUSED = "integrations:credential:refused"  # the other side does not know it (any more)
     CREDENTIAL_LOOKED_UP = "integrations:credential:looked_up"  # whether a value is one of the team's
     CREDENTIAL_REVOKED = "integrations:credential:revoked"
+    LEASE_REVOKED = "integrations:lease:revoked"  # of a credential, by a call: nothing more is sent for it
     HEALTH_TEST_ASKED = "integrations:health_test:asked"  # whether the other side takes a credential
     HEALTH_TEST_TRYING = "integrations:health_test:trying"
     HEALTH_TEST_ACCEPTED = "integrations:health_test:accepted"

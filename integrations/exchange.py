@@ -1,6 +1,6 @@
 """One exchange with another system in the name of a credential. The secret is opened for it, by the door alone."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -38,18 +38,19 @@ def open_secret(credential: Credential, integration: Integration) -> Secret:
 
 def exchange(
     credential: Credential, integration: Integration, secret: Secret, rendered: Rendered, *, expected: bytes,
-    headers: Mapping[str, str] | None = None, once: bool = False,
+    headers: Mapping[str, str] | None = None, once: bool = False, first: Callable[[], object] | None = None,
 ) -> Answer:  # fmt: skip
-    """A tool that is not what it was is not called, and what the server lists now is kept for whoever decides."""
+    """`first` is called right before the request begins to be written; what it raises keeps it from that. A tool that
+    is not what it was is not called, and what the server lists now is kept for whoever decides."""
     sign_in: dict[str, Any] = {
         "secret": secret.text, "token": secret.token.text if secret.token else "",
         "credential_type": integration.credential_type, "settings": integration.credential_settings,
     }  # fmt: skip
     try:
         answer = (
-            call_tool(rendered, expected=expected, **sign_in)
+            call_tool(rendered, expected=expected, first=first, **sign_in)
             if rendered.tool
-            else send(rendered, expected=expected, headers=headers, once=once, **sign_in)
+            else send(rendered, expected=expected, headers=headers, once=once, first=first, **sign_in)
         )
     except Drifted as drift:
         keep_drift(integration, drift.tools, actor=system("door"))

@@ -40,6 +40,7 @@ class Using:
     run: str
     state: str
     since: dt.datetime
+    lease: str  # "live" or "revoked" where a request is under way or in doubt, else ""
 
 
 # Of a credential: the newest of them, at most so many, and how many there are.

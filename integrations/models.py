@@ -331,6 +331,11 @@ class Call(models.Model):
     run = models.TextField(default="")
     trace_id = models.TextField(default="")
     span_id = models.TextField(default="")
+    # The lease under which the door opens a credential for it: from `sent_at` on, for as long as an intent is fresh.
+    credential = models.ForeignKey(Credential, models.PROTECT, related_name="+", null=True, db_index=False)
+    grant = models.TextField(default="")
+    step = models.TextField(default="")
+    revoked_at = models.DateTimeField(null=True)
 
     class Meta:
         ordering: ClassVar = ["-sent_at", "-id"]

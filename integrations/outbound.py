@@ -13,7 +13,7 @@ import socket
 import ssl
 import tempfile
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -75,10 +75,12 @@ def send(
     headers: Mapping[str, str] | None = None,
     once: bool = False,
     token: str = "",
+    first: Callable[[], object] | None = None,
 ) -> Answer:
     """One exchange. `expected` is the agreed request digest; `secret` what the seal held, `token` what an authorization
-    server gave for it; `once` uses a fresh connection, so that a connection closed by the peer while idle cannot put a
-    write in doubt. Raises Tampered, NotSent or Unknown."""
+    server gave for it; `first` is called right before the first byte, and may raise NotSent; `once` uses a fresh
+    connection, so that a connection closed by the peer while idle cannot put a write in doubt. Raises Tampered, NotSent
+    or Unknown."""
     lines = _lines(rendered, headers or {})
     try:
         opened = unpack(credential_type, settings or {}, secret)
@@ -86,8 +88,10 @@ def send(
         raise NotSent(error.text) from None
     injected = opened.kind.inject(_outgoing(rendered, lines, opened, token))
     forms = echoes(*opened.secrets, *injected.echoed)
-    connections = _connections(injected.certificate, once)
-    status, content, kind = _told_without(forms, _request(rendered, lines, injected, expected), connections)
+    connections, request = _connections(injected.certificate, once), _request(rendered, lines, injected, expected)
+    if first:
+        request.extensions["trace"] = functools.partial(_traced, first)
+    status, content, kind = _told_without(forms, request, connections)
     return answer_of(status, content, forms, kind=kind)
 
 
@@ -98,6 +102,13 @@ def fetch(rendered: Rendered, headers: Mapping[str, str], *, secrets: Iterable[s
     listed = _AgreedPool(ssl_context=httpcore.default_ssl_context(),
                          network_backend=_PinnedBackend(listed_only=rendered.scheme != "https"))  # fmt: skip
     return _told_without(echoes(*secrets), request, listed)[:2]
+
+
+def _traced(first: Callable[[], object], event: str, _info: Mapping[str, Any]) -> None:
+    """The connection stands, and not a byte of the request has been written. (A connection that turns out to be closed
+    may lead to another one: then it is asked again.)"""
+    if event == "http11.send_request_headers.started":
+        first()
 
 
 def _told_without(

@@ -100,6 +100,7 @@ EVENTS: Mapping[Kind, Event] = {
     Kind.CREDENTIAL_EXPIRED: _entity(*_ANY),
     Kind.CREDENTIAL_REFUSED: _entity(*_ANY),
     Kind.CREDENTIAL_LOOKED_UP: _entity(*_ANY),
+    Kind.LEASE_REVOKED: Event(API, *UPDATE),
     Kind.HEALTH_TEST_ASKED: _entity(*CREATE),
     Kind.HEALTH_TEST_TRYING: _entity(*UPDATE),
     Kind.HEALTH_TEST_ACCEPTED: _entity(*UPDATE),

@@ -66,6 +66,7 @@ def described() -> str:
 @dataclass
 class Team:
     upstream: Upstream
+    admin: Actor
     operator: Actor
     reviewer: Actor
     key: SoftAuthenticator = field(default_factory=SoftAuthenticator)
@@ -80,7 +81,7 @@ def set_up(upstream: Upstream) -> Team:
         return human(user, membership, auth="session")
 
     admin = person("mira", "admin")
-    made = Team(upstream, person("jonas", "operator"), person("ana", "reviewer", "admins"))
+    made = Team(upstream, admin, person("jonas", "operator"), person("ana", "reviewer", "admins"))
     made.key.register(User.objects.get(pk=made.reviewer.id), made.reviewer)
     integration = describe_integration(described(), base_url=upstream.base_url, actor=admin)
     credential = store_credential(integration, name="key", secret="a secret of the tests", actor=admin)
@@ -122,20 +123,20 @@ class Place:
     def thing(self) -> str:
         return f"t{next(_numbers)}"
 
-    def propose(self, operation: str, grantee: str = GRANTEE) -> Action:
+    def propose(self, operation: str, grantee: str = GRANTEE, run: str = "") -> Action:
         mode = operation.split("_reviewed")[0].removesuffix("_blind")
         arguments = {"thing": self.thing()}
         arguments |= {"version": "1"} if mode.startswith("conditional") else {}
         arguments |= {"value": "blue"} if mode in ("conditional", "set_semantics") else {}
         proposal = Proposal(
             team=self.team.operator.team, operation=f"things.{operation}", arguments=arguments, grantee=grantee,
-            makers=[self.team.operator.id], trace_id=new_trace_id(), parent_span_id=new_span_id(),
+            makers=[self.team.operator.id], trace_id=new_trace_id(), parent_span_id=new_span_id(), run=run,
         )  # fmt: skip
         return propose(proposal, actor=system("worker"))
 
-    def permitted(self, operation: str) -> Action:
+    def permitted(self, operation: str, run: str = "") -> Action:
         """Signed, and about to be sent."""
-        action = prepare(load(self.propose(operation).id), actor=DOOR)
+        action = prepare(load(self.propose(operation, run=run).id), actor=DOOR)
         self.sign(action, "approve")
         action.refresh_from_db()
         assert action.state == "permitted", action.outcome
