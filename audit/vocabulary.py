@@ -64,6 +64,8 @@ class Kind(StrEnum):
     HEALTH_TEST_UNREACHABLE = "integrations:health_test:unreachable"
     HEALTH_TEST_UNCLEAR = "integrations:health_test:unclear"
     HEALTH_TEST_UNTRIED = "integrations:health_test:untried"
+    CREDENTIAL_ENDED = "integrations:credential:ended"  # what an authorization server gave for it is gone
+    CREDENTIAL_NOT_ENDED = "integrations:credential:not_ended"  # and perhaps still good there
     AUTHORIZATION_STARTED = "integrations:authorization:started"
     AUTHORIZATION_RECEIVED = "integrations:authorization:received"
     AUTHORIZATION_EXCHANGING = "integrations:authorization:exchanging"

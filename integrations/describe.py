@@ -14,6 +14,7 @@ from console.core.attest import attest
 from console.core.clock import now
 from console.core.errors import Conflict, Invalid
 from console.core.sealing import seal
+from console.core.wake import wake
 from integrations.amend import fill_operation, replace_description
 from integrations.credential_types import pack
 from integrations.description import Description, parse
@@ -23,6 +24,7 @@ from integrations.leases import revoke_leases
 from integrations.limits import named
 from integrations.models import Call, Credential, Grant, Integration, Operation
 from integrations.prints import prints_of
+from integrations.sweep import END_TOKENS
 
 LONGEST_NAME = 100
 
@@ -124,6 +126,7 @@ def revoke_credential(credential: Credential, *, actor: Actor) -> Credential:
     detail = {"integration": locked.integration_id, "name": locked.name}
     record(Kind.CREDENTIAL_REVOKED, subject=locked.id, actor=actor, detail=detail)
     revoke_leases(Call.objects.filter(credential=locked), "credential_revoked", actor=actor)
+    wake(END_TOKENS, "actions", locked.id)
     return locked
 
 

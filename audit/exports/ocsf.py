@@ -99,6 +99,8 @@ EVENTS: Mapping[Kind, Event] = {
     Kind.CREDENTIAL_EXPIRING: _entity(*_ANY),
     Kind.CREDENTIAL_EXPIRED: _entity(*_ANY),
     Kind.CREDENTIAL_REFUSED: _entity(*_ANY),
+    Kind.CREDENTIAL_ENDED: _entity(*DELETE),
+    Kind.CREDENTIAL_NOT_ENDED: _entity(*_ANY),
     Kind.CREDENTIAL_LOOKED_UP: _entity(*_ANY),
     Kind.LEASE_REVOKED: Event(API, *UPDATE),
     Kind.HEALTH_TEST_ASKED: _entity(*CREATE),

@@ -1,7 +1,7 @@
 """Once a run is cancelled nothing further of it leaves the door, wherever the door is at that moment."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -224,7 +224,7 @@ def test_nothing_is_asked_of_the_database_that_was_known_a_moment_ago(
     asked: list[str] = []
     ask = lease._LIVE
 
-    def noted(action: str) -> list[Action]:
+    def noted(action: str) -> Sequence[Action]:
         asked.append(action)
         return ask(action)
 
