@@ -49,7 +49,7 @@ _SCOPE = Part("scope", "Scope", required=False, hint="What to ask for, with spac
 _CLIENT_AUTH = Part("client_auth", "Client signs in by", one_of("basic", "body"), default="basic",
                     hint="basic: user and password; body: its secret in the form.")  # fmt: skip
 _REVOKE_ADDRESS = Part("revoke_url", "Revocation address", address, required=False,
-                       hint="Where the door ends tokens when a credential is revoked, if there is one: https://…")  # fmt: skip
+                       hint="Where tokens are ended when a credential is revoked: https://…")  # fmt: skip
 _KEY = Part("key", "Key", secret=True)
 TYPES: Mapping[str, CredentialType] = {one.name: one for one in (
     CredentialType("bearer", "Bearer token", injection.bearer, (Part("token", "Token", secret=True),), plain="token"),

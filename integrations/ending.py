@@ -1,5 +1,5 @@
-"""What an authorization server gave for a credential that is revoked: ended there (RFC 7009) where the settings say how,
-and dropped here. Runs in the door alone.
+"""What an authorization server gave for a credential that is revoked: ended there (RFC 7009) where the settings say
+how, and dropped here. Runs in the door alone.
 
 It is the one thing for which a revoked credential is opened: the server wants to know who asks.
 """

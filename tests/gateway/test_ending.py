@@ -1,4 +1,4 @@
-"""A revoked credential's tokens: ended at the authorization server (RFC 7009), dropped here, and told when that fails."""
+"""A revoked credential's tokens: ended at the authorization server (RFC 7009), dropped here, and told if that fails."""
 
 import datetime as dt
 
