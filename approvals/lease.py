@@ -42,7 +42,8 @@ def check_lease(loaded: Loaded, *, settling: bool = False) -> None:
     asked_at = time.monotonic()
     if why := _why_not(loaded.action.pk, settling):
         raise LeaseEnded(why)
-    loaded.known_at = asked_at
+    if not settling:
+        loaded.known_at = asked_at
 
 
 def _why_not(action_id: str, settling: bool) -> str:

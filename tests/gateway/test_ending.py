@@ -5,6 +5,7 @@ import datetime as dt
 import httpx
 import pytest
 
+from console.core import lanes
 from console.core.actor import system
 from console.core.sealing import unseal
 from examples.demo.people import acting
@@ -55,7 +56,7 @@ def test_what_was_given_is_ended_there_and_dropped_here(
     copied = revoked(one)
     assert status(one, copied) == 200
     server.forget()
-    end_tokens(one.credential.pk, actor=DOOR)
+    lanes._task(sweep.END_TOKENS)(one.credential.pk)
     assert (status(one, copied), server.asked()) == (401, [["revoke", 200]] * 2)
     row = AccessToken.objects.get()
     assert (bytes(row.content), row.problem, row.ended_at is not None) == (b"", "", True)

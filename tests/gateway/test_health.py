@@ -17,6 +17,7 @@ from approvals.models import Action
 from approvals.tasks import drive
 from audit.models import Record
 from console.accounts.models import User
+from console.core import lanes
 from console.core.actor import system
 from console.core.clock import now
 from console.core.errors import Conflict, Invalid
@@ -123,7 +124,7 @@ def test_an_admin_tests_it_on_its_page_and_everybody_sees_what_came_of_it(desk: 
     assert "no test chosen" in page(mira, "/integrations/desk/")
     assert mira.post(f"{address}test/", {"operation": "who", "arguments": ""}).url == address  # type: ignore[attr-defined]
     assert 'hx-trigger="every 1s"' in page(mira, address)
-    run_test(HealthTest.objects.get().pk, actor=DOOR)
+    lanes._task(health.TASK)(HealthTest.objects.get().pk)
     assert desk.seen == [("/who", f"Bearer {SECRET}")]
     theo = Client(headers={"host": "localhost"})
     theo.force_login(User.objects.get(username="theo"))
@@ -315,7 +316,7 @@ def test_before_it_is_revoked_the_page_says_what_stops(desk: Desk, mira: Client)
     stops = page(mira, f"{own}revoke/")
     assert 'What stops <span class="n">2</span>' in stops
     assert '<a href="/agents/looker/">' in stops
-    assert "Not asked for in 90 days." in stops
+    assert "Nothing was asked for by it in the last 90 days." in stops
     assert "Last asked for: <code>who</code>" in stops
     assert 'At work by it now <span class="n">1</span>' in stops
     assert '<span class="tag">proposed</span>' in stops
