@@ -35,16 +35,23 @@ def asked_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def passed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """What the transport has asked for before it writes, and was let through."""
+    """What the transport was answered right before it writes: whoever cancels after that is too late."""
     found: list[str] = []
-    traced = outbound._traced
+    traced, ask = outbound._traced, lease._LIVE
+    writing: list[str] = []
 
     def note(first: Callable[[], object], event: str, info: Any) -> None:
+        writing.append(event)
         traced(first, event, info)
-        if event == "http11.send_request_headers.started":
-            found.append(event)
+
+    def noted(action: str) -> Sequence[Action]:
+        answer = ask(action)
+        if writing[-1:] == ["http11.send_request_headers.started"]:
+            found.append(action)
+        return answer
 
     monkeypatch.setattr(outbound, "_traced", note)
+    monkeypatch.setattr(lease, "_LIVE", noted)
     return found
 
 
