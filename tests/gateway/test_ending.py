@@ -15,6 +15,7 @@ from integrations.ending import MOST_TRIES, end_tokens
 from integrations.models import AccessToken, Integration
 from integrations.outbound import NotSent
 from integrations.sweep import offer_ends
+from integrations.tasks import end_tokens as task
 from tests.gateway.people import Connected, connected, running, server, told
 from tests.spine.conftest import World
 from tests.standins.authorization_server import AuthorizationServer
@@ -56,6 +57,7 @@ def test_what_was_given_is_ended_there_and_dropped_here(
     copied = revoked(one)
     assert status(one, copied) == 200
     server.forget()
+    assert task.name == sweep.END_TOKENS
     lanes._task(sweep.END_TOKENS)(one.credential.pk)
     assert (status(one, copied), server.asked()) == (401, [["revoke", 200]] * 2)
     row = AccessToken.objects.get()

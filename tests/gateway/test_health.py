@@ -26,6 +26,7 @@ from integrations import health
 from integrations.describe import describe_integration, give_grant, revoke_credential, store_credential
 from integrations.health import GIVEN_UP, PAUSE, ask_test, candidates, offer_tests, run_test
 from integrations.models import Credential, HealthTest
+from integrations.tasks import run_health_test
 from tests.factories import a_grantee
 from tests.gateway.conftest import make_agent
 from tests.gateway.people import Connected, as_owner, connected, consented, running, server, told
@@ -124,6 +125,7 @@ def test_an_admin_tests_it_on_its_page_and_everybody_sees_what_came_of_it(desk: 
     assert "no test chosen" in page(mira, "/integrations/desk/")
     assert mira.post(f"{address}test/", {"operation": "who", "arguments": ""}).url == address  # type: ignore[attr-defined]
     assert 'hx-trigger="every 1s"' in page(mira, address)
+    assert run_health_test.name == health.TASK
     lanes._task(health.TASK)(HealthTest.objects.get().pk)
     assert desk.seen == [("/who", f"Bearer {SECRET}")]
     theo = Client(headers={"host": "localhost"})
