@@ -30,6 +30,8 @@ from integrations.tasks import run_health_test
 from tests.factories import a_grantee
 from tests.gateway.conftest import make_agent
 from tests.gateway.people import Connected, as_owner, connected, consented, running, server, told
+from tests.spine.attacker import APP, Attacker
+from tests.spine.attacker import DOOR as ROLE_OF_THE_DOOR
 from tests.spine.conftest import World
 from tests.standins.authorization_server import AuthorizationServer
 
@@ -345,3 +347,21 @@ def test_the_page_asks_as_often_for_thirty_grants_as_for_one(desk: Desk, mira: C
     for number in range(1, 30):
         give(number)
     assert queries() == few
+
+
+def test_the_door_alone_says_what_came_of_it_and_web_alone_asks(desk: Desk, committed: str) -> None:
+    test = desk.ask()
+    with Attacker(committed, APP) as web, Attacker(committed, ROLE_OF_THE_DOOR) as door:
+        with web.refused():
+            web.run("UPDATE integrations_healthtest SET state = 'accepted' WHERE id = %s", test.pk)
+        with web.refused():
+            web.run("UPDATE integrations_credential SET refusals = 0")
+        with door.refused():
+            door.run("INSERT INTO integrations_healthtest SELECT * FROM integrations_healthtest")
+        door.alter("UPDATE integrations_credential SET refusals = 1, refused_at = now()")
+        door.alter("UPDATE integrations_healthtest SET problem = 'as the door may'")
+        door.run("UPDATE integrations_accesstoken SET end_tries = 1, ended_at = now()")
+        web.run("SELECT 1 FROM integrations_call FOR UPDATE")
+        web.run("UPDATE integrations_call SET revoked_at = now() WHERE state IN ('sending', 'in_doubt')")
+        with web.refused():
+            web.run("UPDATE integrations_call SET credential_id = NULL")
