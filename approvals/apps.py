@@ -5,12 +5,12 @@ class ApprovalsConfig(AppConfig):
     name = "approvals"
 
     def ready(self) -> None:
-        from approvals.asked import asked, used  # noqa: PLC0415  (models must be loaded first)
+        from approvals.asked import asked, in_use, used  # noqa: PLC0415  (models must be loaded first)
         from approvals.evidence import evidence  # noqa: PLC0415
         from approvals.reverse import PEOPLE  # noqa: PLC0415
         from audit.exports.evidence import register_evidence  # noqa: PLC0415
         from integrations.grantees import register_grantees, register_past  # noqa: PLC0415
 
         register_evidence(evidence)
-        register_past(asked, used)
+        register_past(asked, used, in_use)
         register_grantees(PEOPLE, lambda team, name: not name)  # every team has them

@@ -1,5 +1,6 @@
 """Rows are not authority, signatures are. Everything here runs in the door, from stored bytes, before each send."""
 
+import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -70,6 +71,7 @@ class Loaded:
     action: Action
     operations: dict[str, Operation]  # by slug, the action's own and those it reads and probes with
     amended: bool = False  # one of them, since the action was proposed
+    known_at: float = 0.0  # by time.monotonic(): when it was last known that its lease goes on
 
     @property
     def operation(self) -> Description:
@@ -88,6 +90,7 @@ class Loaded:
 
 
 def load(action_id: str) -> Loaded:
+    asked_at = time.monotonic()
     [action] = _ACTION(action_id)
     described = action.operation.description
     reading = {read["operation"] for read in described.get("reads", {}).values()}
@@ -99,7 +102,7 @@ def load(action_id: str) -> Loaded:
         operation.integration = integration
         operations[operation.slug] = operation
     touched = [action.amended, *(one.quarantined for slug, one in operations.items() if slug != action.operation.slug)]  # type: ignore[attr-defined]  # annotated
-    return Loaded(action, operations, any(touched))
+    return Loaded(action, operations, any(touched), asked_at)
 
 
 def verify_proposal(loaded: Loaded) -> None:

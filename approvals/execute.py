@@ -10,6 +10,7 @@ from approvals.alarm import guarded
 from approvals.authority import Loaded, Stale, rule, verify_decisions, verify_proposal
 from approvals.digests import action_digest
 from approvals.facts import Facts, decode
+from approvals.lease import LeaseEnded, check_not_stopped
 from approvals.models import Action, Review
 from approvals.pace import Throttled, keep_pace, keep_read_pace, next_try, throttled
 from approvals.permit import consume_permit
@@ -20,8 +21,6 @@ from approvals.reading import (
     exchange_read,
     fetch_token,
     open_secret,
-    refused,
-    succeeded,
 )
 from approvals.repeat import FRESH
 from approvals.settle import lock_action, settle
@@ -38,6 +37,7 @@ from console.core.statements import Statement
 from console.core.telemetry import new_span_id, traceparent
 from console.traces.store import SpanStart, end_span, starting
 from integrations.calls import doubt_call, finish_call, hold_call, receipt_detail, resend_call, start_call
+from integrations.exchange import refused, succeeded
 from integrations.models import Call
 from integrations.outbound import Answer, NotSent, Unknown
 from integrations.render import Rendered, render
@@ -115,6 +115,7 @@ def begin_call(loaded: Loaded, rendered: Rendered, *, actor: Actor, again: Call 
     permit = consume_permit(action)
     if again:
         _check_unasked(action)
+        check_not_stopped(call)
         resend_call(call, door=presence.number(), permit=permit, actor=actor)
     else:
         start_call(call, permit=permit, actor=actor, also=_spans(loaded, call, rendered))
@@ -141,6 +142,9 @@ def _new_call(loaded: Loaded, rendered: Rendered) -> Call:
         run=action.run,
         trace_id=action.trace_id,
         span_id=new_span_id(),
+        credential_id=loaded.credential.pk,
+        grant=loaded.action.grant_id or "",
+        step=action.step,
     )
 
 
@@ -186,6 +190,8 @@ def _send(loaded: Loaded, call: Call, rendered: Rendered) -> Result:
         answer = exchange(loaded, secret, rendered, expected=bytes(call.request_digest), headers=headers, once=True)
     except Tampered as error:
         return Result("failed", {"error": str(error), "code": "tampered"})
+    except LeaseEnded as error:
+        return Result("failed", {"error": str(error), "code": "lease_ended"})
     except NotSent as error:
         return Result("failed", {"error": str(error), "code": "not_sent"})
     except Unknown as error:

@@ -1,52 +1,36 @@
 """Reads that belong to an action: its preconditions and its probe. Made by the door with the action's credential."""
 
 import contextlib
+import functools
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 from opentelemetry.trace import SpanKind
 
 from approvals.authority import Loaded, Stale
+from approvals.lease import LeaseEnded, check_lease
 from approvals.pace import Throttled, keep_read_pace, throttled
 from approvals.paging import Endless, read_whole
-from console.core.actor import system
-from console.core.door_keys import KeyMissing
 from console.core.expressions import fill, literal, search
-from console.core.sealing import unseal
 from console.core.telemetry import parent_context, tracer
 from integrations.credential_types import known
 from integrations.description import Description
-from integrations.mcp.listing import keep_drift
-from integrations.mcp.session import Drifted, call_tool
-from integrations.outbound import Answer, NotSent, Unknown, send
+from integrations.exchange import Secret, succeeded
+from integrations.exchange import exchange as exchanged
+from integrations.exchange import open_secret as opened
+from integrations.outbound import Answer, NotSent, Unknown
 from integrations.render import Rendered, render
-from integrations.tokens import Token, forget_token, token_for
-
-UNAUTHORIZED = 401
 
 
 class Unreadable(Exception):
     """A read did not give what it must; the text names the operation and never holds what came back."""
 
 
-@dataclass(frozen=True, slots=True)
-class Secret:
-    """Outside its seal: it lives as long as the call that it is for. `token` is what a server gave for it, if it needs
-    one."""
-
-    text: str = field(repr=False)
-    token: Token | None = None
-
-
-def open_secret(loaded: Loaded) -> Secret:
-    """It may take half a minute, where a token has to be fetched first. Raises NotSent, or Tampered."""
-    credential, integration = loaded.credential, loaded.action.operation.integration
-    try:
-        text = unseal(credential.seal)
-    except KeyMissing as error:
-        raise NotSent(str(error)) from None
-    return Secret(text, token_for(credential, integration, text))
+def open_secret(loaded: Loaded, *, settling: bool = False) -> Secret:
+    """Under a live lease alone. It may take half a minute, where a token has to be fetched first. Raises NotSent, or
+    Tampered."""
+    check_lease(loaded, settling=settling)
+    return opened(loaded.credential, loaded.action.operation.integration)
 
 
 def fetch_token(loaded: Loaded) -> None:
@@ -59,34 +43,29 @@ def fetch_token(loaded: Loaded) -> None:
 
 def exchange(
     loaded: Loaded, secret: Secret, rendered: Rendered, *, expected: bytes, headers: Mapping[str, str] | None = None,
-    once: bool = False,
+    once: bool = False, settling: bool = False,
 ) -> Answer:  # fmt: skip
-    """One outbound request with the action's secret. A tool that is not what it was is not called, and what the server
-    lists now is kept for whoever decides."""
-    integration = loaded.action.operation.integration
-    sign_in: dict[str, Any] = {
-        "secret": secret.text, "token": secret.token.text if secret.token else "",
-        "credential_type": integration.credential_type, "settings": integration.credential_settings,
-    }  # fmt: skip
+    """One outbound request with the action's secret, whose lease is looked at once more before its first byte."""
+    return exchanged(
+        loaded.credential, loaded.action.operation.integration, secret, rendered, expected=expected, headers=headers,
+        once=once, first=functools.partial(check_lease, loaded, settling=settling),
+    )  # fmt: skip
+
+
+def exchange_read(loaded: Loaded, rendered: Rendered, *, settling: bool = False) -> Answer:
+    """An exchange that changes nothing, with a span of its own; writes have the span of their Call. Raises Stale when
+    its lease has ended."""
     try:
-        answer = (
-            call_tool(rendered, expected=expected, trace=(headers or {}).get("traceparent", ""), **sign_in)
-            if rendered.tool
-            else send(rendered, expected=expected, headers=headers, once=once, **sign_in)
-        )
-    except Drifted as drift:
-        keep_drift(integration, drift.tools, actor=system("door"))
-        raise
-    if secret.token and answer.status == UNAUTHORIZED:
-        forget_token(loaded.credential, secret.token)
-    return answer
+        return _exchange_read(loaded, rendered, settling)
+    except LeaseEnded as ended:
+        raise Stale("lease_ended", str(ended)) from None
 
 
-def exchange_read(loaded: Loaded, rendered: Rendered) -> Answer:
-    """An exchange that changes nothing, with a span of its own; writes have the span of their Call."""
+def _exchange_read(loaded: Loaded, rendered: Rendered, settling: bool) -> Answer:
     action = loaded.action
     if not action.trace_id:
-        return exchange(loaded, open_secret(loaded), rendered, expected=rendered.digest)
+        secret = open_secret(loaded, settling=settling)
+        return exchange(loaded, secret, rendered, expected=rendered.digest, settling=settling)
     attributes = {
         "countersign.team": action.team_id,
         "countersign.run": action.run,
@@ -98,7 +77,8 @@ def exchange_read(loaded: Loaded, rendered: Rendered) -> Answer:
     context = parent_context(action.trace_id, action.parent_span_id)
     name = f"{rendered.method} {rendered.path}"
     with tracer.start_as_current_span(name, context=context, attributes=attributes, kind=SpanKind.CLIENT) as span:
-        answer = exchange(loaded, open_secret(loaded), rendered, expected=rendered.digest)
+        secret = open_secret(loaded, settling=settling)
+        answer = exchange(loaded, secret, rendered, expected=rendered.digest, settling=settling)
         span.set_attribute("http.response.status_code", answer.status)
         return answer
 
@@ -151,7 +131,7 @@ def probe(loaded: Loaded) -> dict[str, Any] | None:
     if described is None:
         raise Unreadable("There is no probe.")
     scope = {"arguments": loaded.action.arguments, "reads": loaded.action.reads, "key": loaded.action.key}
-    body = _read(loaded, described["operation"], fill(described.get("arguments", {}), scope))
+    body = _read(loaded, described["operation"], fill(described.get("arguments", {}), scope), settling=True)
     given = {name: literal(loaded.action.arguments.get(name)) for name in loaded.operation.arguments}
     found = search(fill(described["happened"], {"key": loaded.action.key, "arguments": given}), body)
     if found in (None, False, [], {}):
@@ -159,23 +139,22 @@ def probe(loaded: Loaded) -> dict[str, Any] | None:
     return found if isinstance(found, dict) else {"found": found}
 
 
-def _read(loaded: Loaded, slug: str, arguments: Mapping[str, Any]) -> Any:
+def _read(loaded: Loaded, slug: str, arguments: Mapping[str, Any], *, settling: bool = False) -> Any:
     operation = Description(slug, loaded.operations[slug].description)
+    pages = operation.document.get("pagination")
     try:
-        return read_whole(
-            operation.document.get("pagination"), arguments, lambda given: _read_page(loaded, operation, given)
-        )
+        return read_whole(pages, arguments, lambda given: _read_page(loaded, operation, given, settling))
     except Endless as error:
         raise Unreadable(f"{slug} {error}.") from None
 
 
-def _read_page(loaded: Loaded, operation: Description, arguments: Mapping[str, Any]) -> Any:
+def _read_page(loaded: Loaded, operation: Description, arguments: Mapping[str, Any], settling: bool) -> Any:
     slug = operation.slug
     keep_read_pace(operation, loaded.operations[slug].pk)
     base_url = loaded.action.operation.integration.base_url
     rendered = render(operation, arguments, base_url=base_url, key=loaded.action.key)
     try:
-        answer = exchange_read(loaded, rendered)
+        answer = exchange_read(loaded, rendered, settling=settling)
     except (NotSent, Unknown) as error:
         raise Unreadable(f"{slug} could not be read: {error}") from None
     if throttled(answer, reads=True):
@@ -183,18 +162,3 @@ def _read_page(loaded: Loaded, operation: Description, arguments: Mapping[str, A
     if not succeeded(operation, answer):
         raise Unreadable(f"{slug} answered {answer.status}.")
     return answer.body
-
-
-def refused(operation: Description, answer: Answer) -> bool:
-    """Whether the other side says, with a status that others use for success, that it did not do what was asked."""
-    described = operation.document.get("success", {}).get("refused")
-    told = described is not None and 200 <= answer.status < 300 and bool(search(described, answer.body))
-    return told or answer.refused
-
-
-def succeeded(operation: Description, answer: Answer) -> bool:
-    """By the described statuses (any 2xx when there are none) and the described condition on the body."""
-    described = operation.document.get("success", {})
-    statuses = described.get("status")
-    right = answer.status in statuses if statuses else 200 <= answer.status < 300
-    return right and not answer.refused and ("when" not in described or bool(search(described["when"], answer.body)))

@@ -92,6 +92,7 @@ def _doubt(loaded: Loaded, call: Call) -> Doubt:
         abandoned=bool(call.door),
         settle=_settle_time(loaded),
         remembered=surely_remembered(operation.retention),
+        stopped=call.revoked_at is not None,
     )
 
 

@@ -34,6 +34,7 @@ class Doubt:
     abandoned: bool  # its door never said that it had given it up
     settle: dt.timedelta
     remembered: dt.timedelta = REMEMBERED  # by the other side, from the first sending on
+    stopped: bool = False  # its run or agent was: nothing more is sent for them
 
 
 def surely_remembered(retention: dt.timedelta | None) -> dt.timedelta:
@@ -42,7 +43,7 @@ def surely_remembered(retention: dt.timedelta | None) -> dt.timedelta:
 
 
 def next_step(doubt: Doubt) -> Step:
-    if doubt.mode not in REPEATABLE or doubt.trust not in REVIEWED or doubt.attempt >= MOST_ATTEMPTS:
+    if doubt.stopped or doubt.mode not in REPEATABLE or doubt.trust not in REVIEWED or doubt.attempt >= MOST_ATTEMPTS:
         return "ask"
     known_again = doubt.mode in KNOWN_AGAIN and doubt.since_first < doubt.remembered
     if not doubt.looked:

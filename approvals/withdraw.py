@@ -10,13 +10,27 @@ from audit.move import move
 from console.core.actor import Actor
 from console.core.clock import now
 from console.core.errors import Conflict
+from integrations.leases import revoke_leases
+from integrations.models import Call
 
 WITHDRAWABLE = ("proposed", "held", "permitted")
 
 
 def withdraw_actions(run: str, *, actor: Actor) -> int:
-    """Inside the caller's transaction. What is executing or in doubt is left to end by itself."""
-    return _withdraw(Action.objects.filter(run=run), "The run was cancelled.", actor)
+    """Inside the caller's transaction. What is executing or in doubt loses its lease: what has left the door ends by
+    itself, and nothing more is sent."""
+    withdrawn = _withdraw(Action.objects.filter(run=run), "The run was cancelled.", actor)
+    revoke_leases(Call.objects.filter(run=run), "run_cancelled", actor=actor)
+    return withdrawn
+
+
+def withdraw_of_grantee(team: str, grantee: str, why: str, text: str, *, actor: Actor) -> int:
+    """The same for an agent that is stopped; `why` is for programs, `text` for people."""
+    actions = Action.objects.filter(team=team, grantee=grantee)
+    withdrawn = _withdraw(actions, text, actor)
+    begun = actions.filter(state__in=["executing", "in_doubt"]).values("pk")
+    revoke_leases(Call.objects.filter(action__in=begun), why, actor=actor)
+    return withdrawn
 
 
 def withdraw_of_steps(steps: Collection[str], *, actor: Actor) -> int:

@@ -217,6 +217,8 @@ CELERY_TASK_ROUTES = {
     "integrations.tasks.hear_listing": {"queue": "actions"},
     "integrations.tasks.wrap_credentials": {"queue": "actions"},
     "integrations.tasks.exchange_code": {"queue": "actions"},
+    "integrations.tasks.run_health_test": {"queue": "actions"},
+    "integrations.tasks.end_tokens": {"queue": "actions"},
 }
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False

@@ -48,6 +48,8 @@ _TOKEN_ADDRESS = Part("token_url", "Token address", address, hint="Where the doo
 _SCOPE = Part("scope", "Scope", required=False, hint="What to ask for, with spaces between.")
 _CLIENT_AUTH = Part("client_auth", "Client signs in by", one_of("basic", "body"), default="basic",
                     hint="basic: user and password; body: its secret in the form.")  # fmt: skip
+_REVOKE_ADDRESS = Part("revoke_url", "Revocation address", address, required=False,
+                       hint="Where tokens are ended when a credential is revoked: https://…")  # fmt: skip
 _KEY = Part("key", "Key", secret=True)
 TYPES: Mapping[str, CredentialType] = {one.name: one for one in (
     CredentialType("bearer", "Bearer token", injection.bearer, (Part("token", "Token", secret=True),), plain="token"),
@@ -102,14 +104,14 @@ TYPES: Mapping[str, CredentialType] = {one.name: one for one in (
     CredentialType(
         "oauth2_client", "OAuth 2.0, as the client itself", injection.access_token,
         (Part("client_id", "Client ID"), Part("client_secret", "Client secret", secret=True)),
-        (_TOKEN_ADDRESS, _SCOPE, _CLIENT_AUTH), grant="client_credentials",
+        (_TOKEN_ADDRESS, _SCOPE, _CLIENT_AUTH, _REVOKE_ADDRESS), grant="client_credentials",
     ),
     CredentialType(
         "oauth2_code", "OAuth 2.0, by a person's consent", injection.access_token,
         (Part("client_secret", "Client secret", secret=True, required=False),),
         (Part("client_id", "Client ID"),
          Part("authorize_url", "Authorization address", address, hint="Where the person consents: https://…"),
-         _TOKEN_ADDRESS, _SCOPE, _CLIENT_AUTH,
+         _TOKEN_ADDRESS, _SCOPE, _CLIENT_AUTH, _REVOKE_ADDRESS,
          Part("issuer", "Issuer", address, required=False, hint="As the server names itself, if it does.")),
         grant="authorization_code",
     ),

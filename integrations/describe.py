@@ -14,14 +14,17 @@ from console.core.attest import attest
 from console.core.clock import now
 from console.core.errors import Conflict, Invalid
 from console.core.sealing import seal
+from console.core.wake import wake
 from integrations.amend import fill_operation, replace_description
 from integrations.credential_types import pack
 from integrations.description import Description, parse
 from integrations.expiry import known_end
 from integrations.grantees import check_grantee
+from integrations.leases import revoke_leases
 from integrations.limits import named
-from integrations.models import Credential, Grant, Integration, Operation
+from integrations.models import Call, Credential, Grant, Integration, Operation
 from integrations.prints import prints_of
+from integrations.sweep import END_TOKENS
 
 LONGEST_NAME = 100
 
@@ -122,6 +125,8 @@ def revoke_credential(credential: Credential, *, actor: Actor) -> Credential:
     locked.save(update_fields=["revoked_at"])
     detail = {"integration": locked.integration_id, "name": locked.name}
     record(Kind.CREDENTIAL_REVOKED, subject=locked.id, actor=actor, detail=detail)
+    revoke_leases(Call.objects.filter(credential=locked), "credential_revoked", actor=actor)
+    wake(END_TOKENS, "actions", locked.id)
     return locked
 
 
@@ -135,6 +140,7 @@ def revoke_grant(grant: Grant, *, actor: Actor) -> Grant:
     locked.revoked_at = now()
     locked.save(update_fields=["revoked_at"])
     record(Kind.GRANT_REVOKED, subject=locked.id, actor=actor, detail=locked.attested())
+    revoke_leases(Call.objects.filter(grant=locked.pk), "grant_revoked", actor=actor)
     return locked
 
 

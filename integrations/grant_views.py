@@ -18,11 +18,11 @@ from console.core.actor import Actor, Role
 from console.core.clock import now
 from console.core.errors import Conflict, Invalid
 from console.core.web import Request, role_required
-from integrations.access import access_credential, access_grant, access_integration
+from integrations.access import access_grant, access_integration
 from integrations.authorize import needs_consent
 from integrations.credential_forms import parts_asked, parts_given
 from integrations.credential_types import known
-from integrations.describe import give_grant, revoke_credential, revoke_grant, store_credential
+from integrations.describe import give_grant, revoke_grant, store_credential
 from integrations.expiry import last_moment
 from integrations.grantees import asked_by
 from integrations.limits import fitting, read_limits
@@ -161,7 +161,7 @@ def seal(request: Request, slug: str) -> HttpResponse:
             messages.success(request, f"{name} is sealed. Grants may name it now.")
             if needs_consent(sealed):
                 return redirect("credential_authorize", sealed.pk)
-            return redirect("integration", slug)
+            return redirect("credential", sealed.pk)
     context = {"integration": integration, "kind": kind, "name": name, "problem": problem, "asked": parts_asked(kind),
                "ends_on": request.POST.get("ends_on", "")}  # fmt: skip
     return render(request, "integrations/seal.html", context, status=status)
@@ -172,12 +172,4 @@ def seal(request: Request, slug: str) -> HttpResponse:
 def take_back(request: Request, grant: str) -> HttpResponse:
     row = revoke_grant(access_grant(request.actor, grant), actor=request.actor)
     messages.success(request, "The grant is taken back. What waited for a signature by it is void.")
-    return redirect("integration", row.integration.slug)
-
-
-@require_POST
-@role_required(Role.ADMIN)
-def revoke(request: Request, credential: str) -> HttpResponse:
-    row = revoke_credential(access_credential(request.actor, credential), actor=request.actor)
-    messages.success(request, f"{row.name} is revoked. Nothing is sent with it any more.")
     return redirect("integration", row.integration.slug)

@@ -26,19 +26,36 @@ class Asked:
 
 # For team, grantee and integration: what was asked for since then, the newest first, at most so many.
 Past = Callable[[str, str, str, dt.datetime, int], list[Asked]]
-# By grant: names of the operations that were asked for by it since then.
-Used = Callable[[Iterable[str], dt.datetime], Mapping[str, set[str]]]
+# By grant: the operations that were asked for by it since then, and when last.
+Used = Callable[[Iterable[str], dt.datetime], Mapping[str, Mapping[str, dt.datetime]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Using:
+    """An action that has no end yet, and may need its credential."""
+
+    action: str
+    says: str  # what it does, or its operation
+    grantee: str
+    run: str
+    state: str
+    since: dt.datetime
+    lease: str  # "live" or "revoked" where a request is under way or in doubt, else ""
+
+
+# Of a credential: the newest of them, at most so many, and how many there are.
+InUse = Callable[[str, int], tuple[list[Using], int]]
 
 _kinds: dict[str, Exists] = {}
-_past: list[tuple[Past, Used]] = []
+_past: list[tuple[Past, Used, InUse]] = []
 
 
 def register_grantees(kind: str, exists: Exists) -> None:
     _kinds[kind] = exists
 
 
-def register_past(asked: Past, used: Used) -> None:
-    _past[:] = [(asked, used)]
+def register_past(asked: Past, used: Used, in_use: InUse) -> None:
+    _past[:] = [(asked, used, in_use)]
 
 
 def check_grantee(team: str, grantee: str) -> None:
@@ -49,10 +66,15 @@ def check_grantee(team: str, grantee: str) -> None:
 
 
 def asked_by(team: str, grantee: str, integration: str, since: dt.datetime, most: int) -> list[Asked]:
-    [(asked, _)] = _past
+    [(asked, _, _)] = _past
     return asked(team, grantee, integration, since, most)
 
 
-def used_since(grants: Iterable[str], since: dt.datetime) -> Mapping[str, set[str]]:
-    [(_, used)] = _past
+def used_since(grants: Iterable[str], since: dt.datetime) -> Mapping[str, Mapping[str, dt.datetime]]:
+    [(_, used, _)] = _past
     return used(grants, since)
+
+
+def in_use(credential: str, most: int) -> tuple[list[Using], int]:
+    [(_, _, using)] = _past
+    return using(credential, most)

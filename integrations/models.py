@@ -13,12 +13,13 @@ from console.core.ids import new_id
 from console.core.sealing import Sealed
 from console.core.states import transitions
 from integrations.credential_types import in_words
+from integrations.health_models import HealthTest as HealthTest
 from integrations.imports import Import as Import
 from integrations.listings import Listing as Listing
 from integrations.token_models import AccessToken, Authorization
 
-__all__ = ["AccessToken", "Amendment", "Authorization", "Call", "Credential", "Definitions", "Grant", "Import",
-           "Integration", "Listing", "Operation"]  # fmt: skip
+__all__ = ["AccessToken", "Amendment", "Authorization", "Call", "Credential", "Definitions", "Grant", "HealthTest",
+           "Import", "Integration", "Listing", "Operation"]  # fmt: skip
 
 EFFECTS = ("read", "write", "destructive")
 CATEGORIES = (
@@ -227,6 +228,9 @@ class Credential(models.Model):
     revoked_at = models.DateTimeField(null=True)
     expires_at = models.DateTimeField(null=True)  # at the other side, where somebody knows; nothing rests on it
     told_days = models.SmallIntegerField(null=True)  # the last notice of that: so many days ahead
+    # How often in a row the other side said that it does not know it, and when last; nothing rests on it.
+    refusals = models.PositiveSmallIntegerField(default=0)
+    refused_at = models.DateTimeField(null=True)
     prints = ArrayField(models.TextField(), default=list)  # of its secret parts, see `prints.py`
     attestation = models.BinaryField(max_length=64)
 
@@ -328,6 +332,11 @@ class Call(models.Model):
     run = models.TextField(default="")
     trace_id = models.TextField(default="")
     span_id = models.TextField(default="")
+    # The lease under which the door opens a credential for it: from `sent_at` on, for as long as an intent is fresh.
+    credential = models.ForeignKey(Credential, models.PROTECT, related_name="+", null=True, db_index=False)
+    grant = models.TextField(default="")
+    step = models.TextField(default="")
+    revoked_at = models.DateTimeField(null=True)
 
     class Meta:
         ordering: ClassVar = ["-sent_at", "-id"]

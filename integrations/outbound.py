@@ -13,7 +13,7 @@ import socket
 import ssl
 import tempfile
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -77,10 +77,12 @@ def send(
     headers: Mapping[str, str] | None = None,
     once: bool = False,
     token: str = "",
+    first: Callable[[], object] | None = None,
 ) -> Answer:
     """One exchange. `expected` is the agreed request digest; `secret` what the seal held, `token` what an authorization
-    server gave for it; `once` uses a fresh connection, so that a connection closed by the peer while idle cannot put a
-    write in doubt. Raises Tampered, NotSent or Unknown."""
+    server gave for it; `first` is called right before the first byte, and may raise NotSent; `once` uses a fresh
+    connection, so that a connection closed by the peer while idle cannot put a write in doubt. Raises Tampered, NotSent
+    or Unknown."""
     lines = _lines(rendered, headers or {})
     try:
         opened = unpack(credential_type, settings or {}, secret)
@@ -88,8 +90,10 @@ def send(
         raise NotSent(error.text) from None
     injected = opened.kind.inject(_outgoing(rendered, lines, opened, token))
     forms = echoes(*opened.secrets, *injected.echoed)
-    connections = _connections(injected.certificate, once)
-    told = _told_without(forms, _request(rendered, lines, injected, expected), connections)
+    connections, request = _connections(injected.certificate, once), _request(rendered, lines, injected, expected)
+    if first:
+        request.extensions["trace"] = functools.partial(_traced, first)
+    told = _told_without(forms, request, connections)
     return answer_of(told.status, told.content, forms, kind=told.kind, later=told.later)
 
 
@@ -101,6 +105,13 @@ def fetch(rendered: Rendered, headers: Mapping[str, str], *, secrets: Iterable[s
                          network_backend=_PinnedBackend(listed_only=rendered.scheme != "https"))  # fmt: skip
     told = _told_without(echoes(*secrets), request, listed)
     return told.status, told.content
+
+
+def _traced(first: Callable[[], object], event: str, _info: Mapping[str, Any]) -> None:
+    """The connection stands, and not a byte of the request has been written. (A connection that turns out to be closed
+    may lead to another one: then it is asked again.)"""
+    if event == "http11.send_request_headers.started":
+        first()
 
 
 def _told_without(

@@ -16,7 +16,7 @@ from integrations.credential_types import known
 from integrations.described import definitions_of
 from integrations.description import Description
 from integrations.difference import Described, Line, difference
-from integrations.grantees import used_since
+from integrations.grantees import Using, in_use, used_since
 from integrations.models import (
     EFFECTS,
     AccessToken,
@@ -24,14 +24,18 @@ from integrations.models import (
     Authorization,
     Credential,
     Grant,
+    HealthTest,
     Integration,
     Operation,
 )
+from integrations.refusals import IN_A_ROW
 
 AT_ONCE = 50  # operations on a page
 SOON = 14  # days
 SHOWN = 20  # amendments on a page
 UNUSED_DAYS = 30
+USE_DAYS = 90
+MOST_SHOWN = 20  # actions at work
 WORST_FIRST = EFFECTS[::-1]
 EFFECT_WORDS = {
     "read": "Only looks; may be repeated",
@@ -121,6 +125,16 @@ class Held:
         if ends is None or self.credential.revoked_at:
             return ""
         return "stop" if ends <= now() else "wait" if ends <= now() + dt.timedelta(days=SOON) else ""
+
+    @property
+    def refused(self) -> bool:
+        """Often enough in a row for it to be no accident."""
+        return self.credential.refusals >= IN_A_ROW and not self.credential.revoked_at
+
+    @property
+    def tested(self) -> str:
+        """The state of its last test, "" where there was none."""
+        return getattr(self.credential, "test_state", None) or ""
 
     @property
     def token(self) -> AccessToken | None:
@@ -301,7 +315,7 @@ def unused(grants: Iterable[Grant], at: dt.datetime) -> dict[str, list[str]]:
     since = at - dt.timedelta(days=UNUSED_DAYS)
     old = [grant for grant in grants if state_of(grant, at) == "in force" and grant.created_at < since]
     used = used_since([grant.pk for grant in old], since) if old else {}
-    return {grant.pk: [one for one in grant.operations if one not in used.get(grant.pk, set())] for grant in old}
+    return {grant.pk: [one for one in grant.operations if one not in used.get(grant.pk, {})] for grant in old}
 
 
 def state_of(grant: Grant, at: dt.datetime) -> str:
@@ -310,16 +324,54 @@ def state_of(grant: Grant, at: dt.datetime) -> str:
     return "ended" if grant.until and grant.until <= at else "in force"
 
 
-def credentials_of(integration: Integration, given: Iterable[Sentence]) -> list[Held]:
+def credentials_of(integration: Integration, given: Iterable[Sentence], *, only: str = "") -> list[Held]:
     """Their names and dates. The sealed bytes stay in the database: the page has no use for them."""
     in_force = [(one.grant.credential_id, one.name) for one in given if one.state == "in force"]
     newest = Authorization.objects.filter(credential=OuterRef("pk")).exclude(state="started")
+    tests = HealthTest.objects.filter(credential=OuterRef("pk"))
     found = integration.credentials.select_related("token").annotate(
-        consented=Subquery(newest.values("state")[:1]), consent_problem=Subquery(newest.values("problem")[:1])
-    )
+        consented=Subquery(newest.values("state")[:1]), consent_problem=Subquery(newest.values("problem")[:1]),
+        test_state=Subquery(tests.values("state")[:1]), test_at=Subquery(tests.values("moved_at")[:1]),
+    )  # fmt: skip
+    found = found.filter(pk=only) if only else found
     found = found.defer("sealed", "wrapped", "attestation", "token__content")
     consent = known(integration.credential_type).grant == "authorization_code"
     return [Held(row, sorted({name for one, name in in_force if one == row.pk}), consent) for row in found]
+
+
+@dataclass(frozen=True, slots=True)
+class Consumer:
+    """`used` is what was asked for by the grant in USE_DAYS: operation and when last, the newest first."""
+
+    sentence: Sentence
+    used: list[tuple[str, dt.datetime]]
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A credential, the grants that name it, and what is at work by it now, of which `using` has the newest."""
+
+    held: Held
+    consumers: list[Consumer]
+    using: list[Using]
+    count: int
+
+    @property
+    def in_force(self) -> list[Consumer]:
+        return [one for one in self.consumers if one.sentence.state == "in force"]
+
+
+def credential_shown(credential: Credential, grants: QuerySet[Grant]) -> Shown:
+    """The same number of queries, however many grants there are."""
+    given = sentences(grants.filter(credential=credential))
+    used = used_since([one.grant.pk for one in given], now() - dt.timedelta(days=USE_DAYS)) if given else {}
+    consumers = [
+        Consumer(one, sorted(used.get(one.grant.pk, {}).items(), key=lambda pair: pair[1], reverse=True))
+        for one in sorted(given, key=lambda one: one.state != "in force")
+    ]
+    [held] = credentials_of(credential.integration, given, only=credential.pk)
+    using, count = in_use(credential.pk, MOST_SHOWN)
+    return Shown(held, consumers, using, count)
 
 
 def in_words(schema: Mapping[str, Any] | bool) -> str:

@@ -5,10 +5,11 @@ import datetime as dt
 from console.core import presence
 from console.core.clock import now
 from console.core.wake import wake
-from integrations.models import Import, Listing
+from integrations.models import AccessToken, Import, Listing
 
 HEAR, COMPARE = "integrations.tasks.hear_listing", "integrations.tasks.compare_listing"
 LOOK, READ = "integrations.tasks.look", "integrations.tasks.read_import"
+END_TOKENS = "integrations.tasks.end_tokens"
 DOOR, WORKER = "actions", "steps"
 GRACE = dt.timedelta(seconds=5)  # a message in flight needs no second one
 
@@ -35,3 +36,12 @@ def offer_imports() -> int:
 def offer_looks() -> None:
     """Beat has no key to ask with itself."""
     wake(LOOK, WORKER)
+
+
+def offer_ends() -> int:
+    """Tokens of revoked credentials that are still there, each once a minute."""
+    left = AccessToken.objects.filter(credential__revoked_at__lt=now() - GRACE, ended_at=None)
+    ids = list(left.order_by("end_tries").values_list("pk", flat=True)[:50])
+    for identity in ids:
+        wake(END_TOKENS, DOOR, identity)
+    return len(ids)

@@ -6,7 +6,7 @@ from celery import shared_task
 
 from console.core.actor import system
 from console.core.errors import Conflict
-from integrations import authorize, door_key, handing_in
+from integrations import authorize, door_key, ending, handing_in, health
 from integrations.mcp import listing
 
 _heard: set[str] = set()  # by this process now: a slow server must not take every lane, however often it is offered
@@ -50,3 +50,13 @@ def wrap_credentials() -> None:
 @shared_task
 def exchange_code(authorization_id: str) -> None:
     authorize.exchange_code(authorization_id, actor=system("door"))
+
+
+@shared_task
+def run_health_test(test_id: str) -> None:
+    health.run_test(test_id, actor=system("door"))
+
+
+@shared_task
+def end_tokens(credential_id: str) -> None:
+    ending.end_tokens(credential_id, actor=system("door"))

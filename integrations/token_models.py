@@ -28,6 +28,9 @@ class AccessToken(models.Model):
     refreshed_at = models.DateTimeField()
     problem = models.TextField(default="")  # of the last try, "" when it went well
     died_at = models.DateTimeField(null=True)  # the server takes it no more: a person has to consent again
+    # Once its credential is revoked: how often the server was asked to end them (RFC 7009), and when they were dropped.
+    end_tries = models.PositiveSmallIntegerField(default=0)
+    ended_at = models.DateTimeField(null=True)
 
     class Meta:
         ordering: ClassVar = ["pk"]

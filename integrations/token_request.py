@@ -5,7 +5,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NoReturn
 from urllib.parse import quote_plus, urlencode, urlsplit
 
 from integrations.credential_types import Opened
@@ -37,6 +37,18 @@ class Granted:
 
 def ask(opened: Opened, form: Mapping[str, str]) -> Granted:
     """Raises Denied, NotSent, or Unknown when nobody can tell whether the server took it."""
+    return _read(*_post(opened, opened.settings["token_url"], form))
+
+
+def end(opened: Opened, token: str, hint: str) -> None:
+    """Have the server end a token (RFC 7009); one that it does not know has ended for it. Raises as `ask` does."""
+    status, content, secrets = _post(opened, opened.settings["revoke_url"], {"token": token, "token_type_hint": hint})
+    if status != 200:
+        _refuse(status, _parsed(content), secrets)
+
+
+def _post(opened: Opened, url: str, form: Mapping[str, str]) -> tuple[int, bytes, list[str]]:
+    """With what the client signs in by; the last are the secrets that were sent."""
     parts, settings = opened.parts, opened.settings
     secret, client = parts.get("client_secret", ""), parts.get("client_id") or settings["client_id"]
     given, headers = dict(form), dict[str, str]()
@@ -46,11 +58,10 @@ def ask(opened: Opened, form: Mapping[str, str]) -> Granted:
     else:
         given |= {"client_id": client, **({"client_secret": secret} if secret else {})}
     secrets = [value for name, value in given.items() if name in SECRET] + list(headers.values()) + [secret]
-    status, content = fetch(_rendered(settings["token_url"], given), headers, secrets=secrets)
-    return _read(status, content, secrets)
+    return *fetch(_rendered(url, given), headers, secrets=secrets), secrets
 
 
-SECRET = ("client_secret", "refresh_token", "code", "code_verifier")
+SECRET = ("client_secret", "refresh_token", "code", "code_verifier", "token")
 
 
 def _rendered(url: str, form: Mapping[str, str]) -> Rendered:
@@ -62,17 +73,21 @@ def _rendered(url: str, form: Mapping[str, str]) -> Rendered:
 def _read(status: int, content: bytes, secrets: list[str]) -> Granted:
     answer = _parsed(content)
     if status != 200:
-        code = str(answer.get("error", ""))
-        if 400 <= status < 500 and _CODE.fullmatch(code):
-            said = clean(str(answer.get("error_description", "")), echoes(*secrets))[:200]
-            raise Denied(code, f"The authorization server says {code}{f': {said}' if said else ''}.")
-        raise Unknown(f"The authorization server answered {status}.")
+        _refuse(status, answer, secrets)
     access, refresh = answer.get("access_token"), answer.get("refresh_token")
     if not _is_token(access) or not (refresh is None or _is_token(refresh)):
         raise Unknown("The authorization server answered without a token that a header can carry.")
     if str(answer.get("token_type", "bearer")).lower() != "bearer":
         raise Unknown("The authorization server gave a token that is no bearer token.")
     return Granted(str(access), str(refresh or ""), _seconds(answer.get("expires_in")))
+
+
+def _refuse(status: int, answer: Mapping[str, Any], secrets: list[str]) -> NoReturn:
+    code = str(answer.get("error", ""))
+    if 400 <= status < 500 and _CODE.fullmatch(code):
+        said = clean(str(answer.get("error_description", "")), echoes(*secrets))[:200]
+        raise Denied(code, f"The authorization server says {code}{f': {said}' if said else ''}.")
+    raise Unknown(f"The authorization server answered {status}.")
 
 
 def _parsed(content: bytes) -> dict[str, Any]:

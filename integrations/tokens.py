@@ -31,6 +31,10 @@ DEAD = "The authorization server takes this credential no more: connect it again
 DOOR = system("door")
 
 
+class TokenDenied(NotSent):
+    """The authorization server takes the credential for no good one."""
+
+
 @dataclass(frozen=True, slots=True)
 class Token:
     version: int
@@ -81,7 +85,7 @@ def keep(credential: Credential, granted: Granted, *, refresh: str = "", over: i
     AccessToken.objects.update_or_create(
         credential=credential,
         defaults={"version": version, "content": content, "expires_at": expires_at, "refreshed_at": now(),
-                  "problem": "", "died_at": None},
+                  "problem": "", "died_at": None, "end_tries": 0, "ended_at": None},
     )  # fmt: skip
     detail = {"integration": credential.integration_id, "version": version,
               "expires_at": expires_at.isoformat() if expires_at else None}  # fmt: skip
@@ -92,13 +96,15 @@ def keep(credential: Credential, granted: Granted, *, refresh: str = "", over: i
 
 def _in_turn(credential: Credential, opened: Opened) -> Token:
     """Read once more: whoever had the turn before may have done it."""
+    if Credential.objects.filter(pk=credential.pk, revoked_at__isnull=False).exists():
+        raise NotSent("The credential was revoked meanwhile.")
     row = _row(credential)
     if token := _good(row, credential):
         return token
     if row is not None and row.died_at:
-        raise NotSent(DEAD)
+        raise TokenDenied(DEAD)
     by_consent = opened.kind.grant == "authorization_code"
-    refresh = _held(row, credential)["refresh"] if row and by_consent else ""
+    refresh = held_tokens(row, credential)["refresh"] if row and by_consent else ""
     if by_consent and not refresh:
         raise NotSent(DEAD if row else NOT_CONNECTED)
     try:
@@ -126,7 +132,7 @@ def _denied(credential: Credential, row: AccessToken | None, error: Denied, by_c
         return token
     if row:
         _tell(credential, row.version, str(error), died=by_consent and error.code == "invalid_grant")
-    raise NotSent(str(error))
+    raise TokenDenied(str(error))
 
 
 @transaction.atomic
@@ -140,12 +146,12 @@ def _tell(credential: Credential, version: int, problem: str, *, died: bool) -> 
 
 
 def _good(row: AccessToken | None, credential: Credential) -> Token | None:
-    if row is None or row.died_at or (row.expires_at and row.expires_at <= now() + EARLY):
+    if row is None or row.died_at or row.ended_at or (row.expires_at and row.expires_at <= now() + EARLY):
         return None
-    return Token(row.version, _held(row, credential)["access"])
+    return Token(row.version, held_tokens(row, credential)["access"])
 
 
-def _held(row: AccessToken, credential: Credential) -> dict[str, str]:
+def held_tokens(row: AccessToken, credential: Credential) -> dict[str, str]:
     held: dict[str, str] = json.loads(
         unseal_beside(credential.seal, row.content, place=_place(credential, row.version))
     )

@@ -3,6 +3,7 @@ from django.urls import path
 from integrations import (
     amend_views,
     authorize_views,
+    credential_views,
     describe_views,
     grant_views,
     import_views,
@@ -30,6 +31,8 @@ urlpatterns = [
     path("grants/<str:grant>/revoke/", grant_views.take_back, name="grant_revoke"),
     path("credentials/<str:credential>/authorization/", authorize_views.authorize, name="credential_authorize"),
     path("credentials/authorized/", authorize_views.authorized, name="credential_authorized"),
-    path("credentials/<str:credential>/revoke/", grant_views.revoke, name="credential_revoke"),
+    path("credentials/<str:credential>/", credential_views.show, name="credential"),
+    path("credentials/<str:credential>/test/", credential_views.test, name="credential_test"),
+    path("credentials/<str:credential>/revoke/", credential_views.revoke, name="credential_revoke"),
     path("operation/<str:operation>/", amend_views.review, name="review_operation"),
 ]

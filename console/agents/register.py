@@ -7,6 +7,7 @@ import secrets
 
 from django.db import IntegrityError, transaction
 
+from approvals.withdraw import withdraw_of_grantee
 from audit.record import record
 from audit.vocabulary import Kind
 from console.accounts.models import Membership, User
@@ -43,7 +44,7 @@ def create_agent(slug: str, title: str, *, owner: User, actor: Actor) -> Agent:
 
 @transaction.atomic
 def retire_agent(agent: Agent, *, actor: Actor) -> Agent:
-    """For good: its tokens are worth nothing from now on."""
+    """For good: its tokens are worth nothing from now on, and nothing more is done for it."""
     actor.require(Role.ADMIN)
     locked = Agent.objects.select_for_update().get(pk=agent.pk, team=actor.team)
     if locked.retired_at is not None:
@@ -51,6 +52,7 @@ def retire_agent(agent: Agent, *, actor: Actor) -> Agent:
     locked.retired_at = now()
     locked.save(update_fields=["retired_at"])
     record(Kind.AGENT_RETIRED, subject=locked.id, actor=actor, detail={"slug": locked.slug})
+    _stop(locked, "agent_retired", "The agent was retired.", actor)
     return locked
 
 
@@ -71,8 +73,14 @@ def issue_agent_token(agent: Agent, *, expires: dt.datetime, label: str = "", ac
     return token, secret
 
 
+def _stop(agent: Agent, why: str, text: str, actor: Actor) -> None:
+    withdraw_of_grantee(agent.team_id, agent.grantee, why, text, actor=actor)
+
+
 @transaction.atomic
 def revoke_agent_token(token: AgentToken, *, actor: Actor) -> AgentToken:
+    """With its last good one an agent is stopped: nobody could ask any more what became of what it asked for. Of
+    several, nobody knows by which it asked."""
     actor.require(Role.ADMIN)
     locked = AgentToken.objects.select_for_update().get(pk=token.pk, agent__team=actor.team)
     if locked.revoked_at is not None:
@@ -80,6 +88,8 @@ def revoke_agent_token(token: AgentToken, *, actor: Actor) -> AgentToken:
     locked.revoked_at = now()
     locked.save(update_fields=["revoked_at"])
     record(Kind.AGENT_TOKEN_REVOKED, subject=locked.id, actor=actor, detail={"agent": locked.agent_id})
+    if not AgentToken.objects.filter(agent=locked.agent_id, revoked_at=None, expires_at__gt=now()).exists():
+        _stop(locked.agent, "token_revoked", "The agent's last token was revoked.", actor)
     return locked
 
 

@@ -109,7 +109,7 @@ def revoke_token(request: Request, token: str) -> HttpResponse:
 @role_required(Role.ADMIN)
 def retire(request: Request, slug: str) -> HttpResponse:
     agent = retire_agent(access_agent(request.actor, slug), actor=request.actor)
-    messages.success(request, f"{agent.title} is retired. What it had asked for and waits can still be decided.")
+    messages.success(request, f"{agent.title} is retired. What it had asked for and had not begun is withdrawn.")
     return redirect("agent", slug)
 
 

@@ -19,7 +19,8 @@ from console.shadow.take import forget_old
 from integrations.authorize import offer_exchanges
 from integrations.door_key import offer_wrapping
 from integrations.expiry import tell_ends
-from integrations.sweep import offer_imports, offer_listings, offer_looks
+from integrations.health import offer_tests
+from integrations.sweep import offer_ends, offer_imports, offer_listings, offer_looks
 
 logger = logging.getLogger(__name__)
 
@@ -46,6 +47,8 @@ SWEEPS: tuple[tuple[Callable[[], object], float], ...] = (
     (offer_looks, 600.0),
     (offer_wrapping, 5.0),
     (offer_exchanges, PAUSE),
+    (offer_ends, 60.0),
+    (offer_tests, 2.0),
     (tell_ends, 60.0),
     (forget_old, 600.0),
     (make_partitions, 3600.0),

@@ -21,6 +21,7 @@ from console.runs.waterfall import Bar, Picture, Row, draw, innermost_failure
 from console.traces.models import Span
 from console.workflows.access import visible_workflows
 from console.workflows.models import Workflow
+from integrations.leases import leases_of_run
 from integrations.models import Call
 
 PAGE = 50
@@ -98,6 +99,7 @@ class RunPage:
     plan: Sequence[Planned]
     selected: str
     failure: str  # span_id of the innermost first failure
+    leases: Sequence[Call]  # under which the door uses credentials for it now
 
     @property
     def waits(self) -> bool:
@@ -122,6 +124,7 @@ def read_run(actor: Actor, run_id: str, span_id: str = "") -> RunPage:
         plan=_plan(run),
         selected=span_id or _worth_a_look(picture, failure),
         failure=failure.span_id if failure else "",
+        leases=leases_of_run(run.id),
     )
 
 

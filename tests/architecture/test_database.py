@@ -160,6 +160,7 @@ WITHOUT_TEAM = {
     "integrations_credential": "belongs to an integration",
     "integrations_accesstoken": "belongs to a credential",
     "integrations_authorization": "belongs to a credential",
+    "integrations_healthtest": "belongs to a credential",
     "approvals_policyversion": "belongs to a policy",
     "approvals_ruling": "belongs to an action",
     "approvals_slot": "belongs to a review",

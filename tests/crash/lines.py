@@ -10,10 +10,10 @@ import httpcore
 
 ROOT = Path(__file__).resolve().parents[2]
 OURS = (
-    "approvals/execute.py", "approvals/permit.py", "approvals/prepare.py", "approvals/reading.py",
+    "approvals/execute.py", "approvals/lease.py", "approvals/permit.py", "approvals/prepare.py", "approvals/reading.py",
     "approvals/recover.py", "approvals/repeat.py", "approvals/settle.py", "audit/move.py", "audit/record.py",
-    "integrations/calls.py", "integrations/injection.py", "integrations/outbound.py", "integrations/redaction.py",
-    "integrations/render.py",
+    "integrations/calls.py", "integrations/exchange.py", "integrations/injection.py", "integrations/outbound.py",
+    "integrations/redaction.py", "integrations/render.py",
 )  # fmt: skip
 # Where the bytes leave and come.
 TRANSPORT = ("_sync/connection.py", "_sync/http11.py", "_backends/sync.py")

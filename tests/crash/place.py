@@ -124,20 +124,20 @@ class Place:
     def thing(self) -> str:
         return f"t{next(_numbers)}"
 
-    def propose(self, operation: str, grantee: str = GRANTEE) -> Action:
+    def propose(self, operation: str, grantee: str = GRANTEE, run: str = "") -> Action:
         mode = operation.split("_reviewed")[0].removesuffix("_blind")
         arguments = {"thing": self.thing()}
         arguments |= {"version": "1"} if mode.startswith("conditional") else {}
         arguments |= {"value": "blue"} if mode in ("conditional", "set_semantics") else {}
         proposal = Proposal(
             team=self.team.operator.team, operation=f"things.{operation}", arguments=arguments, grantee=grantee,
-            makers=[self.team.operator.id], trace_id=new_trace_id(), parent_span_id=new_span_id(),
+            makers=[self.team.operator.id], trace_id=new_trace_id(), parent_span_id=new_span_id(), run=run,
         )  # fmt: skip
         return propose(proposal, actor=system("worker"))
 
-    def permitted(self, operation: str, grantee: str = GRANTEE) -> Action:
+    def permitted(self, operation: str, grantee: str = GRANTEE, run: str = "") -> Action:
         """Signed, and about to be sent."""
-        action = prepare(load(self.propose(operation, grantee).id), actor=DOOR)
+        action = prepare(load(self.propose(operation, grantee, run=run).id), actor=DOOR)
         self.sign(action, "approve")
         action.refresh_from_db()
         assert action.state == "permitted", action.outcome

@@ -1,5 +1,6 @@
 """An agent asks over HTTP: it is answered, held or refused, and nothing is done twice or by somebody else."""
 
+import datetime as dt
 import json
 import threading
 from collections.abc import Callable
@@ -10,18 +11,23 @@ import pytest
 from django.db import connection, connections
 from django.test import Client
 
+from approvals import tasks
+from approvals.authority import Loaded
 from approvals.models import Action
 from approvals.propose import Proposal, propose
+from approvals.tasks import drive
 from audit.models import Record
 from console.accounts.models import User
 from console.agents.models import Agent, AgentToken
-from console.agents.register import retire_agent, revoke_agent_token
-from console.core.actor import system
+from console.agents.register import issue_agent_token, retire_agent, revoke_agent_token
+from console.core.actor import Actor, system
 from console.core.clock import now
 from console.gateway import waiting
 from examples.demo.people import acting
+from integrations.models import Call
 from tests.gateway.conftest import Asking, make_agent, refused
 from tests.services import services
+from tests.standins.fault_proxy import FaultProxy
 
 
 def test_a_read_that_is_allowed_is_answered_with_what_was_read(asking: Asking) -> None:
@@ -232,6 +238,46 @@ def test_a_token_that_has_ended_or_was_altered_is_nobodys(end: str, asking: Aski
     assert not Action.objects.exists()
     alarms = Record.objects.filter(kind="console:alarm:tampered", subject=asking.agent.id)
     assert alarms.exists() == (end in ("of another owner", "of a forged token"))
+
+
+STOPS: dict[str, Callable[[Asking], object]] = {
+    "agent_retired": lambda asking: retire_agent(asking.agent, actor=acting("mira")),
+    "token_revoked": lambda asking: revoke_agent_token(asking.token, actor=acting("mira")),
+}
+
+
+def leave_alone(loaded: Loaded, *, actor: Actor) -> Action:
+    return loaded.action
+
+
+@pytest.mark.parametrize("why", STOPS)
+def test_what_an_agent_that_is_stopped_had_asked_for_goes_no_further(
+    why: str, asking: Asking, proxy: FaultProxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(tasks._WORK, "in_doubt", leave_alone)
+    asking.refund()
+    drive(asking.action().pk)
+    asking.world.sign(asking.world.review(large=True))
+    proxy.cut_after("POST", "/v1/refunds")
+    drive(asking.action().pk)
+    assert asking.action().state == "in_doubt"
+    asking.refund("apart")
+    waiting = Action.objects.exclude(state="in_doubt").get()
+    drive(waiting.pk)
+    STOPS[why](asking)
+    waiting.refresh_from_db()
+    assert waiting.state == "withdrawn"
+    call = Call.objects.get()
+    assert call.revoked_at is not None
+    told = json.loads(bytes(Record.objects.get(kind="integrations:lease:revoked").leaf))["detail"]
+    assert (told["why"], told["credential"]) == (why, call.credential_id)
+
+
+def test_one_token_of_two_stops_nothing(asking: Asking) -> None:
+    issue_agent_token(asking.agent, expires=now() + dt.timedelta(days=1), actor=acting("mira"))
+    asking.refund()
+    revoke_agent_token(asking.token, actor=acting("mira"))
+    assert asking.action().state == "proposed"
 
 
 def test_an_end_is_final_in_the_database_too(asking: Asking) -> None:

@@ -97,6 +97,18 @@ def test_a_tool_that_changed_in_whatever_way_is_not_called(change: dict[str, Any
     assert server.calls == []
 
 
+def test_what_is_asked_right_before_the_call_keeps_it_from_being_written(server: Speaking) -> None:
+    wanted, listed_before = rendered(server.address), []
+
+    def ended() -> None:
+        listed_before.append(len(server.calls))
+        raise NotSent("Its run was cancelled.")
+
+    with pytest.raises(NotSent, match="cancelled"):
+        call_tool(wanted, expected=wanted.digest, secret="", credential_type="none", first=ended)
+    assert (listed_before, server.calls) == ([0], [])
+
+
 def test_a_name_that_two_tools_have_is_not_called(server: Speaking) -> None:
     wanted = rendered(server.address)
     server.tools = [SEND, {**SEND, "description": "Another"}]

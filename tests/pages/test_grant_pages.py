@@ -245,8 +245,9 @@ def seal(mira: Client, **other: str) -> Any:
 
 def test_a_secret_is_sealed_and_nowhere_else(mira: Client) -> None:
     assert 'type="password"' in text(mira.get("/integrations/stripe/credential/"))
-    assert seal(mira)["Location"] == "/integrations/stripe/"
+    sealed = seal(mira)
     credential = Credential.objects.get(name="second key")
+    assert sealed["Location"] == f"/integrations/credentials/{credential.pk}/"
     assert SECRETS["part-token"].encode() not in bytes(credential.sealed)
     assert "second key" in text(mira.get("/integrations/stripe/"))
     leaves = b"".join(bytes(record.leaf) for record in Record.objects.all())

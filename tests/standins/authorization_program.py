@@ -8,14 +8,17 @@ import flask
 import oidc_provider_mock._app as mock
 from authlib.integrations import flask_oauth2
 from authlib.oauth2.rfc6749 import ClientCredentialsGrant, InvalidGrantError
+from authlib.oauth2.rfc7009 import RevocationEndpoint
 from authlib.oauth2.rfc7636 import CodeChallenge
-from oidc_provider_mock._storage import Client, User, storage
+from oidc_provider_mock._storage import AccessToken, Client, User, storage
 from werkzeug.serving import make_server
 
 
 def serve(seconds: int) -> None:
     challenges: dict[str, str] = {}
     used: set[str] = set()
+    servers: list[Any] = []
+    failing: list[int] = []
     asked: list[list[Any]] = []
     register = flask_oauth2.AuthorizationServer.register_grant
 
@@ -53,7 +56,21 @@ def serve(seconds: int) -> None:
             scope = named.get("scope") or "openid"
             return super().generate_token(*given, **{**named, "scope": scope, "expires_in": seconds})
 
+    class Revocation(RevocationEndpoint):
+        """RFC 7009. A refresh token takes its access token with it."""
+
+        CLIENT_AUTH_METHODS = ("client_secret_basic", "client_secret_post")
+
+        def query_token(self, token_string: str, token_type_hint: str) -> Any:
+            return storage.get_refresh_token(token_string) or storage.get_access_token(token_string)
+
+        def revoke_token(self, token: Any, request: Any) -> None:
+            storage.remove_refresh_token(token.token)
+            storage.remove_access_token(getattr(token, "access_token", token.token))
+
     def register_ours(server: Any, grant: Any, extensions: Any = None) -> None:
+        servers[:] = [server]
+        server.register_endpoint(Revocation)
         if grant is mock.AuthorizationCodeGrant:
             register(server, Code, [*extensions, Strict()])
         else:
@@ -61,6 +78,7 @@ def serve(seconds: int) -> None:
             register(server, Itself)
 
     flask_oauth2.AuthorizationServer.register_grant = register_ours
+    AccessToken.check_client = lambda _token, _client: True  # the mock's do not know whose they are
     Client.GRANT_TYPES_SUPPORTED = ("authorization_code", "refresh_token", "client_credentials")
     app = mock.app(require_client_registration=True, access_token_max_age=timedelta(seconds=seconds))
 
@@ -77,6 +95,18 @@ def serve(seconds: int) -> None:
     @app.delete("/asked")
     def forget() -> Any:
         asked.clear()
+        return "", 204
+
+    @app.post("/oauth2/revoke")
+    def revoke() -> Any:
+        """With the status that a test has planned, where it has."""
+        answer = ("", failing.pop(0)) if failing else servers[0].create_endpoint_response("revocation")
+        asked.append(["revoke", answer[1] if isinstance(answer, tuple) else answer.status_code])
+        return answer
+
+    @app.post("/fail/<int:status>")
+    def fail(status: int) -> Any:
+        failing.append(status)
         return "", 204
 
     @app.get("/who")

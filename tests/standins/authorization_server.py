@@ -33,6 +33,14 @@ class AuthorizationServer:
     def token_url(self) -> str:
         return f"{self.address}/oauth2/token"
 
+    @property
+    def revoke_url(self) -> str:
+        return f"{self.address}/oauth2/revoke"
+
+    def fail(self, status: int) -> None:
+        """The next revocation."""
+        httpx.post(f"{self.address}/fail/{status}").raise_for_status()
+
     def register(self, redirect_uri: str, method: str = "client_secret_basic") -> tuple[str, str]:
         """Client ID and secret."""
         given = {"redirect_uris": [redirect_uri], "token_endpoint_auth_method": method}

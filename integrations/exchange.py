@@ -1,0 +1,76 @@
+"""One exchange with another system in the name of a credential. The secret is opened for it, by the door alone."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from console.core.actor import system
+from console.core.door_keys import KeyMissing
+from console.core.expressions import search
+from console.core.sealing import unseal
+from integrations.description import Description
+from integrations.mcp.listing import keep_drift
+from integrations.mcp.session import Drifted, call_tool
+from integrations.models import Credential, Integration
+from integrations.outbound import Answer, NotSent, send
+from integrations.refusals import UNAUTHORIZED, note_answer
+from integrations.render import Rendered
+from integrations.tokens import Token, forget_token, token_for
+
+
+@dataclass(frozen=True, slots=True)
+class Secret:
+    """Outside its seal: it lives as long as the call that it is for. `token` is what a server gave for it, if it needs
+    one."""
+
+    text: str = field(repr=False)
+    token: Token | None = None
+
+
+def open_secret(credential: Credential, integration: Integration) -> Secret:
+    """It may take half a minute, where a token has to be fetched first. Raises NotSent, or Tampered."""
+    try:
+        text = unseal(credential.seal)
+    except KeyMissing as error:
+        raise NotSent(str(error)) from None
+    return Secret(text, token_for(credential, integration, text))
+
+
+def exchange(
+    credential: Credential, integration: Integration, secret: Secret, rendered: Rendered, *, expected: bytes,
+    headers: Mapping[str, str] | None = None, once: bool = False, first: Callable[[], object] | None = None,
+) -> Answer:  # fmt: skip
+    """`first` is called right before the request begins to be written; what it raises keeps it from that. A tool that
+    is not what it was is not called, and what the server lists now is kept for whoever decides."""
+    sign_in: dict[str, Any] = {
+        "secret": secret.text, "token": secret.token.text if secret.token else "",
+        "credential_type": integration.credential_type, "settings": integration.credential_settings,
+    }  # fmt: skip
+    try:
+        answer = (
+            call_tool(rendered, expected=expected, trace=(headers or {}).get("traceparent", ""), first=first, **sign_in)
+            if rendered.tool
+            else send(rendered, expected=expected, headers=headers, once=once, first=first, **sign_in)
+        )
+    except Drifted as drift:
+        keep_drift(integration, drift.tools, actor=system("door"))
+        raise
+    if secret.token and answer.status == UNAUTHORIZED:
+        forget_token(credential, secret.token)
+    note_answer(credential, answer.status)
+    return answer
+
+
+def refused(operation: Description, answer: Answer) -> bool:
+    """Whether the other side says, with a status that others use for success, that it did not do what was asked."""
+    described = operation.document.get("success", {}).get("refused")
+    told = described is not None and 200 <= answer.status < 300 and bool(search(described, answer.body))
+    return told or answer.refused
+
+
+def succeeded(operation: Description, answer: Answer) -> bool:
+    """By the described statuses (any 2xx when there are none) and the described condition on the body."""
+    described = operation.document.get("success", {})
+    statuses = described.get("status")
+    right = answer.status in statuses if statuses else 200 <= answer.status < 300
+    return right and not answer.refused and ("when" not in described or bool(search(described["when"], answer.body)))
