@@ -13,6 +13,7 @@ import pytest
 import yaml
 from django.db import connections
 
+from approvals import execute as execution
 from approvals import recover as recovery
 from approvals.authority import load
 from approvals.models import Action, Review
@@ -30,6 +31,7 @@ from console.core import presence
 from console.core.actor import Actor, system
 from console.core.clock import now
 from console.core.telemetry import new_span_id, new_trace_id
+from integrations import calls
 from integrations.describe import describe_integration, give_grant, store_credential
 from integrations.models import Call
 from tests.accounts.authenticator import SoftAuthenticator
@@ -119,7 +121,8 @@ class Place:
     def __init__(self, team: Team, patch: pytest.MonkeyPatch) -> None:
         self.team, self.upstream, self.doors = team, team.upstream, Doors(patch)
         self.later = dt.timedelta()
-        patch.setattr(recovery, "now", lambda: now() + self.later)
+        for module in (calls, execution, recovery):  # one clock for what is sent and what is waited for
+            patch.setattr(module, "now", lambda: now() + self.later)
 
     def thing(self) -> str:
         return f"t{next(_numbers)}"
