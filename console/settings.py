@@ -216,6 +216,8 @@ CELERY_TASK_ROUTES = {
     "integrations.tasks.hear_listing": {"queue": "actions"},
     "integrations.tasks.wrap_credentials": {"queue": "actions"},
     "integrations.tasks.exchange_code": {"queue": "actions"},
+    "integrations.tasks.judge_delivery": {"queue": "actions"},
+    "integrations.tasks.thin_deliveries": {"queue": "actions"},
 }
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False

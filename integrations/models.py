@@ -16,9 +16,10 @@ from integrations.credential_types import in_words
 from integrations.imports import Import as Import
 from integrations.listings import Listing as Listing
 from integrations.token_models import AccessToken, Authorization
+from integrations.webhooks.models import Delivery, Webhook, WebhookSecret
 
-__all__ = ["AccessToken", "Amendment", "Authorization", "Call", "Credential", "Definitions", "Grant", "Import",
-           "Integration", "Listing", "Operation"]  # fmt: skip
+__all__ = ["AccessToken", "Amendment", "Authorization", "Call", "Credential", "Definitions", "Delivery", "Grant",
+           "Import", "Integration", "Listing", "Operation", "Webhook", "WebhookSecret"]  # fmt: skip
 
 EFFECTS = ("read", "write", "destructive")
 CATEGORIES = (

@@ -8,6 +8,7 @@ from console.core.actor import system
 from console.core.errors import Conflict
 from integrations import authorize, door_key, handing_in
 from integrations.mcp import listing
+from integrations.webhooks import judge, upkeep
 
 _heard: set[str] = set()  # by this process now: a slow server must not take every lane, however often it is offered
 _hearing = threading.Lock()
@@ -50,3 +51,13 @@ def wrap_credentials() -> None:
 @shared_task
 def exchange_code(authorization_id: str) -> None:
     authorize.exchange_code(authorization_id, actor=system("door"))
+
+
+@shared_task
+def judge_delivery(delivery_id: str) -> None:
+    judge.judge_delivery(delivery_id, actor=system("door"))
+
+
+@shared_task
+def thin_deliveries() -> None:
+    upkeep.thin_deliveries()

@@ -19,6 +19,7 @@ from integrations.authorize import offer_exchanges
 from integrations.door_key import offer_wrapping
 from integrations.expiry import tell_ends
 from integrations.sweep import offer_imports, offer_listings, offer_looks
+from integrations.webhooks.upkeep import offer_deliveries, offer_thinning
 
 logger = logging.getLogger(__name__)
 
@@ -45,6 +46,8 @@ SWEEPS: tuple[tuple[Callable[[], object], float], ...] = (
     (offer_looks, 600.0),
     (offer_wrapping, 5.0),
     (offer_exchanges, PAUSE),
+    (offer_deliveries, PAUSE),
+    (offer_thinning, 60.0),
     (tell_ends, 60.0),
     (make_partitions, 3600.0),
 )
