@@ -16,6 +16,7 @@ pages = get_asgi_application()
 # Only now are the apps loaded, which consumers import.
 from console.gateway import hooks, mcp, raw  # noqa: E402
 from console.traces.routing import websocket_urlpatterns  # noqa: E402
+from integrations.webhooks.receive import PATH  # noqa: E402
 
 # A browser sends the session cookie from any page to any websocket, so the origin decides, exactly as configured.
 routes = URLRouter(websocket_urlpatterns)  # type: ignore[arg-type]  # the stubs know only a pattern of their own
@@ -29,7 +30,7 @@ async def over_http(scope: Any, receive: Any, send: Any) -> None:
 def _door(path: str) -> Any:
     if path == mcp.PATH:
         return mcp.serve
-    beside = {raw.PATH: raw.serve, hooks.PATH: hooks.serve}
+    beside = {raw.PATH: raw.serve, PATH: hooks.serve}
     return next((serve for start, serve in beside.items() if path.startswith(start)), pages)
 
 

@@ -1,7 +1,8 @@
 """Which secrets (credentials, and those of webhooks) rest on which of the door's keys, and bringing them all under the
 newest one.
 
-A rotation gives the door a key more; web seals to it from then on; the door wraps the data keys of all others anew; then nothing needs the earlier key, and it can be retired.
+A rotation gives the door a key more; web seals to it from then on; the door wraps the data keys of all others anew;
+then nothing needs the earlier key, and it can be retired.
 """
 
 import logging
@@ -61,8 +62,8 @@ def standing(team: str) -> Standing:
 def under_earlier_keys() -> list[tuple[type[Credential] | type[WebhookSecret], str]]:
     """What was sealed before there were data keys is left out: only whoever has the secret can seal it anew."""
     newest = door_keys.sealing_key_id()
-    return [(rows.model, identity) for rows in usable()
-            for identity in rows.exclude(door_key=newest).exclude(wrapped=b"").values_list("pk", flat=True)]  # fmt: skip
+    earlier = [(rows.model, rows.exclude(door_key=newest).exclude(wrapped=b"")) for rows in usable()]
+    return [(model, identity) for model, rows in earlier for identity in rows.values_list("pk", flat=True)]
 
 
 def offer_wrapping() -> int:

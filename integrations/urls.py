@@ -10,6 +10,7 @@ from integrations import (
     mcp_views,
     views,
 )
+from integrations.webhooks import views as webhook_views
 
 urlpatterns = [
     path("", views.list_integrations, name="integrations"),
@@ -31,5 +32,10 @@ urlpatterns = [
     path("credentials/<str:credential>/authorization/", authorize_views.authorize, name="credential_authorize"),
     path("credentials/authorized/", authorize_views.authorized, name="credential_authorized"),
     path("credentials/<str:credential>/revoke/", grant_views.revoke, name="credential_revoke"),
+    path("<slug:slug>/webhooks/add/", webhook_views.add, name="webhook_add"),
+    path("webhooks/<str:webhook>/", webhook_views.show, name="webhook"),
+    path("webhooks/<str:webhook>/secret/", webhook_views.rotate, name="webhook_secret"),
+    path("webhooks/<str:webhook>/end/", webhook_views.end, name="webhook_end"),
+    path("webhooks/secrets/<str:secret>/end/", webhook_views.end_one_secret, name="webhook_secret_end"),
     path("operation/<str:operation>/", amend_views.review, name="review_operation"),
 ]

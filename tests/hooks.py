@@ -1,4 +1,4 @@
-"""Another system that tells us of things: it signs by the Standard Webhooks, written with the standard library alone."""
+"""Another system that tells us of things. It signs as the Standard Webhooks say, by the standard library alone."""
 
 import asyncio
 import base64

@@ -19,7 +19,7 @@ Kind = Literal["public", "person", "guarded", "agent"]
 Needs = Literal[
     "", "review", "settled", "run", "workflow", "integration", "operation", "record", "export", "tile", "hold",
     "passkey", "setup", "action", "agent", "agent_token",
-    "grant", "credential", "proposal", "server", "import",
+    "grant", "credential", "proposal", "server", "import", "webhook", "webhook_secret",
 ]  # fmt: skip
 
 
@@ -97,6 +97,11 @@ ROUTES: dict[str, Route] = {
     "credential_authorize": Route(FORM, roles=ADMIN, needs="credential"),
     "credential_authorized": Route(FORM, roles=ADMIN),
     "credential_revoke": Route(WRITE, roles=ADMIN, needs="credential"),
+    "webhook_add": Route(FORM, roles=ADMIN, needs="integration"),
+    "webhook": Route(READ, roles=ANYONE, needs="webhook"),
+    "webhook_secret": Route(FORM, roles=ADMIN, needs="webhook"),
+    "webhook_end": Route(WRITE, roles=ADMIN, needs="webhook"),
+    "webhook_secret_end": Route(WRITE, roles=ADMIN, needs="webhook_secret"),
     "connect_openapi": Route(FORM, roles=ADMIN),
     "import": Route(READ, roles=ANYONE, needs="import"),
     "connect_mcp": Route(FORM, roles=ADMIN),

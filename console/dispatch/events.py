@@ -57,6 +57,7 @@ def listen(step: Step, run: Run, awaited: Awaited) -> Wait:
         defaults={"run": run, "webhook_id": awaited.webhook, "type": awaited.type, "where": dict(awaited.where)},
     )
     come = Delivery.objects.filter(webhook=awaited.webhook, outcome="verified", received_at__gte=run.started_at)
+    come = come.filter(type=awaited.type) if awaited.type else come
     taken = Wait.objects.filter(run=run, delivery__isnull=False).values("delivery")
     for delivery in come.exclude(pk__in=taken).order_by("received_at", "id").iterator(chunk_size=20):
         if fits(delivery, wait):

@@ -1,4 +1,4 @@
-"""What the ASGI applications beside the pages have in common: a body that is taken whole or not at all, and an answer."""
+"""What the ASGI applications beside the pages share: a body that is taken whole or not at all, and an answer."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping

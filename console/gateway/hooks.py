@@ -9,10 +9,9 @@ from console.core.errors import NotFound, Refusal
 from console.gateway.bodies import Receive, Scope, Send, TooLarge, read_body, respond
 from console.gateway.raw_answers import Answer, problem
 from console.gateway.threads import in_thread
-from integrations.webhooks.receive import LARGEST_BODY, TooManyWait, store_delivery, webhook_at
+from integrations.webhooks.receive import LARGEST_BODY, PATH, TooManyWait, store_delivery, webhook_at
 
-PATH = "/hooks/"
-_ADDRESS = re.compile(r"/hooks/([A-Za-z0-9_-]{43})/?")
+_ADDRESS = re.compile(rf"{PATH}([A-Za-z0-9_-]{{43}})/?")
 AGAIN_IN = (("Retry-After", "30"),)  # seconds
 
 

@@ -46,7 +46,7 @@ SWEEPS: tuple[tuple[Callable[[], object], float], ...] = (
     (offer_looks, 600.0),
     (offer_wrapping, 5.0),
     (offer_exchanges, PAUSE),
-    (offer_deliveries, PAUSE),
+    (offer_deliveries, 2.0),
     (offer_thinning, 60.0),
     (tell_ends, 60.0),
     (make_partitions, 3600.0),

@@ -49,7 +49,7 @@ GRANT UPDATE (ended_at) ON integrations_webhook, integrations_webhooksecret TO c
 -- The door judges and counts, and wraps data keys anew.
 REVOKE INSERT, UPDATE, DELETE ON integrations_webhook, integrations_webhooksecret FROM countersign_door;
 REVOKE INSERT, UPDATE ON integrations_delivery FROM countersign_door;
-GRANT UPDATE (refused, duplicates, told_at) ON integrations_webhook TO countersign_door;
+GRANT UPDATE (refused, duplicates, told_at, alarmed_at) ON integrations_webhook TO countersign_door;
 GRANT UPDATE (wrapped, door_key) ON integrations_webhooksecret TO countersign_door;
 GRANT UPDATE (outcome, why, key, name, type, judged_at, headers, body) ON integrations_delivery TO countersign_door;
 REVOKE ALL ON integrations_webhook, integrations_webhooksecret, integrations_delivery FROM countersign_sequencer;
@@ -76,6 +76,7 @@ class Migration(migrations.Migration):
                 ('refused', models.BigIntegerField(default=0)),
                 ('duplicates', models.BigIntegerField(default=0)),
                 ('told_at', models.DateTimeField(null=True)),
+                ('alarmed_at', models.DateTimeField(null=True)),
                 ('attestation', models.BinaryField(max_length=64)),
                 ('integration', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='webhooks', to='integrations.integration')),
             ],

@@ -96,15 +96,19 @@ def _refuse(delivery: Delivery, why: str, actor: Actor, *, alarm: str = "") -> N
     _write(row, "refused")
     webhook = Webhook.objects.select_for_update().get(pk=row.webhook_id)
     webhook.refused += 1
-    due = webhook.told_at is None or webhook.told_at < now() - TOLD_EVERY
-    if due:
+    team = delivery.webhook.integration.team_id
+    if _due(webhook.told_at):
         webhook.told_at = now()
-        team = delivery.webhook.integration.team_id
         detail = {"delivery": row.pk, "why": why, "refused": webhook.refused}
         record(Kind.WEBHOOK_REFUSED, subject=webhook.pk, actor=actor, team=team, detail=detail)
-        if alarm:
-            record(Kind.ALARM_TAMPERED, subject=webhook.pk, actor=actor, team=team, detail={"what": alarm[:500]})
-    webhook.save(update_fields=["refused", "told_at"])
+    if alarm and _due(webhook.alarmed_at):
+        webhook.alarmed_at = now()
+        record(Kind.ALARM_TAMPERED, subject=webhook.pk, actor=actor, team=team, detail={"what": alarm[:500]})
+    webhook.save(update_fields=["refused", "told_at", "alarmed_at"])
+
+
+def _due(last: dt.datetime | None) -> bool:
+    return last is None or last < now() - TOLD_EVERY
 
 
 def _locked(delivery: Delivery) -> Delivery | None:

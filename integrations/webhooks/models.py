@@ -10,7 +10,7 @@ from django.db.models.functions import Now
 
 from console.core.ids import new_id
 from console.core.sealing import Sealed
-from integrations.webhooks.schemes import in_words
+from integrations.webhooks.schemes import SCHEMES, told
 
 OUTCOMES = ("", "verified", "refused", "duplicate")  # "" while it waits for the door
 
@@ -47,6 +47,7 @@ class Webhook(models.Model):
     refused = models.BigIntegerField(default=0)  # deliveries so far
     duplicates = models.BigIntegerField(default=0)
     told_at = models.DateTimeField(null=True)  # the last record of refused ones
+    alarmed_at = models.DateTimeField(null=True)  # the last alarm that what is stored was altered
     attestation = models.BinaryField(max_length=64)
 
     class Meta:
@@ -62,8 +63,12 @@ class Webhook(models.Model):
         return f"{self.integration.slug}.{self.slug}"
 
     @property
-    def checks_by(self) -> str:
-        return in_words(self.scheme, self.settings)
+    def way(self) -> str:
+        return SCHEMES[self.scheme].title if self.scheme in SCHEMES else self.scheme
+
+    @property
+    def told(self) -> list[tuple[str, str]]:
+        return told(self.scheme, self.settings)
 
     def attested(self) -> dict[str, object]:
         return {
@@ -114,8 +119,8 @@ class WebhookSecret(models.Model):
 class Delivery(models.Model):
     """One request at a webhook's address, as web stored it and the door judged it.
 
-    Until then it is nobody's word, and its headers are sealed to the door: one of them may be the secret itself. What is
-    not genuine, or came before, loses its body.
+    Until then it is nobody's word, and its headers are sealed to the door: one of them may be the secret itself. What
+    is not genuine, or came before, loses its body.
     """
 
     id = models.TextField(primary_key=True, default=delivery_id)
@@ -148,15 +153,11 @@ class Delivery(models.Model):
         ]
         indexes: ClassVar = [
             # Web counts what waits; the sweep offers it again.
-            models.Index(
-                fields=["webhook", "received_at"], condition=models.Q(outcome=""), name="delivery_waiting"
-            ),
+            models.Index(fields=["webhook", "received_at"], condition=models.Q(outcome=""), name="delivery_waiting"),
             # The page, and a step that begins to wait.
             models.Index(fields=["webhook", "-received_at", "-id"], name="delivery_of_webhook"),
             # Bodies that are kept no longer.
-            models.Index(
-                fields=["received_at"], condition=models.Q(body__isnull=False), name="delivery_with_body"
-            ),
+            models.Index(fields=["received_at"], condition=models.Q(body__isnull=False), name="delivery_with_body"),
         ]
 
     def __str__(self) -> str:

@@ -14,6 +14,7 @@ from integrations.webhooks.schemes import known
 from integrations.webhooks.signatures import Heard
 
 LONGEST_NAME = 200
+DEEPEST = 64  # what is nested deeper would end whoever walks through it
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,9 +30,10 @@ def read_body(body: bytes) -> Any:
     """As JSON where it is that, as text otherwise. Characters that PostgreSQL cannot store are replaced."""
     written = body.decode("utf-8", "replace")
     try:
-        return clean(json.loads(written, parse_constant=_refuse, parse_float=_finite), ())
+        content = json.loads(written, parse_constant=_refuse, parse_float=_finite)
     except (ValueError, RecursionError):
-        return clean(written, ())
+        content = written
+    return clean(written if _deeper(content, DEEPEST) else content, ())
 
 
 def say(heard: Heard, scheme: str, settings: Mapping[str, str]) -> Said:
@@ -54,6 +56,11 @@ def _found(heard: Heard, content: Any, place: str) -> str:
         except Missing:
             written = ""
     return str(clean(written, ()))
+
+
+def _deeper(value: Any, levels: int) -> bool:
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return any(levels == 0 or _deeper(one, levels - 1) for one in inner)
 
 
 def _digest(value: bytes) -> str:

@@ -15,6 +15,7 @@ from integrations.webhooks.models import Delivery, Webhook
 from integrations.webhooks.schemes import headers_needed
 
 JUDGE, DOOR = "integrations.tasks.judge_delivery", "actions"
+PATH = "/hooks/"  # before the address
 LARGEST_BODY = 1024 * 1024  # bytes
 LONGEST_HEADER = 8_000
 # Of one webhook, what waits for the door: the rest is to be sent again later.

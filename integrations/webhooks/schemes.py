@@ -12,7 +12,7 @@ from integrations.credential_parts import Part, one_of, printable, seconds, temp
 from integrations.credential_types import check_parts
 from integrations.headers import TOKEN
 from integrations.webhooks import signatures
-from integrations.webhooks.signatures import Heard, Refused
+from integrations.webhooks.signatures import Heard
 
 IN_SIGNED = ("id", "timestamp", "body")
 LONGEST_POINTER = 200
@@ -71,7 +71,7 @@ SCHEMES: Mapping[str, Scheme] = {one.name: one for one in (
         (Part("header", "Header of the signature", any_header, hint="Its name, such as X-Signature."),
          Part("prefix", "What stands before it", required=False, hint="Such as sha256= or v1=; the rest is skipped."),
          Part("separator", "Between several", one_of("none", "comma", "space"), default="none",
-              hint="none, comma or space: where the header is a list, any entry may match."),
+              hint="Where the header is a list, any entry of it may match."),
          Part("encoding", "Encoding", one_of("hex", "base64"), default="hex"),
          Part("algorithm", "Algorithm", one_of("sha256", "sha512", "sha1"), default="sha256"),
          Part("signs", "What is signed", template(*IN_SIGNED), default="{body}", hint="Of {id}, {timestamp}, {body}."),
@@ -80,7 +80,7 @@ SCHEMES: Mapping[str, Scheme] = {one.name: one for one in (
          Part("timestamp_prefix", "What stands before the timestamp", required=False, hint="Such as t=, in a list."),
          Part("tolerance", "How old it may be, in seconds", seconds(10, 3600), default="300"),
          Part("secret_encoding", "The secret is", one_of("text", "base64"), default="text",
-              hint="text as it is, or base64; then a word before it, such as whsec_, is left out."),
+              hint="Of base64, a word before it such as whsec_ is left out."),
          *_FACTS),
         fits=signed_fits,
     ),
@@ -127,9 +127,7 @@ def headers_needed(settings: Mapping[str, str]) -> frozenset[str]:
     return frozenset(name.lower() for name in named if not name.startswith("/"))
 
 
-def in_words(name: str, settings: Mapping[str, str]) -> str:
-    """For people."""
-    if name not in SCHEMES:
-        return name
-    told = [f"{part.title.lower()} {settings[part.name]}" for part in SCHEMES[name].settings if part.name in settings]
-    return ", ".join([SCHEMES[name].title, *told])
+def told(name: str, settings: Mapping[str, str]) -> list[tuple[str, str]]:
+    """Each setting and its title, for people."""
+    parts = SCHEMES[name].settings if name in SCHEMES else ()
+    return [(part.title, settings[part.name]) for part in parts if part.name in settings]

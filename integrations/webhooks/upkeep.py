@@ -10,7 +10,7 @@ from integrations.webhooks.models import Delivery
 from integrations.webhooks.receive import DOOR, JUDGE
 
 THIN = "integrations.tasks.thin_deliveries"
-GRACE = dt.timedelta(seconds=2)  # a message in flight needs no second one
+GRACE = dt.timedelta(seconds=5)  # a message in flight needs no second one
 AT_ONCE = 200
 KEPT = dt.timedelta(days=30)  # bodies
 REFUSED_KEPT = 100  # rows of a webhook that say only that something came

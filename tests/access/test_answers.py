@@ -32,6 +32,7 @@ QUESTIONS = {
     "workflow_publish": ("from",),
     "integration": ("q", "after"),
     "calls": ("state", "after"),
+    "webhook": ("after",),
     "proposed_grants": ("integration",),
     "credential_authorized": ("state", "code", "error", "iss"),
     "audit": ("kind", "subject", "actor", "run", "since", "until", "after"),

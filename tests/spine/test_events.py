@@ -70,6 +70,10 @@ def step(run: Run, name: str = "paid") -> Step:
     return Step.objects.get(run=run, name=name, parent=None)
 
 
+def output(run: Run) -> Any:
+    return step(run).output
+
+
 def state(run: Run) -> tuple[str, str]:
     return step(run).state, step(run).waiting_for
 
@@ -121,7 +125,7 @@ def test_what_came_since_the_run_began_counts_and_what_came_before_does_not(send
     pay(sender, identity="msg_first")
     pay(sender, identity="msg_second")
     work()
-    assert step(run).output["id"] == "msg_first"
+    assert output(run)["id"] == "msg_first"
     late = begin(invoice="in_1")
     work()
     assert state(late) == ("waiting", "event")
@@ -142,7 +146,10 @@ def test_one_delivery_wakes_each_run_that_it_fits(sender: Sender) -> None:
     row = pay(sender)
     work()
     assert [step(run).state for run in (one, same, other)] == ["succeeded", "succeeded", "waiting"]
-    assert {(wait.run, wait.step) for wait in events.woken_by([row.pk])[row.pk]} == {(one.pk, "paid"), (same.pk, "paid")}
+    assert {(wait.run, wait.step) for wait in events.woken_by([row.pk])[row.pk]} == {
+        (one.pk, "paid"),
+        (same.pk, "paid"),
+    }
 
 
 TWO = """
@@ -164,7 +171,7 @@ def test_two_steps_of_a_run_get_two_events(sender: Sender, before: bool) -> None
     assert sorted(Step.objects.filter(run=run).values_list("state", flat=True)) == ["succeeded", "waiting"]
     sender.told("b", identity="msg_b")
     work()
-    outputs = Step.objects.filter(run=run).values_list("output", flat=True)
+    outputs: list[Any] = list(Step.objects.filter(run=run).values_list("output", flat=True))
     assert sorted(one["id"] for one in outputs) == ["msg_a", "msg_b"]
 
 
@@ -185,7 +192,7 @@ def test_for_each_waits_for_one_event_of_each_item(sender: Sender) -> None:
     work()
     pay(sender, "in_1")
     work()
-    assert [one["body"]["data"]["invoice"] for one in step(run).output] == ["in_1", "in_2"]
+    assert [one["body"]["data"]["invoice"] for one in output(run)] == ["in_1", "in_2"]
 
 
 def test_a_time_that_is_over_fails_the_step_by_name(sender: Sender, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -199,7 +206,7 @@ def test_a_time_that_is_over_fails_the_step_by_name(sender: Sender, monkeypatch:
     assert (step(run).state, step(run).error) == (
         "failed", {"code": "timed_out", "text": "No event of stripe.events that fits came in time."}
     )  # fmt: skip
-    assert Run.objects.get(pk=run.pk).outcome["code"] == "timed_out"
+    assert Run.objects.filter(pk=run.pk, outcome__code="timed_out").exists()
     pay(sender)
     work()
     assert (step(run).state, Wait.objects.get().delivery) == ("failed", None)
@@ -268,14 +275,14 @@ def test_a_worker_that_dies_at_it_loses_and_doubles_nothing(sender: Sender) -> N
     pay(sender, identity="msg_b")
     assert sweep.release_lost(actor=system("beat")) == 1
     work()
-    assert step(run).output["id"] == "msg_a"
+    assert output(run)["id"] == "msg_a"
 
 
 def test_neither_misses_the_other_however_they_meet(sender: Sender, monkeypatch: pytest.MonkeyPatch) -> None:
     """A delivery is verified, and a worker takes its wake, while the step has looked and not yet begun to wait."""
     run = begin(invoice="in_1")
     looked, go_on = threading.Event(), threading.Event()
-    listen = attempt.listen
+    listen = events.listen
 
     def slowly(step: Step, run: Run, awaited: Awaited) -> Wait:
         wait = listen(step, run, awaited)

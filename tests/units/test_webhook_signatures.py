@@ -1,4 +1,4 @@
-"""Which deliveries are genuine: by what vendors and the Standard Webhooks have published, with settings of our overlays.
+"""Which deliveries are genuine: by what vendors and the Standard Webhooks have published, with our overlays.
 
 Where somebody publishes no example, the signature was made with OpenSSL.
 """
@@ -120,9 +120,9 @@ def test_another_body_or_secret_is_not(sent: Sent) -> None:
 @every
 def test_without_its_header_it_is_unsigned(sent: Sent) -> None:
     scheme, settings = settings_of(sent.overlay)
-    header = settings["header"].lower().replace("-", "_")
+    header = settings["header"].lower()
     for nothing in ("", "v9=00", "sha1=00", "v1=zz", ","):
-        told = refused(sent, **{header: nothing})
+        told = refused(sent._replace(headers=sent.headers | {header: nothing}))
         assert told == ("wrong_token" if scheme == "token" and nothing else "unsigned")
 
 
@@ -211,7 +211,9 @@ def test_a_secret_is_long_enough_and_of_one_line(secret: str) -> None:
         check_secret(check_settings("hmac", {"header": "X"}), secret)
 
 
-@pytest.mark.parametrize("secret", ["whsec_0123456789abcdef!", "whsec_AAAAAAAAA=", "thewordaloneisnokey_", "whsec_0123456789ab"])
+@pytest.mark.parametrize(
+    "secret", ["whsec_0123456789abcdef!", "whsec_AAAAAAAAA=", "thewordaloneisnokey_", "whsec_0123456789ab"]
+)
 def test_a_secret_that_has_to_be_base64_is(secret: str) -> None:
     settings = check_settings("hmac", {"header": "X", "secret_encoding": "base64"})
     check_secret(settings, "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
@@ -233,6 +235,7 @@ def test_a_body_is_json_or_text_and_can_be_stored() -> None:
     assert read_body(b'{"a": "x\\u0000\\ud800", "b": [1.5, 9007199254740993]}') == {
         "a": "x\N{REPLACEMENT CHARACTER}\N{REPLACEMENT CHARACTER}", "b": [1.5, 9007199254740993]
     }  # fmt: skip
-    for text in (b"a=b&c=d", b'{"a": NaN}', b'{"a": 1e999}', b"", b"[" * 100_000):
+    assert read_body(b"[" * 64 + b"{}" + b"]" * 64) != "[" * 64 + "{}" + "]" * 64
+    for text in (b"a=b&c=d", b'{"a": NaN}', b'{"a": 1e999}', b"", b"[" * 100_000, b"[" * 66 + b"1" + b"]" * 66):
         assert read_body(text) == text.decode()
     assert read_body(b"\xff\x00") == "\N{REPLACEMENT CHARACTER}" * 2
