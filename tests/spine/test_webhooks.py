@@ -263,7 +263,8 @@ ALTERED = {
     "its name": "UPDATE integrations_webhook SET slug = 'other'",
     "the secret": "UPDATE integrations_webhooksecret SET sealed = wrapped",
     "whose the secret is": "UPDATE integrations_webhooksecret SET attestation = sha512('x')",
-    "the headers": "UPDATE integrations_delivery SET headers = substring(headers FOR 40) || sha256(headers)",
+    "the headers": "UPDATE integrations_delivery SET headers = substring(headers FOR 40) || sha256(headers)"
+                   " WHERE outcome = ''",
 }  # fmt: skip
 
 
