@@ -8,17 +8,12 @@ from django.db import migrations, models
 
 GUARDS = """
 -- What has ended stays so, whoever writes SQL.
-CREATE FUNCTION integrations_guard_webhook_end() RETURNS trigger LANGUAGE plpgsql
-SET search_path = pg_catalog, public, pg_temp AS $$
-BEGIN
-    RAISE EXCEPTION '%: its end is final', OLD.id USING ERRCODE = '42501';
-END $$;
 CREATE TRIGGER ended BEFORE UPDATE ON integrations_webhook FOR EACH ROW
     WHEN (OLD.ended_at IS NOT NULL AND NEW.ended_at IS DISTINCT FROM OLD.ended_at)
-    EXECUTE FUNCTION integrations_guard_webhook_end();
+    EXECUTE FUNCTION integrations_guard_end();
 CREATE TRIGGER ended BEFORE UPDATE ON integrations_webhooksecret FOR EACH ROW
     WHEN (OLD.ended_at IS NOT NULL AND NEW.ended_at IS DISTINCT FROM OLD.ended_at)
-    EXECUTE FUNCTION integrations_guard_webhook_end();
+    EXECUTE FUNCTION integrations_guard_end();
 -- Nothing arrives judged, nothing is judged twice, and of what was judged only the body may go.
 CREATE FUNCTION integrations_guard_delivery() RETURNS trigger LANGUAGE plpgsql
 SET search_path = pg_catalog, public, pg_temp AS $$
@@ -110,7 +105,7 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', models.TextField(default=integrations.webhooks.models.secret_id, primary_key=True, serialize=False)),
                 ('sealed', models.BinaryField()),
-                ('wrapped', models.BinaryField()),
+                ('wrapped', models.BinaryField(default=b'')),
                 ('door_key', models.TextField()),
                 ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
                 ('ended_at', models.DateTimeField(null=True)),

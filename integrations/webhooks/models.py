@@ -9,7 +9,7 @@ from django.db import models
 from django.db.models.functions import Now
 
 from console.core.ids import new_id
-from console.core.sealing import Sealed
+from integrations.sealed import SealedRow
 from integrations.webhooks.schemes import SCHEMES, told
 
 OUTCOMES = ("", "verified", "refused", "duplicate")  # "" while it waits for the door
@@ -81,14 +81,11 @@ class Webhook(models.Model):
         }
 
 
-class WebhookSecret(models.Model):
+class WebhookSecret(SealedRow):
     """What the other system signs with, sealed as credentials are. Two are good while one takes the other's place."""
 
     id = models.TextField(primary_key=True, default=secret_id)
     webhook = models.ForeignKey(Webhook, models.PROTECT, related_name="secrets")
-    sealed = models.BinaryField()
-    wrapped = models.BinaryField()
-    door_key = models.TextField()
     created_at = models.DateTimeField(db_default=Now())
     ended_at = models.DateTimeField(null=True)
     attestation = models.BinaryField(max_length=64)
@@ -102,14 +99,6 @@ class WebhookSecret(models.Model):
     @property
     def place(self) -> str:
         return f"integrations_webhooksecret/{self.id}/{self.webhook_id}/sealed"
-
-    @property
-    def seal(self) -> Sealed:
-        return Sealed(self.place, self.door_key, bytes(self.sealed), bytes(self.wrapped))
-
-    @seal.setter
-    def seal(self, given: Sealed) -> None:
-        self.door_key, self.sealed, self.wrapped = given.door_key, given.content, given.wrapped
 
     def attested(self) -> dict[str, object]:
         sealed = hashlib.sha256(bytes(self.sealed)).hexdigest()

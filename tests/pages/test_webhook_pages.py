@@ -12,11 +12,16 @@ from django.utils.html import escape
 
 from console.accounts.models import Team
 from console.core.clock import now
+from console.dispatch.tasks import work
+from console.runs.start import start_run
+from console.workflows.publish import publish_workflow
+from examples.demo.people import acting
 from integrations.models import Delivery, Webhook, WebhookSecret
 from integrations.webhooks.judge import judge_delivery
 from integrations.webhooks.receive import store_delivery
 from tests.hooks import DOOR, SECRET, STANDARD, Sender, make_hook
 from tests.pages.conftest import Enter
+from tests.spine.test_events import EACH, TWO
 
 ADD = "/integrations/stripe/webhooks/add/"
 OVERLAYS = Path(__file__).parents[2] / "examples/overlays"
@@ -146,3 +151,13 @@ def test_others_look_and_are_not_told_the_address(office: Team, enter: Enter, st
     assert (enter("noa").get(page).status_code, stranger.get(page).status_code) == (403, 404)
     assert stranger.post(f"{page}end/").status_code == 404
     assert stranger.post(f"/integrations/webhooks/secrets/{hook.secrets.get().pk}/end/").status_code == 404
+
+
+def test_a_run_says_what_it_waits_for(mira: Client) -> None:
+    make_hook()
+    for source in (TWO, EACH):
+        run = start_run(publish_workflow(source, actor=acting("mira")), inputs={}, actor=acting("jonas"))
+        work()
+        page = mira.get(f"/runs/{run.pk}/").content.decode()
+        assert ("waiting for an event until" if source == TWO else "2 waiting for an event") in page
+        assert "waiting for a signature" not in page

@@ -7,20 +7,11 @@ import httpx
 import pytest
 
 from console.runs.models import Run, Step
-from examples.demo.people import seed_people
-from examples.demo.seed import connect
 from integrations.models import Delivery, Webhook
-from tests.hooks import Sender, make_hook
+from tests.hooks import Sender
 from tests.services import ORIGIN, services
 from tests.spine.test_events import begin
 from tests.stack import Stack, wait_until
-
-
-@pytest.fixture
-def sender(committed: str) -> Sender:
-    seed_people()
-    connect("http://127.0.0.1:9")
-    return Sender(make_hook())
 
 
 @pytest.fixture

@@ -16,8 +16,7 @@ from console.core.clock import now
 from console.core.errors import Conflict, Forbidden, Invalid
 from console.dispatch.models import Wake
 from console.gateway import hooks
-from examples.demo.people import acting, seed_people
-from examples.demo.seed import connect
+from examples.demo.people import acting
 from integrations.models import Delivery, Integration, Webhook, WebhookSecret
 from integrations.webhooks import judge, receive, upkeep
 from integrations.webhooks.judge import judge_delivery
@@ -29,13 +28,6 @@ from tests.spine.attacker import DOOR as DOOR_ROLE
 
 OTHER = "whsec_b3RoZXIgc2VjcmV0IG9mIHRlc3Rz"
 MIB = 1024 * 1024
-
-
-@pytest.fixture
-def sender(committed: str) -> Sender:
-    seed_people()
-    connect("http://127.0.0.1:9")
-    return Sender(make_hook())
 
 
 @pytest.fixture
@@ -335,7 +327,7 @@ def test_an_end_is_final_whoever_writes_sql(sender: Sender) -> None:
     end_webhook(sender.hook, actor=acting("mira"))
     with Attacker(connections["default"].settings_dict["NAME"], APP) as sql:
         for table in ("integrations_webhook", "integrations_webhooksecret"):
-            with sql.refused(says="its end is final"):
+            with sql.refused(says="a revocation is final"):
                 sql.run(f"UPDATE {table} SET ended_at = NULL")
 
 
