@@ -153,8 +153,10 @@ def _park(step: Step, actor: Actor) -> None:
 
 def _listen(step: Step, awaited: Awaited, until: dt.datetime, actor: Actor) -> None:
     """At once, where what it waits for has come already."""
-    if listen(step, step.run, awaited).delivery_id:
-        move(step, "ready", actor=actor, due_at=until, ready_at=now(), lease_owner=None)
+    found = listen(step, step.run, awaited).delivery_id
+    if found:
+        detail = {"delivery": found}
+        move(step, "ready", actor=actor, detail=detail, due_at=until, ready_at=now(), lease_owner=None)
         wake("console.dispatch.tasks.work", "steps")
     else:
         move(step, "waiting", actor=actor, waiting_for="event", due_at=until, lease_owner=None)
