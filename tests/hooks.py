@@ -82,7 +82,7 @@ def send(path: str, body: bytes, headers: dict[str, str], *, method: str = "POST
     sent: list[Any] = []
 
     async def receive() -> dict[str, Any]:
-        if cut and not pieces[1:]:
+        if not pieces:
             return {"type": "http.disconnect"}
         return {"type": "http.request", "body": pieces.pop(0), "more_body": cut or bool(pieces)}
 
