@@ -1,5 +1,7 @@
-"""What happens when a row does not match what was signed: nothing is sent, and an alarm is in the log."""
+"""What ends an action that must not go on, such as a row that does not match what was signed: nothing is sent, and an
+alarm is in the log. And what puts one off."""
 
+import datetime as dt
 import functools
 from collections.abc import Callable
 from typing import Concatenate, ParamSpec, cast
@@ -8,6 +10,7 @@ from django.db import transaction
 
 from approvals.authority import Loaded, Stale
 from approvals.models import Action, Review
+from approvals.pace import MOST_WAIT, Throttled, TooEarly, next_try
 from approvals.settle import lock_action, settle
 from audit.move import move
 from audit.record import record
@@ -19,19 +22,25 @@ from console.core.errors import Conflict, Tampered
 P = ParamSpec("P")
 # What an action becomes when it must not go on, by where it is.
 _END = {"proposed": "refused", "held": "stale", "permitted": "stale"}
+_UNREAD = {"proposed": "failed", "permitted": "stale"}  # the same, when the other side lets nothing be read any more
 
 
 def guarded(act: Callable[Concatenate[Loaded, P], Action]) -> Callable[Concatenate[Loaded, P], Action]:
-    """Turn Tampered and Stale, raised while the door works on an action, into its end; a lost race into silence."""
+    """Turn Tampered and Stale, raised while the door works on an action, into its end; a lost race into silence. What
+    comes too early is tried again later."""
 
     @functools.wraps(act)
     def run(loaded: Loaded, *args: P.args, **kwargs: P.kwargs) -> Action:
         action_id, actor = loaded.action.id, kwargs["actor"]
         assert isinstance(actor, Actor)
+        if loaded.action.not_before and now() < loaded.action.not_before:
+            return loaded.action
         try:
             return act(loaded, *args, **kwargs)
-        except Conflict:
+        except (Conflict, TooEarly):
             return Action.objects.get(pk=action_id)
+        except Throttled as throttled:
+            return _put_off(action_id, throttled.wait, actor=actor)
         except Stale as stale:
             return stop(action_id, {"code": stale.code, "text": stale.text}, actor=actor)
         except Tampered as tampering:
@@ -41,23 +50,36 @@ def guarded(act: Callable[Concatenate[Loaded, P], Action]) -> Callable[Concatena
 
 
 @transaction.atomic
+def _put_off(action_id: str, wait: float | None, *, actor: Actor) -> Action:
+    """What was read for it wants to be read later. What is in doubt goes on being looked at for as long as it takes."""
+    action = lock_action(action_id)
+    until, end = next_try(action.put_off, wait), _UNREAD.get(action.state)
+    if until is None and end:
+        _end(action, end, {"code": "throttled", "text": "The other side goes on taking no requests for now."}, actor)
+        return action
+    action.put_off, action.not_before = action.put_off + 1, until or now() + dt.timedelta(seconds=MOST_WAIT)
+    action.save(update_fields=["put_off", "not_before"])
+    return action
+
+
+@transaction.atomic
 def raise_alarm(action_id: str, text: str, *, actor: Actor) -> Action:
     """The alarm names what differs; the agent is told only that the action was stopped."""
     action = lock_action(action_id)
     record(Kind.ALARM_TAMPERED, subject=action.id, actor=actor, detail={"what": text[:500]}, **action.audit_context())
-    _end(action, {"code": "tampered", "text": "Stopped: what is stored does not match what was signed."}, actor)
+    text = "Stopped: what is stored does not match what was signed."
+    _end(action, _END.get(action.state), {"code": "tampered", "text": text}, actor)
     return action
 
 
 @transaction.atomic
 def stop(action_id: str, outcome: dict[str, str], *, actor: Actor) -> Action:
     action = lock_action(action_id)
-    _end(action, outcome, actor)
+    _end(action, _END.get(action.state), outcome, actor)
     return action
 
 
-def _end(action: Action, outcome: dict[str, str], actor: Actor) -> None:
-    target = _END.get(action.state)
+def _end(action: Action, target: str | None, outcome: dict[str, str], actor: Actor) -> None:
     if target is None:
         return
     for review in Review.objects.select_for_update().filter(action=action, state="open"):

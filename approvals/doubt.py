@@ -10,7 +10,7 @@ from integrations.models import Call
 
 def resolve_doubt(action: Action, *, happened: bool, decision: Decision, actor: Actor) -> None:
     """Inside signoff's transaction, which holds the locks on action and review."""
-    call = Call.objects.select_for_update().exclude(effect="read").get(action=action.id)
+    call = Call.objects.select_for_update().exclude(effect="read").get(action=action.id, throttled=False)
     state = "succeeded" if happened else "failed"
     receipt = {"status": None, "digest": None, "found_by": "person", "decision": decision.id}
     finish_call(call, state, receipt, actor=actor)

@@ -1,6 +1,7 @@
 """Executing a permitted action: verify, re-read, commit the intent, send once, keep the receipt. The door alone."""
 
-from dataclasses import dataclass
+import datetime as dt
+from dataclasses import dataclass, replace
 from typing import Any
 
 from django.db import transaction
@@ -10,7 +11,7 @@ from approvals.authority import Loaded, Stale, rule, verify_decisions, verify_pr
 from approvals.digests import action_digest
 from approvals.facts import Facts, decode
 from approvals.models import Action, Review
-from approvals.pace import TooEarly, keep_pace
+from approvals.pace import Throttled, keep_pace, keep_read_pace, next_try, throttled
 from approvals.permit import consume_permit
 from approvals.reading import (
     Unreadable,
@@ -19,6 +20,7 @@ from approvals.reading import (
     exchange_read,
     fetch_token,
     open_secret,
+    refused,
     succeeded,
 )
 from approvals.repeat import FRESH
@@ -30,7 +32,7 @@ from audit.standing import why_risky_actions_wait
 from audit.vocabulary import Kind
 from console.core import presence
 from console.core.actor import Actor
-from console.core.clock import now
+from console.core.clock import iso, now
 from console.core.errors import Conflict, Invalid, Tampered
 from console.core.statements import Statement
 from console.core.telemetry import new_span_id, traceparent
@@ -45,11 +47,13 @@ REQUEST_TIMEOUT = 408
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """How one exchange ended: succeeded, failed (certainly without effect) or in_doubt."""
+    """How one exchange ended: succeeded, failed (certainly without effect), throttled (the same, and it wants to be
+    asked again, after `later` seconds if it said so) or in_doubt."""
 
     state: str
     receipt: dict[str, Any]
     abandoned: bool = False  # in doubt because its door seems dead, and not because that door says so
+    later: float | None = None
 
 
 @guarded
@@ -63,10 +67,7 @@ def execute(loaded: Loaded, *, actor: Actor) -> Action:
         return _perform_read(loaded, actor)
     fetch_token(loaded)
     check_still_true(loaded)
-    try:
-        call = begin_call(loaded, rendered, actor=actor)
-    except TooEarly:
-        return loaded.action
+    call = begin_call(loaded, rendered, actor=actor)
     return finish(loaded, call, perform(loaded, call, rendered), actor=actor)
 
 
@@ -105,7 +106,7 @@ def begin_call(loaded: Loaded, rendered: Rendered, *, actor: Actor, again: Call 
     """The intent: permit consumed, call `sending`, action `executing`, committed before the first byte. Raises
     TooEarly, for a first sending alone: one that is in doubt has waited long enough."""
     if again is None:
-        keep_pace(loaded)
+        keep_pace(loaded.operation, loaded.action.operation_id)
     action = loaded.action
     if not again and (beyond := beyond_sent(action)):
         raise Stale("beyond_grant", beyond)
@@ -165,7 +166,7 @@ def _spans(loaded: Loaded, call: Call, rendered: Rendered) -> list[Statement]:
 def perform(loaded: Loaded, call: Call, rendered: Rendered) -> Result:
     """The send itself. No transaction is open here."""
     result = _send(loaded, call, rendered)
-    if result.state == "failed" and call.attempt > 1:
+    if result.state in ("failed", "throttled") and call.attempt > 1:
         # It is certain of this attempt alone. The one before may have been what the other side now refuses to repeat.
         text = result.receipt.get("error") or f"It answered {result.receipt.get('status')} to a repetition."
         return Result("in_doubt", {**result.receipt, "error": text})
@@ -201,15 +202,29 @@ def judge(loaded: Loaded, answer: Answer) -> Result:
         return Result("in_doubt", {**answer.receipt(), "code": "unknown", "error": error.text})
     if done:
         return Result("succeeded", answer.receipt())
-    if answer.refused:
-        return Result("failed", {**answer.receipt(), "code": "rejected", "error": "The tool answered that it failed."})
+    if throttled(answer, reads=loaded.operation.effect == "read"):
+        return Result("throttled", {**answer.receipt(), "code": "rejected"}, later=answer.later)
+    if refused(loaded.operation, answer):
+        text = "The tool answered that it failed." if answer.refused else "It answered that it did not do it."
+        return Result("failed", {**answer.receipt(), "code": "rejected", "error": text})
     if 400 <= answer.status < 500 and answer.status != REQUEST_TIMEOUT:
         return Result("failed", {**answer.receipt(), "code": "rejected"})
     return Result("in_doubt", {**answer.receipt(), "code": "unknown", "error": f"It answered {answer.status}."})
 
 
 def finish(loaded: Loaded, call: Call, result: Result, *, actor: Actor) -> Action:
-    """The receipt, in one transaction with the end of call and action."""
+    """The receipt, in one transaction with the end of call and action. What is answered after the call was sent again
+    is kept for whoever may be asked. Raises Conflict then."""
+    try:
+        return _finish(loaded, call, result, actor)
+    except Conflict:
+        if result.receipt.get("status") is not None:
+            detail = {"attempt": call.attempt, **receipt_detail(result.receipt)}
+            record(Kind.CALL_ANSWERED_LATE, subject=call.pk, actor=actor, detail=detail, **call.audit_context())
+        raise
+
+
+def _finish(loaded: Loaded, call: Call, result: Result, actor: Actor) -> Action:
     with transaction.atomic():
         action = lock_action(loaded.action.pk)
         hold_call(call)
@@ -220,15 +235,32 @@ def finish(loaded: Loaded, call: Call, result: Result, *, actor: Actor) -> Actio
             doubt_call(call, str(result.receipt.get("error", "")), given_up=not result.abandoned, actor=actor)
             move(action, "in_doubt", actor=actor, detail={"call": call.id})
             return action
+        if result.state == "throttled":
+            if action.state == "executing" and (until := next_try(action.put_off, result.later)):
+                return _put_off(action, call, result, until, actor)
+            result = replace(result, state="failed")
         finish_call(call, result.state, result.receipt, actor=actor)
         if action.state == "in_doubt":  # found by a probe: whoever was asked meanwhile need not look any more
             for review in Review.objects.select_for_update().filter(action=action, state="open"):
                 move(review, "withdrawn", actor=actor, closed_at=now())
-        if call.trace_id:
-            status = {"http.response.status_code": result.receipt.get("status")}
-            end_span(call.trace_id, call.span_id, ok=result.state == "succeeded", attributes=status)
+        _end_span(call, result)
         settle(action, result.state, outcome(call, result), actor=actor)
         return action
+
+
+def _put_off(action: Action, call: Call, result: Result, until: dt.datetime, actor: Actor) -> Action:
+    """This call is over; another one, for which everything is verified anew, may follow."""
+    finish_call(call, "failed", result.receipt, actor=actor, throttled=True)
+    _end_span(call, result)
+    detail = {"call": call.id, "not_before": iso(until)}
+    move(action, "permitted", actor=actor, detail=detail, not_before=until, put_off=action.put_off + 1)
+    return action
+
+
+def _end_span(call: Call, result: Result) -> None:
+    if call.trace_id:
+        status = {"http.response.status_code": result.receipt.get("status")}
+        end_span(call.trace_id, call.span_id, ok=result.state == "succeeded", attributes=status)
 
 
 def outcome(call: Call, result: Result) -> dict[str, Any]:
@@ -257,13 +289,18 @@ def _perform_read(loaded: Loaded, actor: Actor) -> Action:
 
 
 def read_once(loaded: Loaded) -> Result:
+    """Raises Throttled or TooEarly."""
     action = loaded.action
+    keep_read_pace(loaded.operation, action.operation_id)
     base_url = action.operation.integration.base_url
     try:
         answer = exchange_read(loaded, render(loaded.operation, action.arguments, base_url=base_url, key=action.key))
     except (NotSent, Unknown) as error:
         return Result("failed", {"error": str(error), "code": "unreachable"})
-    return judge(loaded, answer)
+    result = judge(loaded, answer)
+    if result.state == "throttled":
+        raise Throttled(result.later)
+    return result
 
 
 def read_outcome(result: Result) -> tuple[str, dict[str, Any]]:

@@ -49,7 +49,7 @@ ACTION = transitions(
     proposed="held permitted succeeded refused failed withdrawn",
     held="permitted refused expired withdrawn stale",
     permitted="executing refused stale withdrawn",
-    executing="succeeded failed in_doubt",
+    executing="succeeded failed in_doubt permitted",  # permitted again: put off by the other side
     in_doubt="executing succeeded failed",
     succeeded="",
     failed="",
@@ -100,6 +100,8 @@ class Action(models.Model):
     currency = models.TextField(default="")
     request_digest = models.BinaryField(max_length=32, null=True)
     action_digest = models.BinaryField(max_length=32, null=True)
+    put_off = models.PositiveSmallIntegerField(default=0)  # how many times the other side wanted to be asked later
+    not_before = models.DateTimeField(null=True)  # the door leaves it alone until then
     outcome = models.JSONField(null=True)  # {code, text, …} once settled; the receipt's body when it succeeded
     created_at = models.DateTimeField(db_default=Now())
     settled_at = models.DateTimeField(null=True)

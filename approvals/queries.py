@@ -12,6 +12,7 @@ from approvals import sheet
 from approvals.access import access_review, visible_reviews, waiting_for
 from approvals.digests import MEANINGS, read_payload
 from approvals.dossier import READERS
+from approvals.known import Known, known_of
 from approvals.models import Action, Decision, PolicyVersion, Review, Ruling, Slot
 from approvals.signoff import check_may_decide
 from audit.models import Record
@@ -162,6 +163,7 @@ class Sheet:
     lines: Sequence[sheet.Line] = field(default_factory=tuple)
     points: Sequence[sheet.Point] = field(default_factory=tuple)
     evidence: Sequence[sheet.Evidence] = field(default_factory=tuple)
+    known: Known | None = None  # of a call in doubt
 
     @property
     def action(self) -> Action:
@@ -209,6 +211,7 @@ def read_sheet(actor: Actor, review_id: str) -> Sheet:
         lines=sheet.lines(action.facts),
         points=sheet.points(action, ruling, slots, review.expires_at - review.opened_at),
         evidence=sheet.evidence(action.evidence),
+        known=known_of(action) if review.kind == "doubt" else None,
     )
 
 

@@ -8,6 +8,8 @@ from typing import Any
 from opentelemetry.trace import SpanKind
 
 from approvals.authority import Loaded, Stale
+from approvals.pace import Throttled, keep_read_pace, throttled
+from approvals.paging import Endless, read_whole
 from console.core.actor import system
 from console.core.door_keys import KeyMissing
 from console.core.expressions import fill, literal, search
@@ -68,7 +70,7 @@ def exchange(
     }  # fmt: skip
     try:
         answer = (
-            call_tool(rendered, expected=expected, **sign_in)
+            call_tool(rendered, expected=expected, trace=(headers or {}).get("traceparent", ""), **sign_in)
             if rendered.tool
             else send(rendered, expected=expected, headers=headers, once=once, **sign_in)
         )
@@ -159,15 +161,35 @@ def probe(loaded: Loaded) -> dict[str, Any] | None:
 
 def _read(loaded: Loaded, slug: str, arguments: Mapping[str, Any]) -> Any:
     operation = Description(slug, loaded.operations[slug].description)
+    try:
+        return read_whole(
+            operation.document.get("pagination"), arguments, lambda given: _read_page(loaded, operation, given)
+        )
+    except Endless as error:
+        raise Unreadable(f"{slug} {error}.") from None
+
+
+def _read_page(loaded: Loaded, operation: Description, arguments: Mapping[str, Any]) -> Any:
+    slug = operation.slug
+    keep_read_pace(operation, loaded.operations[slug].pk)
     base_url = loaded.action.operation.integration.base_url
     rendered = render(operation, arguments, base_url=base_url, key=loaded.action.key)
     try:
         answer = exchange_read(loaded, rendered)
     except (NotSent, Unknown) as error:
         raise Unreadable(f"{slug} could not be read: {error}") from None
+    if throttled(answer, reads=True):
+        raise Throttled(answer.later)
     if not succeeded(operation, answer):
         raise Unreadable(f"{slug} answered {answer.status}.")
     return answer.body
+
+
+def refused(operation: Description, answer: Answer) -> bool:
+    """Whether the other side says, with a status that others use for success, that it did not do what was asked."""
+    described = operation.document.get("success", {}).get("refused")
+    told = described is not None and 200 <= answer.status < 300 and bool(search(described, answer.body))
+    return told or answer.refused
 
 
 def succeeded(operation: Description, answer: Answer) -> bool:

@@ -24,7 +24,7 @@ from integrations.models import Call
 @guarded
 def recover(loaded: Loaded, *, actor: Actor) -> Action:
     """Executing under a dead door becomes in doubt; in doubt is probed once its settle time is over."""
-    call = Call.objects.filter(action=loaded.action.id).exclude(effect="read").first()
+    call = Call.objects.filter(action=loaded.action.id, throttled=False).exclude(effect="read").first()
     if call is None or Review.objects.filter(action=loaded.action, state="open").exists():
         return loaded.action  # a person has been asked: from then on it is theirs
     if call.state == "sending":

@@ -1,7 +1,7 @@
 """Undoing what was done: an action of its own that the described way back makes, gated like any other.
 
-People ask for it, never agents: a grant to `people` says which operations they may undo with. What was done later is
-undone first.
+People ask for it, never agents: a grant to `people` says which operations they may undo with. A workflow may say that
+a run of it is undone when it fails, for the person it ran for. What was done later is undone first.
 """
 
 import datetime as dt
@@ -76,10 +76,30 @@ def reverse(actions: Collection[str], *, says: str, actor: Actor) -> list[Action
         raise Invalid("Say why. Whoever signs it reads this.", code="reason_needed")
     with transaction.atomic():
         locked = _changed(visible_actions(actor)).filter(pk__in=actions).select_for_update(of=("self",)).order_by("pk")
-        found = sorted(ways(locked), key=lambda way: (way.action.settled_at, way.action.pk), reverse=True)
+        found = _latest_first(ways(locked))
         if len(found) != len(set(actions)):
             raise NotFound("One of these was not done, or is not yours to undo.")
         return _propose_each(found, says, actor)
+
+
+def undo_run(run: str, *, says: str, maker: str, actor: Actor) -> tuple[int, int]:
+    """Inside the caller's transaction: how many are asked for, and how many are left as they are. It goes back as far
+    as everything can be undone: what came before a step that is final may be what that rests on."""
+    locked = _changed(Action.objects.filter(run=run)).select_for_update(of=("self",)).order_by("pk")
+    found, asked = _latest_first(ways(locked)), list[Action]()
+    for way in found:
+        if way.why_not or way.back is None:
+            break
+        after = asked[-1].pk if asked else None
+        action = _propose(way, way.back, says, team=way.action.team_id, maker=maker, after=after, actor=actor)
+        if action.settled:
+            break
+        asked.append(action)
+    return len(asked), len(found) - len(asked)
+
+
+def _latest_first(found: Iterable[Way]) -> list[Way]:
+    return sorted(found, key=lambda way: (way.action.settled_at, way.action.pk), reverse=True)
 
 
 def _propose_each(found: Sequence[Way], says: str, actor: Actor) -> list[Action]:
@@ -87,22 +107,26 @@ def _propose_each(found: Sequence[Way], says: str, actor: Actor) -> list[Action]
     for way in found:
         if way.why_not or way.back is None:
             raise Conflict(f"{way.action}: {way.why_not}")
-        operation = way.action.operation
-        proposal = Proposal(
-            team=actor.team,
-            operation=f"{operation.integration.slug}.{way.back.operation}",
-            arguments=way.arguments or {},
-            grantee=PEOPLE,
-            makers=[actor.id],
-            says=says,
-            reverses=way.action.pk,
-            after=made[-1].pk if made else None,
-        )
-        action = propose(proposal, actor=actor)
+        after = made[-1].pk if made else None
+        action = _propose(way, way.back, says, team=actor.team, maker=actor.id, after=after, actor=actor)
         if action.settled:
             raise Conflict(f"{way.action}: {(action.outcome or {}).get('text', 'it was refused')}")
         made.append(action)
     return made
+
+
+def _propose(way: Way, back: WayBack, says: str, *, team: str, maker: str, after: str | None, actor: Actor) -> Action:
+    proposal = Proposal(
+        team=team,
+        operation=f"{way.action.operation.integration.slug}.{back.operation}",
+        arguments=way.arguments or {},
+        grantee=PEOPLE,
+        makers=[maker],
+        says=says,
+        reverses=way.action.pk,
+        after=after,
+    )
+    return propose(proposal, actor=actor)
 
 
 def _changed(actions: QuerySet[Action]) -> QuerySet[Action]:

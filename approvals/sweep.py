@@ -25,6 +25,7 @@ def offer_actions() -> int:
     late = Action.objects.filter(for_the_door, created_at__lt=now() - GRACE).exclude(
         reviews__kind="doubt", reviews__state="open"
     )
+    late = late.exclude(not_before__gt=now())
     ids = list(late.order_by("created_at").values_list("pk", flat=True)[:200])
     for identity in ids:
         wake("approvals.tasks.drive", "actions", identity)

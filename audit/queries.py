@@ -25,6 +25,7 @@ WORDS: Mapping[str, str] = {
     Kind.ACTION_IN_DOUBT: "Action in doubt",
     Kind.ALARM_TAMPERED: "Alarm: does not match what was signed",
     Kind.ATTEMPT_LOST: "Attempt lost with its worker",
+    Kind.CALL_ANSWERED_LATE: "Late answer to a call",
     Kind.CALL_IN_DOUBT: "Call in doubt",
     Kind.CALL_SENDING: "Call being sent",
     Kind.DISCLOSURE_ERASED: "Personal value erased",

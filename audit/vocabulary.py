@@ -33,6 +33,7 @@ class Kind(StrEnum):
     CALL_SUCCEEDED = "integrations:call:succeeded"
     CALL_FAILED = "integrations:call:failed"
     CALL_IN_DOUBT = "integrations:call:in_doubt"
+    CALL_ANSWERED_LATE = "integrations:call:answered_late"  # after it was sent again: evidence, and no receipt
     INTEGRATION_DESCRIBED = "integrations:integration:described"
     INTEGRATION_IMPORTED = "integrations:integration:imported"
     AMENDMENT_QUARANTINED = "integrations:amendment:quarantined"  # nothing is sent until a person decides

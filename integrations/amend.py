@@ -12,7 +12,8 @@ from console.core.actor import Actor, Role
 from console.core.attest import attest, verify
 from console.core.clock import now
 from console.core.errors import Conflict, Invalid
-from integrations.description import REVIEWED, Description, check_said, check_way_back
+from integrations.description import Description, check_said, check_way_back
+from integrations.description_schema import REVIEWED
 from integrations.models import Amendment, Integration, Operation
 
 AT_ONCE = 50  # decided together

@@ -18,7 +18,7 @@ from console.core.errors import Conflict, Invalid
 from console.core.web import Request, role_required, signed_in
 from integrations.access import READERS, access_integration, access_operation
 from integrations.amend import Wanted, decide_amendments, review_operation, waiting
-from integrations.description import LONGEST_KEPT, MODES, MORE, SHORTEST_KEPT
+from integrations.description_schema import LONGEST_KEPT, MODES, MORE, SHORTEST_KEPT
 from integrations.models import CATEGORIES, EFFECTS, Integration, Operation
 from integrations.queries import EFFECT_WORDS, IDEMPOTENCY_WORDS, amendments_of, told
 

@@ -23,7 +23,7 @@ def start_call(call: Call, *, permit: str, actor: Actor, also: Iterable[Statemen
 
 def resend_call(call: Call, *, door: int, permit: str, actor: Actor) -> None:
     """The same key again, after the probe said that nothing had happened; needs a fresh permit like the first time."""
-    detail = _ledger(call, permit)
+    detail = _ledger(call, permit) | {"attempt": call.attempt + 1}
     move(call, "sending", actor=actor, detail=detail, attempt=call.attempt + 1, door=door, sent_at=now())
 
 
@@ -35,9 +35,9 @@ def hold_call(call: Call) -> None:
         raise Conflict(f"The call {call.pk} was sent again meanwhile.")
 
 
-def finish_call(call: Call, state: str, receipt: dict[str, Any], *, actor: Actor) -> None:
+def finish_call(call: Call, state: str, receipt: dict[str, Any], *, actor: Actor, **fields: Any) -> None:
     """To succeeded or failed, with what was answered (or found by the probe)."""
-    move(call, state, actor=actor, detail=receipt_detail(receipt), finished_at=now(), receipt=receipt)
+    move(call, state, actor=actor, detail=receipt_detail(receipt), finished_at=now(), receipt=receipt, **fields)
 
 
 def doubt_call(call: Call, error: str, *, given_up: bool, actor: Actor) -> None:

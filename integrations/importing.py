@@ -18,7 +18,8 @@ from integrations.credential_types import check_settings
 from integrations.definitions import Reached
 from integrations.describe import check_base_url
 from integrations.described import reached
-from integrations.description import INTEGRATION_SLUG, Description
+from integrations.description import Description
+from integrations.description_schema import INTEGRATION_SLUG
 from integrations.models import Definitions, Integration, Operation
 from integrations.openapi.operations import Imported, import_document
 from integrations.openapi.reading import check_version, read

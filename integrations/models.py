@@ -314,6 +314,7 @@ class Call(models.Model):
     sent_at = models.DateTimeField(db_default=Now())  # the last attempt; once given up in doubt, when that was
     finished_at = models.DateTimeField(null=True)
     receipt = models.JSONField(null=True)  # {status, digest, body, error}
+    throttled = models.BooleanField(default=False)  # certainly without effect, and to be followed by another
     run = models.TextField(default="")
     trace_id = models.TextField(default="")
     span_id = models.TextField(default="")
@@ -324,8 +325,12 @@ class Call(models.Model):
             # One effect per action, ever: a second row would be a second send.
             models.UniqueConstraint(
                 fields=["action"],
-                condition=~models.Q(effect="read") & ~models.Q(action=""),
+                condition=~models.Q(effect="read") & ~models.Q(action="") & models.Q(throttled=False),
                 name="call_once_per_action",
+            ),
+            # What may have had an effect is never set aside.
+            models.CheckConstraint(
+                condition=models.Q(throttled=False) | models.Q(state="failed", attempt=1), name="call_throttled_failed"
             ),
             models.CheckConstraint(
                 condition=models.Q(state__in=["succeeded", "failed"], finished_at__isnull=False)

@@ -17,13 +17,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import unquote_plus
 
 import httpcore
 from django.conf import settings
 
-from console.core.clock import now
+from console.core.clock import now, retry_after
 from console.core.errors import Invalid, Tampered
 from integrations.credential_types import Opened, unpack
 from integrations.injection import Injected, Outgoing
@@ -53,13 +53,15 @@ class Unknown(Exception):
 @dataclass(frozen=True, slots=True)
 class Answer:
     """What came back, with every form of the secret taken out; `digest` is over the bytes as received. `refused` is
-    the other side's own word, beside any status, that it did not do what was asked."""
+    the other side's own word, beside any status, that it did not do what was asked; `later` after how many seconds it
+    wants to be asked again, if it said so."""
 
     status: int
     body: Any
     digest: str
     content_type: str = ""
     refused: bool = False
+    later: float | None = None
 
     def receipt(self) -> dict[str, Any]:
         return {"status": self.status, "digest": self.digest, "body": self.body, "content_type": self.content_type}
@@ -87,8 +89,8 @@ def send(
     injected = opened.kind.inject(_outgoing(rendered, lines, opened, token))
     forms = echoes(*opened.secrets, *injected.echoed)
     connections = _connections(injected.certificate, once)
-    status, content, kind = _told_without(forms, _request(rendered, lines, injected, expected), connections)
-    return answer_of(status, content, forms, kind=kind)
+    told = _told_without(forms, _request(rendered, lines, injected, expected), connections)
+    return answer_of(told.status, told.content, forms, kind=told.kind, later=told.later)
 
 
 def fetch(rendered: Rendered, headers: Mapping[str, str], *, secrets: Iterable[str]) -> tuple[int, bytes]:
@@ -97,12 +99,13 @@ def fetch(rendered: Rendered, headers: Mapping[str, str], *, secrets: Iterable[s
     request = _request(rendered, _lines(rendered, {}), Injected(headers), rendered.digest)
     listed = _AgreedPool(ssl_context=httpcore.default_ssl_context(),
                          network_backend=_PinnedBackend(listed_only=rendered.scheme != "https"))  # fmt: skip
-    return _told_without(echoes(*secrets), request, listed)[:2]
+    told = _told_without(echoes(*secrets), request, listed)
+    return told.status, told.content
 
 
 def _told_without(
     forms: Sequence[str], request: httpcore.Request, connections: AbstractContextManager[httpcore.ConnectionPool]
-) -> tuple[int, bytes, str]:
+) -> "_Told":
     try:
         return _exchange(request, connections)
     except (NotSent, Unknown) as error:
@@ -163,16 +166,21 @@ def _parameters(query: str) -> set[str]:
     return {unquote_plus(part.partition("=")[0]).strip().casefold() for part in query.replace(";", "&").split("&")}
 
 
-def _exchange(
-    request: httpcore.Request, connections: AbstractContextManager[httpcore.ConnectionPool]
-) -> tuple[int, bytes, str]:
-    """Status, content, content type."""
+class _Told(NamedTuple):
+    status: int
+    content: bytes
+    kind: str
+    later: float | None
+
+
+def _exchange(request: httpcore.Request, connections: AbstractContextManager[httpcore.ConnectionPool]) -> _Told:
     _ends_at.set(time.monotonic() + LONGEST)
     try:
         with connections as pool:
             response = pool.handle_request(request)
             try:
-                return response.status, _read_capped(response), _header(response, b"content-type").decode("latin-1")
+                kind, later = (_header(response, name).decode("latin-1") for name in (b"content-type", b"retry-after"))
+                return _Told(response.status, _read_capped(response), kind, retry_after(later))
             finally:
                 response.close()
     except httpcore.LocalProtocolError:
@@ -201,14 +209,15 @@ def _header(response: httpcore.Response, wanted: bytes) -> bytes:
     return next((value for name, value in response.headers if name.lower() == wanted), b"")
 
 
-def answer_of(status: int, content: bytes, forms: Sequence[str], *, kind: str = "", refused: bool = False) -> Answer:
+def answer_of(status: int, content: bytes, forms: Sequence[str], *, kind: str = "", refused: bool = False,
+              later: float | None = None) -> Answer:  # fmt: skip
     text = redact(content.decode("utf-8", "replace"), forms)
     try:
         body = clean(json.loads(text, parse_constant=_refuse_constant), forms)
     except (ValueError, RecursionError):
         body = clean(text[:MAX_KEPT], forms)
     digest = hashlib.sha256(content).hexdigest()
-    return Answer(status, body, digest, clean(kind[:LONGEST_TYPE], forms), refused)
+    return Answer(status, body, digest, clean(kind[:LONGEST_TYPE], forms), refused, later)
 
 
 def _refuse_constant(name: str) -> None:

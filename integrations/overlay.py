@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 
 from console.core.documents import load
 from console.core.errors import Invalid
-from integrations.description import FACTS, INTEGRATION_SLUG, METHODS, Description, check_said
+from integrations.description import Description, check_said
+from integrations.description_schema import FACTS, INTEGRATION_SLUG, METHODS
 from integrations.openapi.operations import Imported
 from integrations.webhooks.schemes import SCHEMES, check_settings
 

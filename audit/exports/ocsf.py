@@ -71,6 +71,7 @@ EVENTS: Mapping[Kind, Event] = {
     Kind.CALL_SUCCEEDED: Event(API, *UPDATE),
     Kind.CALL_FAILED: Event(API, *UPDATE),
     Kind.CALL_IN_DOUBT: Event(API, *UPDATE),
+    Kind.CALL_ANSWERED_LATE: Event(API, *UPDATE),
     # What it works with.
     Kind.POLICY_PUBLISHED: _entity(*UPDATE),
     Kind.INTEGRATION_DESCRIBED: _entity(*UPDATE),

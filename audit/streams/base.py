@@ -2,7 +2,6 @@
 
 import datetime as dt
 import json
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -11,6 +10,7 @@ from urllib.parse import urlsplit
 from audit.anchors.base import AnchorFailed, Options, WrongConfiguration, read_secret
 from audit.exchange import Answer, ExchangeFailed, exchange
 from audit.outlets import OutletFailed
+from console.core.clock import retry_after
 
 HERE = {"localhost", "127.0.0.1", "::1"}
 LONGEST_PAUSE = 3600.0
@@ -119,9 +119,9 @@ def post(url: str, content: bytes, headers: Mapping[str, str], seconds: float, c
         raise OutletFailed(f"The receiver: {fault}") from None
     if answer.status in {200, 204}:
         return answer
-    pause = answer.headers.get("Retry-After", "")
-    if answer.status in {429, 503} and re.fullmatch(r"[0-9]{1,9}", pause):
-        seconds = min(float(pause), LONGEST_PAUSE)
+    pause = retry_after(answer.headers.get("Retry-After", ""))
+    if answer.status in {429, 503} and pause is not None:
+        seconds = min(pause, LONGEST_PAUSE)
         raise AskedToWait(f"The receiver answered {answer.status}, and asks to wait {seconds:g} seconds.", seconds)
     raise OutletFailed(f"The receiver answered {answer.status}{_code(answer)}.")
 

@@ -1,6 +1,8 @@
 """The one clock of the code; the database keeps its own for what must not be back-dated."""
 
+import contextlib
 import datetime as dt
+from email.utils import parsedate_to_datetime
 
 
 def now() -> dt.datetime:
@@ -16,3 +18,13 @@ def nanoseconds(moment: dt.datetime) -> int:
     """Unix nanoseconds, as spans carry them; exact to the microsecond that a datetime holds."""
     since = moment - dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
     return (since.days * 86_400 + since.seconds) * 1_000_000_000 + since.microseconds * 1_000
+
+
+def retry_after(value: str) -> float | None:
+    """Seconds of the header `Retry-After`: a number of them, or a date (RFC 9110 §10.2.3). None for anything else."""
+    if value.isascii() and value.isdigit():
+        return float(value[:10])
+    with contextlib.suppress(ValueError, TypeError, OverflowError):
+        date = parsedate_to_datetime(value)
+        return max(0.0, (date.replace(tzinfo=date.tzinfo or dt.UTC) - now()).total_seconds())
+    return None

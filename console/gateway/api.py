@@ -80,7 +80,8 @@ class ReviewRef(Schema):
 
 
 class ActionOut(Schema):
-    """`review` is what a person has to decide first, if any. Settled actions have an `outcome` and never change."""
+    """`review` is what a person has to decide first, if any. `not_before` is when it is tried again, where the other
+    side took no more requests. Settled actions have an `outcome` and never change."""
 
     id: str
     operation: str
@@ -91,6 +92,7 @@ class ActionOut(Schema):
     settled: bool
     outcome: Outcome | None
     review: ReviewRef | None
+    not_before: Moment | None
     created_at: Moment
     settled_at: Moment | None
 
@@ -193,5 +195,6 @@ def told(action: Action) -> dict[str, Any]:
         "state": action.state, "settled": action.settled,
         "outcome": {name: outcome.get(name) for name in ("code", "text", "status", "body")} if outcome else None,
         "review": {"id": review.id, "state": review.state, "expires_at": review.expires_at} if review else None,
+        "not_before": None if action.settled else action.not_before,
         "created_at": action.created_at, "settled_at": action.settled_at,
     }  # fmt: skip

@@ -165,7 +165,9 @@ def _named(arguments: dict[str, Any]) -> str:
 
 def _answer(action: Action) -> types.CallToolResult:
     given = told(action)
-    given |= {name: given[name].isoformat() if given[name] else None for name in ("created_at", "settled_at")}
+    given |= {
+        name: given[name].isoformat() if given[name] else None for name in ("not_before", "created_at", "settled_at")
+    }
     if given["review"]:
         given["review"]["expires_at"] = given["review"]["expires_at"].isoformat()
     if not action.settled:

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from approvals.reverse import undo_run
 from audit.move import move
 from audit.record import record
 from audit.vocabulary import Kind
@@ -81,12 +82,20 @@ def make_ready(step: Step, run: Run, *, actor: Actor) -> None:
 def _end_run(run: Run, state: str, steps: dict[str, Step], actor: Actor) -> None:
     failed = next((step for step in steps.values() if step.state == "failed" and step.error), None)
     error = failed.error if failed else None
-    outcome = (
+    outcome: dict[str, Any] = (
         {"code": error["code"], "text": error["text"], "step": failed.name} if failed and error else {"code": state}
     )
+    if state == "failed" and run.version.document.get("on_failure") == "undo":
+        outcome["undone"] = _undo(run, outcome, actor)
     move(run, state, actor=actor, result=str(outcome["code"]), outcome=outcome, finished_at=now())
     end_span(run.trace_id, run.span_id, ok=state == "succeeded")
     changed(run.team_id, "runs", f"run.{run.id}")
+
+
+def _undo(run: Run, outcome: dict[str, Any], actor: Actor) -> dict[str, int]:
+    says = f"The run failed{' at ' + outcome['step'] if 'step' in outcome else ''}. {outcome.get('text', '')}".strip()
+    asked, left = undo_run(run.pk, says=says, maker=run.on_behalf_of_id, actor=actor)
+    return {"asked": asked, "left": left}
 
 
 def cancel_run(run: Run, *, actor: Actor) -> None:

@@ -95,6 +95,7 @@ SCHEMA: dict[str, Any] = {
         "workflow": {"type": "string", "pattern": "^(?!publish$)[a-z][a-z0-9-]{0,63}$"},
         "title": _TEXT,
         "description": {"type": "string"},
+        "on_failure": {"enum": ["keep", "undo"]},
         "inputs": {"type": "object", "propertyNames": {"pattern": _NAME}, "additionalProperties": _INPUT},
         "steps": {
             "type": "object",

@@ -27,7 +27,7 @@ from mcp.shared.message import SessionMessage
 from mcp_types import jsonrpc_message_adapter
 
 from console.core.documents import load
-from integrations.description import INTEGRATION_SLUG
+from integrations.description_schema import INTEGRATION_SLUG
 from integrations.outbound import MAX_ANSWER
 
 GRACE = 2.0  # seconds to end by itself once nobody writes to it any more, and as long again once it was asked to

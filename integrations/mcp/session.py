@@ -81,10 +81,10 @@ def list_tools(
 
 def call_tool(
     rendered: Rendered, *, expected: bytes, secret: str, credential_type: str,
-    settings: Mapping[str, str] | None = None, token: str = "",
+    settings: Mapping[str, str] | None = None, token: str = "", trace: str = "",
 ) -> Answer:  # fmt: skip
-    """As `outbound.send` does it, for a tool, which is looked at in the same session before it is called. Raises
-    Drifted, Tampered, NotSent or Unknown."""
+    """As `outbound.send` does it, for a tool, which is looked at in the same session before it is called; `trace` is a
+    W3C traceparent that goes with it. Raises Drifted, Tampered, NotSent or Unknown."""
     assert rendered.tool
     opened, forms = _opened(credential_type, settings or {}, secret), set[str]()
     guard = Guard(rendered, expected)
@@ -95,7 +95,7 @@ def call_tool(
             async with _session(guard, opened, token, forms) as session:
                 _check_same(rendered, await _all_tools(session), forms)
                 scope.deadline = anyio.current_time() + PATIENCE
-                found.append(await _called(session, rendered, guard, forms))
+                found.append(await _called(session, rendered, guard, forms, trace))
 
     _run(work, guard, found, forms)
     return found[0]
@@ -163,9 +163,9 @@ def _check_same(rendered: Rendered, tools: list[dict[str, Any]], forms: set[str]
         raise Drifted(f"The tool {rendered.tool.name} {text}.", clean(tools, _longest(forms)))
 
 
-async def _called(session: ClientSession, rendered: Rendered, guard: Guard, forms: set[str]) -> Answer:
+async def _called(session: ClientSession, rendered: Rendered, guard: Guard, forms: set[str], trace: str) -> Answer:
     """What the tool answers, that it failed too, is an answer. So is a refusal that comes ahead of the tool."""
-    asked = json.loads(rendered.body)["params"]
+    asked = json.loads(rendered.body)["params"] | ({"_meta": {"traceparent": trace}} if trace else {})
     request = types.CallToolRequest(params=types.CallToolRequestParams(**asked))
     try:
         result = (await session.send_request(request, _Raw)).model_dump(mode="json", by_alias=True)

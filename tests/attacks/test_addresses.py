@@ -1,11 +1,17 @@
 """Names and addresses that lead inside, through the system's own resolver, up to the socket."""
 
+import json
+import shutil
 import socket
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import httpcore
 import pytest
 
+from console.home.processes import ROOT
 from integrations.outbound import NotSent
 from tests.attacks.peer import ask, look, saying, serving
 
@@ -68,6 +74,19 @@ def test_a_name_is_resolved_once_and_what_was_checked_is_dialled(rebinding: Rebi
         with pytest.raises(NotSent, match=r"resolves to 127\.0\.0\.1"):
             ask(look(f"http://rebinding.test:{outside.port}"))
     assert (len(outside.heard), inside.heard) == (1, [])
+
+
+def test_a_name_server_of_the_attackers_gets_one_connection_to_itself(tmp_path: Path) -> None:
+    """With the system's own resolver and a real name server, where the system lets us have a network of our own."""
+    alone = ["unshare", "--map-root-user", "--mount", "--net"]
+    if shutil.which("unshare") is None or subprocess.run([*alone, "true"], check=False, capture_output=True).returncode:
+        pytest.skip("This system gives no namespaces of one's own.")
+    program = [*alone, sys.executable, "-m", "tests.attacks.rebinding_program", str(tmp_path)]
+    done = subprocess.run(program, cwd=ROOT, check=False, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    asked, outside, inside, ends = json.loads(done.stdout.splitlines()[-1])
+    assert (asked, outside, inside, ends[0]) == (2, 1, 0, "200")
+    assert "rebinding.test resolves to 127.0.0.1" in ends[1]
 
 
 def test_a_name_with_a_public_and_an_inner_address_is_dialled_at_neither(

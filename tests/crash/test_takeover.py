@@ -3,6 +3,7 @@ effect nor the last word."""
 
 import datetime as dt
 import functools
+import json
 import threading
 
 import pytest
@@ -11,9 +12,12 @@ from django.db import OperationalError, connection, connections
 from approvals import execute as execution
 from approvals.authority import load
 from approvals.execute import Result, begin_call, finish, perform, verify_authority
+from approvals.known import known_of
 from approvals.models import Action, Review
 from approvals.repeat import FRESH
 from approvals.tasks import drive
+from audit.models import Record
+from audit.vocabulary import Kind
 from console.core.clock import now
 from console.core.errors import Conflict
 from integrations import outbound
@@ -86,8 +90,19 @@ def test_a_late_failure_does_not_end_what_was_sent_again(place: Place) -> None:
     rendered = verify_authority(again := load(action.id))
     second = begin_call(again, rendered, actor=DOOR, again=Call.objects.get(action=action.id))
     assert perform(again, second, rendered).state == "succeeded"
+    late = Record.objects.of(first.pk).filter(kind=Kind.CALL_ANSWERED_LATE)
     with pytest.raises(Conflict, match="sent again"):
         finish(loaded, first, Result("failed", {"error": "refused", "code": "not_sent"}), actor=DOOR)
+    assert not late.exists()
+    with pytest.raises(Conflict, match="sent again"):
+        finish(loaded, first, Result("failed", {"status": 409, "digest": "ab", "code": "rejected"}), actor=DOOR)
+    assert [json.loads(bytes(one.leaf))["detail"]["status"] for one in late] == [409]
+    known = known_of(action)
+    assert known is not None
+    assert [event.text for event in known.events] == [
+        "Sent.", "No answer that says what happened.", "Sent again, with the same key (attempt 2).",
+        "A late answer to attempt 1: status 409.",
+    ]  # fmt: skip
     place.doors.replaced()
     place.check_end(place.recover(action))
 
@@ -126,4 +141,29 @@ def test_nothing_is_sent_again_while_a_person_looks(place: Place) -> None:
     loaded = load(action.id)
     with pytest.raises(Conflict, match="has been asked"):
         begin_call(loaded, verify_authority(loaded), actor=DOOR, again=Call.objects.get(action=action.id))
+    place.check_end(place.recover(action))
+
+
+def test_what_is_on_a_later_page_is_found(place: Place) -> None:
+    """A probe that read the first page alone would ask a person, who might look no further either."""
+    for _ in range(3):
+        drive(place.permitted("none").id)
+    action = place.permitted("listed")
+    place.upstream.plan(Fault("done"))
+    drive(action.id)
+    action.refresh_from_db()
+    assert (action.state, (action.outcome or {})["body"]["thing"]) == ("succeeded", action.arguments["thing"])
+    place.check_end(action)
+
+
+@pytest.mark.parametrize(("status", "state"), [(200, "failed"), (202, "in_doubt"), (500, "in_doubt")])
+def test_a_refusal_with_the_status_of_a_success_is_certain_where_it_is_described(
+    place: Place, status: int, state: str
+) -> None:
+    """The upstream's error names the status, and the description knows the one of 200."""
+    action = place.permitted("refusing")
+    place.upstream.plan(Fault("read", status=status))
+    drive(action.id)
+    action.refresh_from_db()
+    assert (action.state, place.effects(action)) == (state, 0)
     place.check_end(place.recover(action))

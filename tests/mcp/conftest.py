@@ -1,7 +1,6 @@
 """The reference servers of those who wrote the protocol, as their packages come from npm."""
 
 import os
-import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,22 +8,14 @@ from pathlib import Path
 import pytest
 
 from console.home.readiness import free_port, listens
+from tests.standins.npm import installed
 
 PACKAGES = ("@modelcontextprotocol/server-everything@2026.8.31", "@modelcontextprotocol/server-filesystem@2026.8.31")
 
 
 @pytest.fixture(scope="session")
 def node_modules(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    npm = shutil.which("npm")
-    if npm is None or shutil.which("node") is None:
-        pytest.skip("Node is not installed")
-    folder = tmp_path_factory.mktemp("servers")
-    install = [npm, "install", "--no-audit", "--no-fund", "--fetch-retries=1", *PACKAGES]
-    try:
-        subprocess.run(install, cwd=folder, check=True, capture_output=True, timeout=180)
-    except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
-        pytest.skip(f"npm gives no packages here: {(error.stderr or b'')[-300:].decode(errors='replace')}")
-    return folder / "node_modules/@modelcontextprotocol"
+    return installed(tmp_path_factory.mktemp("servers"), *PACKAGES) / "@modelcontextprotocol"
 
 
 @pytest.fixture(scope="session")

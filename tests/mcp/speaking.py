@@ -29,6 +29,7 @@ class Speaking:
 
     tools: list[dict[str, Any]] = field(default_factory=lambda: [SEND])
     calls: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    noted: dict[str, Any] = field(default_factory=dict)  # beside the arguments of the last call
     methods: list[str] = field(default_factory=list)
     token: str = ""
     on_call: Callable[[str, dict[str, Any]], dict[str, Any]] | None = None
@@ -42,6 +43,7 @@ class Speaking:
     async def call_tool(self, _: ServerRequestContext, params: types.CallToolRequestParams) -> types.CallToolResult:
         arguments = dict(params.arguments or {})
         self.calls.append((params.name, arguments))
+        self.noted = dict(params.meta or {})
         said = self.on_call(params.name, arguments) if self.on_call else {"content": [{"type": "text", "text": "done"}]}
         return types.CallToolResult.model_validate(said)
 

@@ -55,6 +55,14 @@ def test_the_tool_is_called_once_with_what_was_agreed(server: Speaking) -> None:
     assert server.calls == [("send-message", ARGUMENTS)]
 
 
+def test_the_trace_goes_with_the_call(server: Speaking) -> None:
+    trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    wanted = rendered(server.address)
+    call_tool(wanted, expected=wanted.digest, secret="", credential_type="none", trace=trace)
+    assert server.noted["traceparent"] == trace
+    assert server.calls == [("send-message", ARGUMENTS)]
+
+
 def test_another_call_than_the_agreed_one_is_never_written(server: Speaking) -> None:
     wanted = rendered(server.address)
     others = [

@@ -13,11 +13,16 @@ from approvals.reverse import PEOPLE, done_by, reverse
 from audit.models import Record
 from console.core.clock import now
 from console.core.errors import Conflict, Forbidden, Invalid, NotFound
+from console.runs.cancel import cancel_run
+from console.runs.models import Run
+from console.runs.start import start_run
+from console.workflows.access import access_version
+from console.workflows.publish import publish_workflow
 from examples.demo.access import ARN, DOCUMENT, HELD, INPUTS, USER, WANTED, ask, attached
 from examples.demo.people import acting
 from integrations.amend import review_operation
 from integrations.describe import give_grant, revoke_grant
-from integrations.description import REVIEWED
+from integrations.description_schema import REVIEWED
 from integrations.models import Call, Grant, Operation
 from tests.spine.attacker import Attacker, writes
 from tests.spine.conftest import World, the_access_review
@@ -227,3 +232,60 @@ def describe_way_back(**said: object) -> None:
     told = {name: value for name, value in attach.description.items() if name in REVIEWED and name != "trust"}
     told["compensation"] = {**told["compensation"], **said}
     review_operation(attach, told, seen=bytes(attach.digest).hex(), actor=acting("mira"))
+
+
+FAILING = """
+workflow: grant-access
+title: Grant access, and fail afterwards
+on_failure: {}
+inputs: {{user: {{type: string}}, policy: {{type: string}}, reason: {{type: string}}}}
+steps:
+  attach:
+    call: iam.attach_user_policy
+    arguments: {{user: "${{{{ inputs.user }}}}", policy: "${{{{ inputs.policy }}}}"}}
+  look:
+    after: [attach]
+    call: iam.get_user
+    arguments: {{user: nobody.of.that.name}}
+"""
+
+
+def fail_after_attaching(asked: World, on_failure: str) -> Run:
+    """The demo's run is left where it is; another version of its workflow does the same, and then fails."""
+    actor = acting("jonas")
+    cancel_run(Run.objects.get(version__workflow__slug="grant-access"), actor=actor)
+    publish_workflow(FAILING.format(on_failure), actor=acting("mira"))
+    run = start_run(access_version(actor, "grant-access"), inputs=INPUTS, actor=actor)
+    asked.settle()
+    asked.sign(the_access_review())
+    asked.settle()
+    run.refresh_from_db()
+    assert run.state == "failed"
+    return run
+
+
+def test_a_failed_run_is_undone_where_its_workflow_says_so(asked: World, access: str) -> None:
+    run = fail_after_attaching(asked, "undo")
+    assert (run.outcome or {})["undone"] == {"asked": 1, "left": 0}
+    back = Action.objects.get(grantee=PEOPLE)
+    assert (back.makers, back.state, back.reverses and back.reverses.run) == ([acting("jonas").id], "held", run.id)
+    assert back.says.startswith("The run failed at look.")
+    with pytest.raises(Forbidden):
+        asked.sign(Review.objects.get(action=back, state="open"), "jonas")
+    asked.sign(Review.objects.get(action=back, state="open"))
+    asked.settle()
+    assert (outcome(back), attached(access)) == (("succeeded", "succeeded"), [HELD])
+
+
+def test_a_failed_run_stays_as_it_is_where_nothing_is_said(asked: World, access: str) -> None:
+    run = fail_after_attaching(asked, "keep")
+    assert "undone" not in (run.outcome or {})
+    assert (Action.objects.filter(grantee=PEOPLE).count(), attached(access)) == (0, sorted([HELD, WANTED]))
+
+
+def test_a_failed_run_says_what_it_cannot_undo(asked: World, access: str) -> None:
+    """Without the grant to people the run still ends, and says what is left."""
+    revoke_grant(Grant.objects.get(grantee=PEOPLE), actor=acting("mira"))
+    run = fail_after_attaching(asked, "undo")
+    assert (run.outcome or {})["undone"] == {"asked": 0, "left": 1}
+    assert (Action.objects.filter(grantee=PEOPLE).count(), attached(access)) == (0, sorted([HELD, WANTED]))

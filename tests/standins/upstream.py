@@ -6,7 +6,7 @@
         assert upstream.effects("t1") == 1
 
 Writes go to `/<behaviour>/things`, and name the thing that they are about, in the path or the body. What was made of a
-thing is at `/<behaviour>/made?thing=`, or `?key=`.
+thing is at `/<behaviour>/made?thing=`, or `?key=`, and with `&page=` one by one.
 """
 
 import contextlib
@@ -42,11 +42,14 @@ class Made(NamedTuple):
 
 @dataclass(eq=False)
 class Fault:
-    """For the next write: at this moment the connection is cut, or this status answered instead. A `late` one has its
-    effect after all, at `catch_up`. A `held` one stays where it is until `released`."""
+    """For the next write, or with `reading` the next read: at this moment the connection is cut, or this status
+    answered instead, with these headers. A `late` one has its effect after all, at `catch_up`. A `held` one stays where
+    it is until `released`."""
 
     moment: Moment
     status: int | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    reading: bool = False
     late: bool = False
     held: bool = False
     reached: Event = field(default_factory=Event)
@@ -148,11 +151,13 @@ class Upstream:
         with self._lock:
             self._faults += faults
 
-    def take(self) -> Fault | None:
+    def take(self, *, reading: bool) -> Fault | None:
         with self._lock:
-            if self._faults:
-                self._taken.append(self._faults.pop(0))
-                return self._taken[-1]
+            for fault in self._faults:
+                if fault.reading == reading:
+                    self._faults.remove(fault)
+                    self._taken.append(fault)
+                    return fault
         return None
 
     def work_again(self) -> None:
@@ -197,6 +202,8 @@ class Upstream:
             among = [asked["thing"]] if "thing" in asked else list(self.things.made)
             made = [one for thing in among for one in self.things.made.get(thing, ())]
             found = [one._asdict() for one in made if "key" not in asked or one.key == asked["key"]]
+            if "page" in asked:
+                found = found[int(asked["page"]) - 1 :][:1]
             return {"made": found, "version": self.things.versions.get(asked.get("thing", ""), 1)}
 
 
@@ -208,14 +215,17 @@ class Exchange(BaseHTTPRequestHandler):
     def handle(self) -> None:
         """A write that is cut unread is cut before its first byte was taken off the wire."""
         with contextlib.suppress(ConnectionError):
-            if self.connection.recv(3, socket.MSG_PEEK) not in (b"GET", b""):
-                self.fault = self.upstream.take()
+            if method := self.connection.recv(3, socket.MSG_PEEK):
+                self.fault = self.upstream.take(reading=method == b"GET")
             if self.fault and self.fault.moment == "unread":
                 self.cut()
             else:
                 super().handle()
 
     def do_GET(self) -> None:
+        if self.fault:
+            self.cut(self.fault.status)
+            return
         self.answer(Answer(200, self.upstream.look(dict(parse_qsl(urlsplit(self.path).query)))))
 
     def write(self) -> None:
@@ -243,16 +253,18 @@ class Exchange(BaseHTTPRequestHandler):
         assert self.fault is not None
         self.fault.strike()
         if status is not None:
-            self.answer(Answer(status, {"error": f"a fault of {status}"}))
+            self.answer(Answer(status, {"error": f"a fault of {status}"}), headers=self.fault.headers)
         self.close_connection = True
         with contextlib.suppress(OSError):
             self.server.shutdown_request(self.connection)
 
-    def answer(self, answer: Answer, *, half: bool = False) -> None:
+    def answer(self, answer: Answer, *, half: bool = False, headers: Mapping[str, str] | None = None) -> None:
         content = json.dumps(answer.body).encode()
         self.send_response_only(answer.status)
         self.send_header("content-type", "application/json")
         self.send_header("content-length", str(len(content)))
+        for name, value in (headers or {}).items():
+            self.send_header(name, value)
         self.end_headers()
         self.wfile.write(content[: len(content) // 2] if half else content)
         self.wfile.flush()

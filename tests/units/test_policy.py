@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from approvals.facts import decode
 from approvals.policy import FALLBACK, GATED, SCHEMA, Question, decide, parse
 from console.core.errors import Invalid
-from integrations.description import MODES, Description
+from integrations.description import Description
+from integrations.description_schema import MODES
 from integrations.models import CATEGORIES, EFFECTS, TRUSTS
 
 LAST = "  - {id: last, when: {}, then: review, review: {group: g}}\n"

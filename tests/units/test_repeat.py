@@ -18,7 +18,7 @@ from approvals.repeat import (
     next_step,
     surely_remembered,
 )
-from integrations.description import MODES
+from integrations.description_schema import MODES
 from integrations.models import TRUSTS
 from integrations.outbound import TIMEOUT
 

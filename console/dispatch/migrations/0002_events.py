@@ -14,7 +14,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('dispatch', '0001_initial'),
-        ('integrations', '0015_webhooks'),
+        ('integrations', '0016_webhooks'),
         ('runs', '0003_guards'),
     ]
 

@@ -54,7 +54,7 @@ REVOKE ALL ON integrations_webhook, integrations_webhooksecret, integrations_del
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('integrations', '0014_prints'),
+        ('integrations', '0015_throttled'),
     ]
 
     operations = [
