@@ -156,14 +156,13 @@ def _verify_operation(operation: Operation) -> None:
     verify("operation", operation.attested(), operation.attestation)
 
 
-def question(loaded: Loaded, amount: int | None, currency: str) -> Question:
-    """From the attested description, not from the columns beside it."""
-    operation = loaded.operation
-    integration = loaded.action.operation.integration
+def question(row: Operation, grantee: str, amount: int | None, currency: str) -> Question:
+    """From the attested description, not from the columns beside it. Needs the integration loaded."""
+    operation, integration = Description(row.slug, row.description), row.integration
     return Question(
         integration=integration.slug,
         operation=f"{integration.slug}.{operation.slug}",
-        workflow=loaded.action.grantee.removeprefix("workflow:"),
+        workflow=grantee.removeprefix("workflow:"),
         effect=operation.effect,
         categories=frozenset(operation.document.get("categories", [])),
         trust=operation.document.get("trust", "imported"),
@@ -188,8 +187,9 @@ def current_policy(team: str) -> PolicyVersion | None:
 
 
 def rule(loaded: Loaded, amount: int | None, currency: str) -> tuple[PolicyVersion | None, Answer]:
-    version = current_policy(loaded.action.team_id)
-    return version, decide(version.document if version else None, question(loaded, amount, currency))
+    action, version = loaded.action, current_policy(loaded.action.team_id)
+    asked = question(action.operation, action.grantee, amount, currency)
+    return version, decide(version.document if version else None, asked)
 
 
 def verify_decisions(loaded: Loaded, answer: Answer, action_digest: bytes) -> None:

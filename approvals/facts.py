@@ -24,7 +24,7 @@ class Facts:
 def decode(operation: Description, arguments: Mapping[str, Any], reads: Mapping[str, Any], key: str) -> Facts:
     """Reads hold whole answers here, so that names can be shown. Raises Invalid for an expression that fails."""
     scope: dict[str, Any] = {"arguments": arguments, "reads": reads, "key": key}
-    amount, currency = _amount(operation, scope)
+    amount, currency = decode_amount(operation, scope)
     scope["money"] = money(amount, currency) if amount is not None else ""
     document = operation.document
     described = [_line(fact, scope) for fact in document.get("facts", [])]
@@ -35,7 +35,8 @@ def decode(operation: Description, arguments: Mapping[str, Any], reads: Mapping[
     return Facts(sentence, lines, amount, currency, undecoded)
 
 
-def _amount(operation: Description, scope: Mapping[str, Any]) -> tuple[int | None, str]:
+def decode_amount(operation: Description, scope: Mapping[str, Any]) -> tuple[int | None, str]:
+    """None where the description names none. Raises Invalid where it could not be decoded."""
     described = operation.document.get("amount")
     if not described:
         return None, ""

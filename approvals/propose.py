@@ -10,18 +10,16 @@ from approvals.alarm import raise_alarm
 from approvals.models import Action
 from approvals.settle import settle
 from approvals.spending import beyond_asked
+from approvals.standing import choose, refused
 from audit.move import begin
 from console.core.actor import Actor
 from console.core.attest import attest
 from console.core.canonical import SAFE_INTEGER, digest
-from console.core.clock import now
 from console.core.compiled import Compiled
 from console.core.errors import Invalid, NotFound, Tampered
 from console.core.turns import take_turn
 from console.core.wake import wake
 from integrations.amend import quarantined
-from integrations.described import complete
-from integrations.limits import check_limits
 from integrations.models import Grant, Operation
 
 MAX_SAYS = 4_000
@@ -32,11 +30,6 @@ _OPERATION = Compiled(
         .select_related("integration")
         .annotate(quarantined=quarantined("pk"))
     )
-)
-_GRANTS = Compiled(
-    lambda team, grantee, integration: Grant.objects.filter(
-        team=team, grantee=grantee, integration=integration, revoked_at=None, credential__revoked_at=None
-    ).order_by("created_at", "id")
 )
 
 
@@ -70,15 +63,15 @@ class Proposal:
 def propose(proposal: Proposal, *, actor: Actor) -> Action:
     """The stored action; refused at once when it is not granted or its arguments are wrong. Raises NotFound for an
     operation that the team does not have, KeyReused when the key asked for something else before."""
-    _check_carried([proposal.operation, proposal.arguments, proposal.evidence, proposal.says])
+    check_carried([proposal.operation, proposal.arguments, proposal.evidence, proposal.says])
     operation = _access_operation(proposal)
     with transaction.atomic():
         if known := _known(proposal, operation):
             return known
-        grant, beyond = _choose(_grants(proposal, operation), operation, proposal.arguments)
-        action = _insert(proposal, operation, grant, actor)
+        chosen = choose(proposal.team, proposal.grantee, operation, proposal.arguments, beyond_asked)
+        action = _insert(proposal, operation, chosen.grant, actor)
         try:
-            refusal = _refusal(action, operation, grant, beyond)
+            refusal = refused(chosen, proposal.grantee, operation, proposal.arguments)
         except Tampered as tampering:
             return raise_alarm(action.id, str(tampering), actor=actor)
         if refusal:
@@ -88,15 +81,15 @@ def propose(proposal: Proposal, *, actor: Actor) -> Action:
     return action
 
 
-def _check_carried(value: Any) -> None:
+def check_carried(value: Any) -> None:
     """Raises Invalid for what canonical JSON cannot carry, or the database would give back as something else (it writes
     1e16 out in full): the door could never read what was signed here."""
     match value:
         case Mapping():
-            _check_carried([*value.keys(), *value.values()])
+            check_carried([*value.keys(), *value.values()])
         case list() | tuple():
             for inner in value:
-                _check_carried(inner)
+                check_carried(inner)
         case str() if "\0" in value or any("\ud800" <= char <= "\udfff" for char in value):
             raise Invalid("A text holds a character that cannot be stored.", code="invalid_arguments")
         case int() | float() if not abs(value) <= SAFE_INTEGER:
@@ -123,28 +116,6 @@ def _known(proposal: Proposal, operation: Operation) -> Action | None:
     return known
 
 
-def _grants(proposal: Proposal, operation: Operation) -> list[Grant]:
-    """In force for this grantee and operation, the oldest first."""
-    at, given = now(), _GRANTS(proposal.team, proposal.grantee, operation.integration_id)
-    return [one for one in given if operation.slug in one.operations and (one.until is None or one.until > at)]
-
-
-def _choose(grants: Sequence[Grant], operation: Operation, arguments: Mapping[str, Any]) -> tuple[Grant | None, str]:
-    """The first whose limits allow it. Where none does the oldest, and what it does not allow."""
-    beyond = ""
-    for grant in grants:
-        text = _beyond(grant, operation, arguments)
-        if not text:
-            return grant, ""
-        beyond = beyond or text
-    return (grants[0] if grants else None), beyond
-
-
-def _beyond(grant: Grant, operation: Operation, arguments: Mapping[str, Any]) -> str:
-    described = operation.description.get("arguments", {})
-    return check_limits(grant.limits, described, arguments) or beyond_asked(grant, arguments)
-
-
 def _insert(proposal: Proposal, operation: Operation, grant: Grant | None, actor: Actor) -> Action:
     action = Action(
         team_id=proposal.team,
@@ -169,19 +140,3 @@ def _insert(proposal: Proposal, operation: Operation, grant: Grant | None, actor
           "grantee": proposal.grantee, "arguments_digest": arguments, "step": proposal.step,
           **({"reverses": proposal.reverses} if proposal.reverses else {})})  # fmt: skip
     return action
-
-
-def _refusal(action: Action, operation: Operation, grant: Grant | None, beyond: str) -> dict[str, Any] | None:
-    if grant is None:
-        text = f"{action.grantee} has no grant for {operation.integration.slug}.{operation.slug}."
-        return {"code": "not_granted", "text": text}
-    if beyond:
-        return {"code": "beyond_grant", "text": beyond}
-    if operation.quarantined:  # type: ignore[attr-defined]  # annotated
-        text = "Its description has changed, and an admin has to look at the change first."
-        return {"code": "quarantined", "text": text}
-    try:
-        complete(operation).check_arguments(action.arguments)
-    except Invalid as error:
-        return {"code": error.code, "text": error.text}
-    return None

@@ -91,6 +91,10 @@ class Kind(StrEnum):
     # Who
     AGENT_CREATED = "agents:agent:created"
     AGENT_RETIRED = "agents:agent:retired"
+    AGENT_OBSERVING = "agents:agent:observing"  # it shows what it does, and asks for nothing
+    AGENT_ACTING = "agents:agent:acting"  # that is over
+    OBSERVATIONS_TAKEN = "shadow:observations:taken"
+    OBSERVATIONS_FORGOTTEN = "shadow:observations:forgotten"
     AGENT_TOKEN_ISSUED = "agents:agent_token:issued"
     AGENT_TOKEN_REVOKED = "agents:agent_token:revoked"
     GRANT_PROPOSAL_OPEN = "agents:grant_proposal:open"

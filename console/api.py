@@ -5,6 +5,8 @@ from collections.abc import Callable, Mapping
 from functools import wraps
 from typing import Any
 
+from django.conf import settings
+from django.core.exceptions import RequestDataTooBig
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.urls import URLPattern, URLResolver
 from django.views.decorators.http import require_safe
@@ -20,13 +22,14 @@ from console.core.web import actor_of, ask_to_sign_in
 from console.gateway.api import router as actions
 from console.gateway.proposals_api import router as proposals
 from console.runs.api import router as runs
+from console.shadow.api import router as observations
 from console.workflows.api import router as workflows
 
 ABOUT = """Reads runs, reviews, workflows and the audit log of one team, and lets agents ask for actions.
 
 Send `Authorization: Bearer cst_…` with a token, or use the session of a browser. A token reads and never decides.
-Agents send `Authorization: Bearer cag_…`, which opens `/actions`, `/operations` and
-`/grant-proposals` alone: an agent asks, and the
+Agents send `Authorization: Bearer cag_…`, which opens `/actions`, `/operations`,
+`/grant-proposals` and `/observations` alone: an agent asks, and the
 console does what is permitted. Times are RFC 3339 in UTC, money is whole minor units with its currency. Lists give
 `next`, which goes into `after`. Every answer that is not what was asked for has the form
 `{"error": {"code", "text", "detail"}}`.
@@ -77,7 +80,7 @@ api = Api(
     docs_decorator=require_safe,
     auth=SignedIn(),
 )
-for router in (runs, reviews, workflows, records, exports, actions, proposals):
+for router in (runs, reviews, workflows, records, exports, actions, proposals, observations):
     api.add_router("", router)
 
 
@@ -111,3 +114,8 @@ def not_found(request: HttpRequest, _: Http404) -> HttpResponse:
 @api.exception_handler(HttpError)
 def refused(request: HttpRequest, error: HttpError) -> HttpResponse:
     return refuse(request, error.status_code, "refused", str(error))
+
+
+@api.exception_handler(RequestDataTooBig)
+def too_large(request: HttpRequest, _: RequestDataTooBig) -> HttpResponse:
+    return refuse(request, 413, "too_large", f"A body has at most {settings.DATA_UPLOAD_MAX_MEMORY_SIZE:,} bytes.")

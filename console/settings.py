@@ -103,6 +103,7 @@ INSTALLED_APPS = [
     "console.runs",
     "console.dispatch",
     "console.gateway",
+    "console.shadow",
     "console.home",
     "allauth",
     "allauth.account",

@@ -14,6 +14,7 @@ ROOMS = (
     ("runs/", "console.runs.urls"),
     ("workflows/", "console.workflows.urls"),
     ("agents/", "console.agents.urls"),
+    ("agents/", "console.shadow.urls"),
     ("integrations/", "integrations.urls"),
     ("audit/", "audit.urls"),
     *(("", f"{app}.urls") for app in settings.EXTRA_APPS),

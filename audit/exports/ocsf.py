@@ -129,6 +129,10 @@ EVENTS: Mapping[Kind, Event] = {
     # People and what they prove themselves with.
     Kind.AGENT_CREATED: Event(ACCOUNT, 1, "Create"),
     Kind.AGENT_RETIRED: Event(ACCOUNT, 5, "Disable"),
+    Kind.AGENT_OBSERVING: Event(ACCOUNT, *_ANY),
+    Kind.AGENT_ACTING: Event(ACCOUNT, *_ANY),
+    Kind.OBSERVATIONS_TAKEN: _entity(*CREATE),
+    Kind.OBSERVATIONS_FORGOTTEN: _entity(*DELETE),
     Kind.AGENT_TOKEN_ISSUED: _entity(*CREATE),
     Kind.AGENT_TOKEN_REVOKED: _entity(*DELETE),
     Kind.GRANT_PROPOSAL_OPEN: _entity(*CREATE),

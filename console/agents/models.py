@@ -39,6 +39,7 @@ class Agent(models.Model):
     owner = models.ForeignKey("accounts.User", models.PROTECT, related_name="+")
     created_at = models.DateTimeField(db_default=Now())
     retired_at = models.DateTimeField(null=True)
+    observing_since = models.DateTimeField(null=True)  # meanwhile it shows what it does, and asks for nothing
     attestation = models.BinaryField(max_length=64)
 
     class Meta:

@@ -13,7 +13,7 @@ from approvals.withdraw import withdraw_action
 from audit.read import record_refusal
 from console.agents.identify import Identified
 from console.core.compiled import Compiled
-from console.core.errors import NotFound, Refusal
+from console.core.errors import Conflict, NotFound, Refusal
 from console.core.telemetry import Parent
 from console.gateway.waiting import wait_for
 
@@ -41,6 +41,12 @@ class TooManyWaiting(Refusal):
     code = "too_many_waiting"
 
 
+class Observed(Conflict):
+    """What an agent does while it is observed never becomes an action."""
+
+    code = "observed"
+
+
 @dataclass(frozen=True, slots=True)
 class Asked:
     """`operation` is `integration.operation`; `key` the agent's own, under which asking again finds the same action."""
@@ -57,6 +63,10 @@ def ask(who: Identified, asked: Asked) -> Action:
     """The action, old or new. Raises NotFound for an operation that the team does not have, which is in the log too;
     KeyReused; TooManyWaiting, by which a few more than that may still pass at the same moment."""
     agent = who.agent
+    if agent.observing_since is not None:
+        raise Observed(
+            "You are being observed: show what you do at /api/v1/observations. Nothing is done for you here."
+        )
     if _MANY(agent.team_id, agent.grantee) and not _known(who, asked.key):
         text = f"{MOST_WAITING} of your actions wait already. Withdraw some, or ask again once people have decided."
         raise TooManyWaiting(text)

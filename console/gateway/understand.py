@@ -1,7 +1,5 @@
 """Which operation a plain request means, among those that the agent is granted."""
 
-from collections.abc import Sequence
-
 from audit.read import record_refusal
 from console.agents.identify import Identified
 from console.core.errors import Forbidden, Invalid
@@ -9,9 +7,9 @@ from console.core.telemetry import read_traceparent
 from console.gateway.acts import GUESSED, Asked
 from console.gateway.api import LONGEST_KEY
 from console.gateway.tools import granted_to
-from integrations.described import complete
+from integrations.meant import meant
 from integrations.models import Operation
-from integrations.read_back import Understood, read_back
+from integrations.read_back import Understood
 from integrations.recognise import Ambiguous, Heard, check_plain
 from integrations.routing import routed
 
@@ -32,34 +30,15 @@ def understand(who: Identified, integration: str, heard: Heard) -> Asked:
     rows = routed(Operation.objects.filter(integration__team=who.agent.team_id, integration__slug=integration), heard)
     granted = granted_to(who.agent)
     mine = {row.pk for row in rows if (row.integration_id, row.slug) in granted}
-    if not mine:
+    found = meant(rows, mine, heard) if mine else None
+    if found is None:
         raise _unknown(who)
-    row, understood = _meant(rows, mine, heard, who)
+    row, understood = found
     parent = read_traceparent(heard.header("traceparent") or "")
     return Asked(
         f"{integration}.{row.slug}", understood.arguments, _key(heard, understood), _says(heard),
         parent=parent,
     )  # fmt: skip
-
-
-def _meant(rows: Sequence[Operation], mine: set[str], heard: Heard, who: Identified) -> tuple[Operation, Understood]:
-    """The only one that it can be. An operation that is not granted counts too: a request for it must not pass for one
-    of another."""
-    found, reason = [], None
-    for row in rows:
-        operation = complete(row)
-        try:
-            understood = read_back(operation, heard)
-            if len(rows) > 1:
-                operation.check_arguments(understood.arguments)
-            found.append((row, understood))
-        except Invalid as refusal:
-            reason = reason or (refusal if row.pk in mine else None)
-    if len(found) > 1 and any(row.pk in mine for row, _ in found):
-        raise Ambiguous("More than one operation could be meant. Ask by the name of the operation instead.")
-    if found and found[0][0].pk in mine:
-        return found[0]
-    raise (reason if reason and not found else _unknown(who))
 
 
 def _unknown(who: Identified) -> NotGranted:

@@ -15,6 +15,7 @@ from approvals.sweep import expire_reviews, offer_actions, void_reviews
 from console.core import presence
 from console.dispatch.sweep import offer_steps, withdraw_orphans
 from console.home.health import EVERY, beat_heart
+from console.shadow.take import forget_old
 from integrations.authorize import offer_exchanges
 from integrations.door_key import offer_wrapping
 from integrations.expiry import tell_ends
@@ -49,6 +50,7 @@ SWEEPS: tuple[tuple[Callable[[], object], float], ...] = (
     (offer_deliveries, 2.0),
     (offer_thinning, 60.0),
     (tell_ends, 60.0),
+    (forget_old, 600.0),
     (make_partitions, 3600.0),
 )
 

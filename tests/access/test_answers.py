@@ -30,6 +30,7 @@ QUESTIONS = {
     "run": ("span",),
     "workflow": ("version",),
     "workflow_publish": ("from",),
+    "shadow": ("days",),
     "integration": ("q", "after"),
     "calls": ("state", "after"),
     "webhook": ("after",),

@@ -27,6 +27,7 @@ AGENTS = {
     "/api/v1/actions": ["post"], "/api/v1/actions/{action_id}": ["get"],
     "/api/v1/actions/{action_id}/withdraw": ["post"], "/api/v1/operations": ["get"],
     "/api/v1/grant-proposals": ["get", "post"], "/api/v1/grant-proposals/{proposal_id}": ["get"],
+    "/api/v1/observations": ["post"],
 }  # fmt: skip
 
 

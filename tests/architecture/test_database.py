@@ -171,6 +171,7 @@ WITHOUT_TEAM = {
     "workflows_workflowversion": "belongs to a workflow",
     "agents_agenttoken": "belongs to an agent",
     "agents_grantproposal": "belongs to an agent",
+    "shadow_observation": "belongs to an agent",
     "runs_step": "belongs to a run",
     "runs_attempt": "belongs to a step",
     "dispatch_wait": "belongs to a step",

@@ -1,0 +1,5 @@
+from django.apps import AppConfig
+
+
+class ShadowConfig(AppConfig):
+    name = "console.shadow"
