@@ -72,6 +72,13 @@ class Kind(StrEnum):
     AUTHORIZATION_EXCHANGING = "integrations:authorization:exchanging"
     AUTHORIZATION_CONNECTED = "integrations:authorization:connected"
     AUTHORIZATION_FAILED = "integrations:authorization:failed"
+    WEBHOOK_OPENED = "integrations:webhook:opened"
+    WEBHOOK_REFUSED = "integrations:webhook:refused"  # deliveries, as not genuine; told once in a while
+    WEBHOOK_ENDED = "integrations:webhook:ended"
+    WEBHOOK_SECRET_SEALED = "integrations:webhook_secret:sealed"
+    WEBHOOK_SECRET_WRAPPED = "integrations:webhook_secret:wrapped"  # anew, to a newer key of the door
+    WEBHOOK_SECRET_ENDED = "integrations:webhook_secret:ended"
+    DELIVERY_VERIFIED = "integrations:delivery:verified"  # genuine, and new
     DOOR_KEY_ADDED = "integrations:door_key:added"
     DOOR_KEY_RETIRED = "integrations:door_key:retired"
     GRANT_GIVEN = "integrations:grant:given"

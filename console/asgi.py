@@ -1,5 +1,5 @@
 """What the ASGI server runs: pages and the API over HTTP, the agents' doors of MCP and of plain requests beside them,
-and "changed" notices over a websocket."""
+the addresses of webhooks, and "changed" notices over a websocket."""
 
 import os
 from typing import Any
@@ -14,8 +14,9 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "console.settings")
 pages = get_asgi_application()
 
 # Only now are the apps loaded, which consumers import.
-from console.gateway import mcp, raw  # noqa: E402
+from console.gateway import hooks, mcp, raw  # noqa: E402
 from console.traces.routing import websocket_urlpatterns  # noqa: E402
+from integrations.webhooks.receive import PATH  # noqa: E402
 
 # A browser sends the session cookie from any page to any websocket, so the origin decides, exactly as configured.
 routes = URLRouter(websocket_urlpatterns)  # type: ignore[arg-type]  # the stubs know only a pattern of their own
@@ -23,8 +24,14 @@ notices = OriginValidator(AuthMiddlewareStack(routes), [settings.ORIGIN])
 
 
 async def over_http(scope: Any, receive: Any, send: Any) -> None:
-    door = mcp.serve if scope["path"] == mcp.PATH else raw.serve if scope["path"].startswith(raw.PATH) else pages
-    await door(scope, receive, send)
+    await _door(scope["path"])(scope, receive, send)
+
+
+def _door(path: str) -> Any:
+    if path == mcp.PATH:
+        return mcp.serve
+    beside = {raw.PATH: raw.serve, PATH: hooks.serve}
+    return next((serve for start, serve in beside.items() if path.startswith(start)), pages)
 
 
 application = ProtocolTypeRouter({"http": over_http, "websocket": notices})

@@ -219,6 +219,8 @@ CELERY_TASK_ROUTES = {
     "integrations.tasks.exchange_code": {"queue": "actions"},
     "integrations.tasks.run_health_test": {"queue": "actions"},
     "integrations.tasks.end_tokens": {"queue": "actions"},
+    "integrations.tasks.judge_delivery": {"queue": "actions"},
+    "integrations.tasks.thin_deliveries": {"queue": "actions"},
 }
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False

@@ -4,7 +4,7 @@ from django.db.models import QuerySet
 
 from console.core.actor import Actor, Role
 from console.core.errors import NotFound
-from integrations.models import Call, Credential, Grant, Import, Integration, Operation
+from integrations.models import Call, Credential, Grant, Import, Integration, Operation, Webhook, WebhookSecret
 
 READERS = (Role.ADMIN, Role.OPERATOR, Role.AUDITOR, Role.REVIEWER)
 
@@ -71,3 +71,20 @@ def access_credential(actor: Actor, credential_id: str) -> Credential:
     if credential is None:
         raise NotFound("Your team has no such credential.")
     return credential
+
+
+def access_webhook(actor: Actor, webhook_id: str) -> Webhook:
+    found = Webhook.objects.filter(integration__in=visible_integrations(actor)).select_related("integration")
+    webhook = found.filter(pk=webhook_id).first()
+    if webhook is None:
+        raise NotFound("Your team has no such webhook.")
+    return webhook
+
+
+def access_webhook_secret(actor: Actor, secret_id: str) -> WebhookSecret:
+    """Without the sealed bytes."""
+    found = WebhookSecret.objects.filter(webhook__integration__in=visible_integrations(actor)).select_related("webhook")
+    secret = found.defer("sealed", "wrapped", "attestation").filter(pk=secret_id).first()
+    if secret is None:
+        raise NotFound("Your team has no such secret.")
+    return secret

@@ -44,8 +44,18 @@ def word(value: str) -> str:
     return "" if re.fullmatch(r"[a-z0-9][a-z0-9-]{0,62}", value) else "must be of a-z, 0-9 and hyphens"
 
 
-def one_of(*choices: str) -> Check:
-    return lambda value: "" if value in choices else f"must be one of {', '.join(choices)}"
+@dataclass(frozen=True, slots=True)
+class OneOf:
+    """A check that pages show as a choice."""
+
+    choices: tuple[str, ...]
+
+    def __call__(self, value: str) -> str:
+        return "" if value in self.choices else f"must be one of {', '.join(self.choices)}"
+
+
+def one_of(*choices: str) -> OneOf:
+    return OneOf(choices)
 
 
 def seconds(least: int, most: int) -> Check:
@@ -99,6 +109,10 @@ class Part:
     required: bool = True
     hint: str = ""
     default: str = ""
+
+    @property
+    def choices(self) -> tuple[str, ...]:
+        return self.check.choices if isinstance(self.check, OneOf) else ()
 
     @property
     def multiline(self) -> bool:

@@ -146,7 +146,7 @@ def check_settings(name: str, given: Mapping[str, object]) -> dict[str, str]:
     """Those of an integration that signs in this way. Raises Invalid with the place."""
     if name not in TYPES:
         raise Invalid(f"{name!r:.40} is no type of credential.")
-    checked = _checked(TYPES[name].settings, given, "credential.")
+    checked = check_parts(TYPES[name].settings, given, "credential.")
     named = [part.name for part in TYPES[name].settings if part.check is header_name]
     headers = [checked[one].lower() for one in named if one in checked]
     if len(set(headers)) < len(headers):
@@ -169,7 +169,7 @@ def pack(name: str, settings: Mapping[str, str], secret: str | Mapping[str, str]
         if len(kind.parts) > 1:
             raise Invalid(f"A credential of type {name} has the parts {_listed(kind.parts)}.")
         secret = {part.name: secret for part in kind.parts}
-    parts = _checked(kind.parts, secret, "")
+    parts = check_parts(kind.parts, secret, "")
     if wrong := kind.fits(settings, parts):
         raise Invalid(wrong)
     return _MARK + json.dumps(parts)
@@ -187,7 +187,7 @@ def unpack(name: str, settings: Mapping[str, str], sealed: str) -> Opened:
     return Opened(kind, settings, parts)
 
 
-def _checked(parts: Sequence[Part], given: Mapping[str, object], where: str) -> dict[str, str]:
+def check_parts(parts: Sequence[Part], given: Mapping[str, object], where: str) -> dict[str, str]:
     if unknown := given.keys() - {part.name for part in parts}:
         raise Invalid(f"{where}{min(unknown):.80}: is not of this type, which has {_listed(parts)}")
     checked = {}

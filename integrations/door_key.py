@@ -1,10 +1,12 @@
-"""Which credentials rest on which of the door's keys, and bringing them all under the newest one.
+"""Which secrets (credentials, and those of webhooks) rest on which of the door's keys, and bringing them all under the
+newest one.
 
-A rotation gives the door a key more; web seals to it from then on; the door wraps the data keys of all other
-credentials anew; then nothing needs the earlier key, and it can be retired.
+A rotation gives the door a key more; web seals to it from then on; the door wraps the data keys of all others anew;
+then nothing needs the earlier key, and it can be retired.
 """
 
 import logging
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -19,7 +21,7 @@ from console.core.door_keys import KeyMissing
 from console.core.errors import Tampered
 from console.core.sealing import wrap_anew
 from console.core.wake import wake
-from integrations.models import Credential
+from integrations.models import Credential, WebhookSecret
 
 logger = logging.getLogger(__name__)
 
@@ -35,15 +37,21 @@ class Standing:
     earlier: dict[str, int]
 
 
-def usable() -> QuerySet[Credential]:
-    """What is revoked is never opened again, and needs no key."""
-    return Credential.objects.filter(revoked_at=None)
+def usable(team: str = "") -> tuple[QuerySet[Credential], QuerySet[WebhookSecret]]:
+    """Of all teams, or of one. What is revoked or has ended is never opened again, and needs no key."""
+    credentials = Credential.objects.filter(revoked_at=None)
+    secrets = WebhookSecret.objects.filter(ended_at=None, webhook__ended_at=None)
+    if not team:
+        return credentials, secrets
+    return credentials.filter(integration__team=team), secrets.filter(webhook__integration__team=team)
 
 
 def needed(team: str = "") -> dict[str, int]:
-    """The ids of the keys that credentials rest on, and how many each: all of them, or those of one team."""
-    found = usable().filter(integration__team=team) if team else usable()
-    return dict(found.order_by("door_key").values_list("door_key").annotate(Count("pk")))
+    """The ids of the keys that secrets rest on, and how many each: all of them, or those of one team."""
+    counts = Counter[str]()
+    for rows in usable(team):
+        counts.update(dict(rows.order_by("door_key").values_list("door_key").annotate(Count("pk"))))
+    return dict(sorted(counts.items()))
 
 
 def standing(team: str) -> Standing:
@@ -51,14 +59,16 @@ def standing(team: str) -> Standing:
     return Standing(newest, counts.pop(newest, 0), counts)
 
 
-def under_earlier_keys() -> QuerySet[Credential]:
+def under_earlier_keys() -> list[tuple[type[Credential] | type[WebhookSecret], str]]:
     """What was sealed before there were data keys is left out: only whoever has the secret can seal it anew."""
-    return usable().exclude(door_key=door_keys.sealing_key_id()).exclude(wrapped=b"")
+    newest = door_keys.sealing_key_id()
+    earlier = [(rows.model, rows.exclude(door_key=newest).exclude(wrapped=b"")) for rows in usable()]
+    return [(model, identity) for model, rows in earlier for identity in rows.values_list("pk", flat=True)]
 
 
 def offer_wrapping() -> int:
     """Wake the door while there is something to wrap anew; it alone can."""
-    waiting = under_earlier_keys().count()
+    waiting = len(under_earlier_keys())
     if waiting:
         wake("integrations.tasks.wrap_credentials", "actions")
     return waiting
@@ -68,9 +78,9 @@ def wrap_credentials(*, actor: Actor) -> int:
     """One that cannot be opened keeps none of the others; it is told of as what it is when somebody uses it."""
     door_keys.held()  # a key service is asked now, while no row is locked
     done = 0
-    for identity in list(under_earlier_keys().values_list("pk", flat=True)[:AT_ONCE]):
+    for model, identity in under_earlier_keys()[:AT_ONCE]:
         try:
-            done += _wrap_credential(identity, actor)
+            done += _wrap_credential(identity, actor) if model is Credential else _wrap_secret(identity, actor)
         except (KeyMissing, Tampered) as error:
             logger.warning("%s is not brought under the newest door key: %s", identity, error)
     return done
@@ -90,6 +100,20 @@ def _wrap_credential(identity: str, actor: Actor) -> bool:
     return True
 
 
+@transaction.atomic
+def _wrap_secret(identity: str, actor: Actor) -> bool:
+    found = WebhookSecret.objects.select_for_update(of=("self",)).select_related("webhook__integration")
+    secret = found.get(pk=identity)
+    before, secret.seal = secret.door_key, wrap_anew(secret.seal)
+    if secret.door_key == before:
+        return False
+    secret.save(update_fields=["wrapped", "door_key"])
+    detail = {"webhook": secret.webhook_id, "from": before, "to": secret.door_key}
+    team = secret.webhook.integration.team_id
+    record(Kind.WEBHOOK_SECRET_WRAPPED, subject=secret.id, actor=actor, team=team, detail=detail)
+    return True
+
+
 def why_not_fit() -> Iterator[str]:
     """What a door that starts must tell instead, one sentence each; nothing when its keys open all that is stored."""
     if lacking := door_keys.missing([door_keys.sealing_key_id()]):
@@ -101,6 +125,7 @@ def why_not_fit() -> Iterator[str]:
     counts = needed()
     for identity in door_keys.missing(counts):
         yield (
-            f"This door does not hold the key {identity}, to which {counts[identity]} credential(s) are sealed: put it"
-            " back among its keys from your backup; if it is lost, revoke these credentials and seal them anew."
+            f"This door does not hold the key {identity}, to which {counts[identity]} secret(s) are sealed: put it"
+            " back among its keys from your backup; if it is lost, revoke these credentials, or end these webhooks,"
+            " and seal them anew."
         )

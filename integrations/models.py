@@ -10,16 +10,17 @@ from django.db.models.functions import Now
 
 from console.core.fields import OrderedJSONField
 from console.core.ids import new_id
-from console.core.sealing import Sealed
 from console.core.states import transitions
 from integrations.credential_types import in_words
 from integrations.health_models import HealthTest as HealthTest
 from integrations.imports import Import as Import
 from integrations.listings import Listing as Listing
+from integrations.sealed import SealedRow
 from integrations.token_models import AccessToken, Authorization
+from integrations.webhooks.models import Delivery, Webhook, WebhookSecret
 
-__all__ = ["AccessToken", "Amendment", "Authorization", "Call", "Credential", "Definitions", "Grant", "HealthTest",
-           "Import", "Integration", "Listing", "Operation"]  # fmt: skip
+__all__ = ["AccessToken", "Amendment", "Authorization", "Call", "Credential", "Definitions", "Delivery", "Grant",
+           "HealthTest", "Import", "Integration", "Listing", "Operation", "Webhook", "WebhookSecret"]  # fmt: skip
 
 EFFECTS = ("read", "write", "destructive")
 CATEGORIES = (
@@ -211,7 +212,7 @@ class Amendment(models.Model):
         return {"team": self.operation.integration.team_id}
 
 
-class Credential(models.Model):
+class Credential(SealedRow):
     """A sealed secret. Only the door can open it, inside an outbound call; it is never shown again.
 
     The attestation covers what is sealed, and not how its data key is wrapped: the door wraps that anew when its own
@@ -221,9 +222,6 @@ class Credential(models.Model):
     id = models.TextField(primary_key=True, default=credential_id)
     integration = models.ForeignKey(Integration, models.PROTECT, related_name="credentials")
     name = models.TextField()
-    sealed = models.BinaryField()
-    wrapped = models.BinaryField(default=b"")  # its data key; empty where the secret is sealed to the door key itself
-    door_key = models.TextField()  # the id of the key that opens it
     created_at = models.DateTimeField(db_default=Now())
     revoked_at = models.DateTimeField(null=True)
     expires_at = models.DateTimeField(null=True)  # at the other side, where somebody knows; nothing rests on it
@@ -247,14 +245,6 @@ class Credential(models.Model):
     @property
     def place(self) -> str:
         return f"integrations_credential/{self.id}/{self.integration_id}/sealed"
-
-    @property
-    def seal(self) -> Sealed:
-        return Sealed(self.place, self.door_key, bytes(self.sealed), bytes(self.wrapped))
-
-    @seal.setter
-    def seal(self, given: Sealed) -> None:
-        self.door_key, self.sealed, self.wrapped = given.door_key, given.content, given.wrapped
 
     def attested(self) -> dict[str, object]:
         return {

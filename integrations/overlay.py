@@ -14,6 +14,7 @@ from console.core.errors import Invalid
 from integrations.description import Description, check_said
 from integrations.description_schema import FACTS, INTEGRATION_SLUG, METHODS
 from integrations.openapi.operations import Imported
+from integrations.webhooks.schemes import SCHEMES, check_settings
 
 _EVIDENCE = {"type": "string", "pattern": r"^https://[^\s/]+\S*", "maxLength": 1_000}
 _IDEMPOTENCY = {
@@ -44,6 +45,12 @@ SCHEMA = {
         "title": {"type": "string", "minLength": 1, "maxLength": 200},
         "operations": {"type": "object", "additionalProperties": _facts()},
         "rules": {"type": "array", "items": _RULE, "maxItems": 200},
+        "webhooks": {
+            "type": "object",
+            "properties": {"evidence": _EVIDENCE, "scheme": {"enum": list(SCHEMES)}},
+            "required": ["evidence", "scheme"],
+            "additionalProperties": {"type": ["string", "integer"]},
+        },
     },
     "required": ["overlay", "title"],
     "additionalProperties": False,
@@ -71,6 +78,7 @@ class Overlay:
     title: str
     operations: Mapping[str, Facts]
     rules: tuple[Rule, ...]
+    webhooks: tuple[str, Mapping[str, str]] | None  # how its deliveries are checked: scheme and settings
 
 
 class Layer(NamedTuple):
@@ -85,10 +93,19 @@ def read_overlay(text: str) -> Overlay:
     """From YAML. Raises Invalid with a place."""
     document = load(text, SCHEMA)
     operations, rules = document.get("operations", {}), document.get("rules", [])
-    if not operations and not rules:
+    webhooks = _webhooks(document["webhooks"]) if "webhooks" in document else None
+    if not operations and not rules and not webhooks:
         raise Invalid("The overlay has neither operations nor rules.")
     return Overlay(document["overlay"], document["title"], operations,
-                   tuple(_rule(f"rules.{index}", one) for index, one in enumerate(rules)))  # fmt: skip
+                   tuple(_rule(f"rules.{index}", one) for index, one in enumerate(rules)), webhooks)  # fmt: skip
+
+
+def _webhooks(told: Mapping[str, Any]) -> tuple[str, Mapping[str, str]]:
+    settings = {name: value for name, value in told.items() if name not in ("evidence", "scheme")}
+    try:
+        return told["scheme"], check_settings(told["scheme"], settings)
+    except Invalid as problem:
+        raise Invalid(f"webhooks.{problem.text}") from None
 
 
 def _rule(place: str, one: Mapping[str, Any]) -> Rule:

@@ -8,6 +8,7 @@ from console.core.actor import system
 from console.core.errors import Conflict
 from integrations import authorize, door_key, ending, handing_in, health
 from integrations.mcp import listing
+from integrations.webhooks import judge, upkeep
 
 _heard: set[str] = set()  # by this process now: a slow server must not take every lane, however often it is offered
 _hearing = threading.Lock()
@@ -60,3 +61,13 @@ def run_health_test(test_id: str) -> None:
 @shared_task
 def end_tokens(credential_id: str) -> None:
     ending.end_tokens(credential_id, actor=system("door"))
+
+
+@shared_task
+def judge_delivery(delivery_id: str) -> None:
+    judge.judge_delivery(delivery_id, actor=system("door"))
+
+
+@shared_task
+def thin_deliveries() -> None:
+    upkeep.thin_deliveries()

@@ -11,6 +11,7 @@ from integrations import (
     mcp_views,
     views,
 )
+from integrations.webhooks import views as webhook_views
 
 urlpatterns = [
     path("", views.list_integrations, name="integrations"),
@@ -34,5 +35,10 @@ urlpatterns = [
     path("credentials/<str:credential>/", credential_views.show, name="credential"),
     path("credentials/<str:credential>/test/", credential_views.test, name="credential_test"),
     path("credentials/<str:credential>/revoke/", credential_views.revoke, name="credential_revoke"),
+    path("<slug:slug>/webhooks/add/", webhook_views.add, name="webhook_add"),
+    path("webhooks/<str:webhook>/", webhook_views.show, name="webhook"),
+    path("webhooks/<str:webhook>/secret/", webhook_views.rotate, name="webhook_secret"),
+    path("webhooks/<str:webhook>/end/", webhook_views.end, name="webhook_end"),
+    path("webhooks/secrets/<str:secret>/end/", webhook_views.end_one_secret, name="webhook_secret_end"),
     path("operation/<str:operation>/", amend_views.review, name="review_operation"),
 ]

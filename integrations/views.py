@@ -58,6 +58,7 @@ def show_integration(request: Request, slug: str) -> HttpResponse:
         "searchable": search or operations.next or request.GET.get("after"),
         "credentials": credentials_of(integration, given),
         "sentences": given,
+        "webhooks": integration.webhooks.order_by("-ended_at", "slug"),
         "waiting": Amendment.objects.filter(operation__integration=integration, state="quarantined").count(),
         "reviews": request.actor.has(Role.ADMIN),
     }

@@ -19,7 +19,7 @@ Kind = Literal["public", "person", "guarded", "agent"]
 Needs = Literal[
     "", "review", "settled", "run", "workflow", "integration", "operation", "record", "export", "tile", "hold",
     "passkey", "setup", "action", "agent", "agent_token",
-    "grant", "credential", "proposal", "server", "import",
+    "grant", "credential", "proposal", "server", "import", "webhook", "webhook_secret",
 ]  # fmt: skip
 
 
@@ -105,6 +105,11 @@ ROUTES: dict[str, Route] = {
     "credential": Route(READ, roles=ANYONE, needs="credential"),
     "credential_test": Route(WRITE, roles=ADMIN, needs="credential"),
     "credential_revoke": Route(FORM, roles=ADMIN, needs="credential"),
+    "webhook_add": Route(FORM, roles=ADMIN, needs="integration"),
+    "webhook": Route(READ, roles=ANYONE, needs="webhook"),
+    "webhook_secret": Route(FORM, roles=ADMIN, needs="webhook"),
+    "webhook_end": Route(WRITE, roles=ADMIN, needs="webhook"),
+    "webhook_secret_end": Route(WRITE, roles=ADMIN, needs="webhook_secret"),
     "connect_openapi": Route(FORM, roles=ADMIN),
     "import": Route(READ, roles=ANYONE, needs="import"),
     "connect_mcp": Route(FORM, roles=ADMIN),

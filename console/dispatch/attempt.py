@@ -15,7 +15,8 @@ from console.core.clock import now
 from console.core.errors import Refusal
 from console.core.expressions import fill
 from console.core.wake import wake
-from console.executors.base import Done, Failed, Outcome, Parked, Proposed, Request, Settled, Sleep
+from console.dispatch.events import caught_by, find_webhook, listen, take_turn_at
+from console.executors.base import Awaited, Done, Failed, Listen, Outcome, Parked, Proposed, Request, Settled, Sleep
 from console.executors.registry import EXECUTORS
 from console.runs.lifecycle import finish_step, lock_run
 from console.runs.models import Attempt, Step
@@ -105,9 +106,17 @@ class StepContext:
     def due_at(self) -> dt.datetime | None:
         return self._step.due_at
 
+    def webhook(self, name: str) -> str:
+        return find_webhook(self._step.run.team_id, name)
+
+    def caught(self) -> dict[str, Any] | None:
+        return caught_by(self._step)
+
 
 def _write(step: Step, outcome: Outcome | Expand, actor: Actor) -> None:
-    """Lock order: run, step, action."""
+    """Lock order: the turn at a webhook, run, step, action."""
+    if isinstance(outcome, Listen):
+        take_turn_at(outcome.awaited.webhook)
     run = lock_run(step.run_id)
     held = Step.objects.select_for_update().get(pk=step.pk)
     if held.fence != step.fence or held.state != "running":
@@ -122,6 +131,8 @@ def _write(step: Step, outcome: Outcome | Expand, actor: Actor) -> None:
             _park(held, actor)
         case Sleep(until):
             move(held, "waiting", actor=actor, waiting_for="timer", due_at=until, lease_owner=None)
+        case Listen(awaited, until):
+            _listen(held, awaited, until, actor)
         case Expand(items):
             _expand(held, items, actor)
     Attempt.objects.filter(step=step, fence=step.fence).update(
@@ -137,6 +148,18 @@ def _park(step: Step, actor: Actor) -> None:
         wake("console.dispatch.tasks.work", "steps")
     else:
         move(step, "waiting", actor=actor, action=step.action, waiting_for="review", lease_owner=None)
+    changed(step.run.team_id, f"run.{step.run_id}")
+
+
+def _listen(step: Step, awaited: Awaited, until: dt.datetime, actor: Actor) -> None:
+    """At once, where what it waits for has come already."""
+    found = listen(step, step.run, awaited).delivery_id
+    if found:
+        detail = {"delivery": found}
+        move(step, "ready", actor=actor, detail=detail, due_at=until, ready_at=now(), lease_owner=None)
+        wake("console.dispatch.tasks.work", "steps")
+    else:
+        move(step, "waiting", actor=actor, waiting_for="event", due_at=until, lease_owner=None)
     changed(step.run.team_id, f"run.{step.run_id}")
 
 

@@ -43,7 +43,7 @@ def release_lost(*, actor: Actor) -> int:
 
 @transaction.atomic
 def ready_due(*, actor: Actor) -> int:
-    due = _locked().filter(state="waiting", waiting_for="timer", due_at__lte=now())
+    due = _locked().filter(state="waiting", waiting_for__in=["timer", "event"], due_at__lte=now())
     for step in due:
         move(step, "ready", actor=actor, ready_at=now())
     return len(due)

@@ -6,7 +6,7 @@ from console.core import presence
 from console.core.actor import system
 from console.dispatch.attempt import attempt_step
 from console.dispatch.claim import claim_step
-from console.dispatch.wakes import take_wakes
+from console.dispatch.wakes import take_delivery, take_wakes
 
 
 @shared_task
@@ -14,6 +14,8 @@ def work() -> None:
     actor, worker = system("worker"), presence.number()
     while True:
         take_wakes(actor=actor)
+        while take_delivery(actor=actor):
+            pass
         step = claim_step(worker, actor=actor)
         if step is None:
             return

@@ -32,6 +32,15 @@ class Proposed:
     evidence: Sequence[Mapping[str, Any]] = field(default_factory=tuple)
 
 
+@dataclass(frozen=True, slots=True)
+class Awaited:
+    """Of this webhook, an event of this type ("" for any), in whose body each pointer leads to its value."""
+
+    webhook: str
+    type: str
+    where: Mapping[str, Any]
+
+
 class Context(Protocol):
     """The step's way out. `act` may be called again after a crash: a step proposes one action in its life."""
 
@@ -41,6 +50,14 @@ class Context(Protocol):
 
     def due_at(self) -> dt.datetime | None:
         """When the step's timer ends, if it has set one."""
+        ...
+
+    def webhook(self, name: str) -> str:
+        """The id of `integration.webhook`. Raises NotFound where the team has none of this name."""
+        ...
+
+    def caught(self) -> Mapping[str, Any] | None:
+        """The event that this step has waited for, once it is there."""
         ...
 
 
@@ -65,4 +82,12 @@ class Sleep:
     until: dt.datetime
 
 
-Outcome = Done | Failed | Parked | Sleep
+@dataclass(frozen=True, slots=True)
+class Listen:
+    """Wait for an event, until then at most. One that came after the run began counts."""
+
+    awaited: Awaited
+    until: dt.datetime
+
+
+Outcome = Done | Failed | Parked | Sleep | Listen

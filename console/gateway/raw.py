@@ -2,16 +2,14 @@
 is matched back to an operation of that integration. Under PATH, beside the pages: nothing decodes the path before us.
 """
 
-import asyncio
 import re
-from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any
 
 from django.conf import settings
 
 from console.agents.identify import Identified, identify
 from console.core.errors import Refusal, Tampered
 from console.gateway.acts import access_action, ask, preferred_wait, wait_until
+from console.gateway.bodies import Receive, Scope, Send, read_body, respond
 from console.gateway.raw_answers import Answer, answer_of, problem
 from console.gateway.threads import in_thread
 from console.gateway.understand import understand
@@ -19,22 +17,7 @@ from integrations.recognise import Heard
 
 PATH = "/raw/"
 PATIENCE = 45.0  # seconds that an answer may take where nobody has to sign; clients give up after sixty
-BODY_WITHIN = 30.0  # seconds that a body may take to arrive
 _ADDRESS = re.compile(r"/raw/([a-z][a-z0-9-]{0,63})(/.*)?")
-
-Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
-
-
-class TooLarge(Refusal):
-    status = 413
-    code = "too_large"
-
-
-class TooSlow(Refusal):
-    status = 408
-    code = "too_slow"
 
 
 async def serve(scope: Scope, receive: Receive, send: Send) -> None:
@@ -45,8 +28,7 @@ async def serve(scope: Scope, receive: Receive, send: Send) -> None:
         answer = problem(refusal.status, refusal.code, refusal.text)
     except Tampered:
         answer = problem(409, "tampered", "What is stored does not match what was signed.")
-    await send({"type": "http.response.start", "status": answer.status, "headers": answer.lines})
-    await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else answer.body})
+    await respond(scope, send, answer)
 
 
 async def _answer(scope: Scope, receive: Receive) -> Answer:
@@ -58,23 +40,9 @@ async def _answer(scope: Scope, receive: Receive) -> Answer:
     address = _ADDRESS.fullmatch(scope["raw_path"].decode("latin-1"))
     integration, path = (address[1], address[2] or "/") if address else ("", "/")
     query = scope["query_string"].decode("latin-1")
-    heard = Heard(scope["method"], path, query, headers, await _body(receive))
+    body = await read_body(receive, settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
+    heard = Heard(scope["method"], path, query, headers, body)
     return await in_thread("raw", _asked, who, integration, heard)
-
-
-async def _body(receive: Receive) -> bytes:
-    taken, most = bytearray(), settings.DATA_UPLOAD_MAX_MEMORY_SIZE
-    try:
-        async with asyncio.timeout(BODY_WITHIN):
-            while True:
-                message = await receive()
-                taken += message.get("body", b"")
-                if len(taken) > most:
-                    raise TooLarge(f"A body has at most {most:,} bytes.")
-                if message["type"] == "http.disconnect" or not message.get("more_body"):
-                    return bytes(taken)
-    except TimeoutError:
-        raise TooSlow("The body took too long to arrive.") from None
 
 
 def _asked(who: Identified, integration: str, heard: Heard) -> Answer:

@@ -21,6 +21,7 @@ from integrations.door_key import offer_wrapping
 from integrations.expiry import tell_ends
 from integrations.health import offer_tests
 from integrations.sweep import offer_ends, offer_imports, offer_listings, offer_looks
+from integrations.webhooks.upkeep import offer_deliveries, offer_thinning
 
 logger = logging.getLogger(__name__)
 
@@ -49,6 +50,8 @@ SWEEPS: tuple[tuple[Callable[[], object], float], ...] = (
     (offer_exchanges, PAUSE),
     (offer_ends, 60.0),
     (offer_tests, 2.0),
+    (offer_deliveries, 2.0),
+    (offer_thinning, 60.0),
     (tell_ends, 60.0),
     (forget_old, 600.0),
     (make_partitions, 3600.0),

@@ -47,7 +47,7 @@ class Problem(Schema):
 
 
 class StepOut(Schema):
-    """Steps of kind `each` have children, one per item; `waiting_for` is review, timer or child."""
+    """Steps of kind `each` have children, one per item; `waiting_for` is review, timer, event or child."""
 
     id: str
     name: str

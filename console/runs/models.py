@@ -98,9 +98,9 @@ class Step(models.Model):
     item = models.JSONField(null=True)
     output = models.JSONField(null=True)
     error = models.JSONField(null=True)  # {code, text}
-    waiting_for = models.TextField(default="")  # review, timer or child, while waiting
+    waiting_for = models.TextField(default="")  # review, timer, event or child, while waiting
     action = models.TextField(default="")
-    due_at = models.DateTimeField(null=True)  # of a timer
+    due_at = models.DateTimeField(null=True)  # of a timer, or of waiting for an event
     fence = models.PositiveIntegerField(default=0)
     lease_owner = models.BigIntegerField(null=True)
     ready_at = models.DateTimeField(null=True)

@@ -24,6 +24,8 @@ from console.workflows.models import Workflow
 from integrations.leases import leases_of_run
 from integrations.models import Call
 
+SIGNATURE = "waiting for a signature"
+WAITS = {"review": SIGNATURE, "event": "waiting for an event"}
 PAGE = 50
 MOST_COUNTED = 1_000
 MOST_SPANS = 2_000
@@ -85,7 +87,7 @@ def _waits() -> Exists:
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """A step of the plan; those of an `each` step are summed up by state."""
+    """A step of the plan; those of an `each` step are summed up by state, or by what they wait for."""
 
     step: Step
     children: Mapping[str, int]
@@ -103,7 +105,7 @@ class RunPage:
 
     @property
     def waits(self) -> bool:
-        waiting = any(one.step.waiting_for == "review" or "waiting" in one.children for one in self.plan)
+        waiting = any(one.step.waiting_for == "review" or SIGNATURE in one.children for one in self.plan)
         return self.run.state == "running" and waiting
 
     @property
@@ -146,9 +148,9 @@ def _worth_a_look(picture: Picture, failure: Bar | None) -> str:
 
 def _plan(run: Run) -> list[Planned]:
     counts: dict[str | None, Counter[str]] = {}
-    grouped = run.steps.exclude(parent=None).order_by().values_list("parent", "state").annotate(number=Count("pk"))
-    for parent, state, number in grouped:
-        counts.setdefault(parent, Counter())[state] += number
+    children = run.steps.exclude(parent=None).order_by().values_list("parent", "state", "waiting_for")
+    for parent, state, waiting_for, number in children.annotate(number=Count("pk")):
+        counts.setdefault(parent, Counter())[WAITS.get(waiting_for, state) if state == "waiting" else state] += number
     return [Planned(step, dict(counts.get(step.id, {}))) for step in run.steps.filter(parent=None)]
 
 

@@ -8,8 +8,9 @@ from typing import Any
 from console.core import expressions
 from console.core.documents import load
 from console.core.errors import Invalid
+from console.core.pointers import POINTER
 
-KINDS = ("call", "pairs", "sleep")
+KINDS = ("call", "event", "pairs", "sleep")
 _NAME = "^[a-z][a-z0-9_]{0,63}$"
 _TEXT = {"type": "string", "minLength": 1, "maxLength": 4000}
 _INPUT = {
@@ -39,6 +40,26 @@ _PAIRS = {
         },
     },
 }
+_EVENT = {
+    "type": "object",
+    "additionalProperties": False,
+    "required": ["webhook", "within"],
+    "properties": {
+        "webhook": {"type": "string", "pattern": r"^[a-z][a-z0-9-]*\.[a-z][a-z0-9-]*$"},
+        "type": {"type": "string", "minLength": 1, "maxLength": 200},
+        "where": {"type": "object", "maxProperties": 20, "propertyNames": {"pattern": f"^{POINTER.pattern}$"}},
+        "within": {
+            "type": "object",
+            "additionalProperties": False,
+            "minProperties": 1,
+            "maxProperties": 1,
+            "properties": {
+                unit: {"type": "number", "exclusiveMinimum": 0, "maximum": most}
+                for unit, most in (("seconds", 3_600), ("minutes", 1_440), ("hours", 720), ("days", 30))
+            },
+        },
+    },
+}
 _STEP = {
     "type": "object",
     "additionalProperties": False,
@@ -58,6 +79,7 @@ _STEP = {
                 "properties": {"title": _TEXT, "value": {}},
             },
         },
+        "event": _EVENT,
         "pairs": _PAIRS,
         "sleep": {"type": "object", "additionalProperties": False, "required": ["seconds"],
                   "properties": {"seconds": {"type": "number", "minimum": 0, "maximum": 3600}}},

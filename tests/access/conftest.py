@@ -35,11 +35,12 @@ from examples.demo.seed import connect
 from examples.standins.launcher import serving
 from integrations.handing_in import hand_in
 from integrations.mcp.listing import connect_server
-from integrations.models import Credential
+from integrations.models import Credential, Webhook
 from tests.audit.conftest import SignedLog, SignerInProcess
 from tests.conftest import a_clone
 from tests.factories import PASSWORD, PersonFactory
 from tests.gateway.conftest import make_agent
+from tests.hooks import make_hook
 from tests.pages.conftest import everything_but_the_log, outsider
 from tests.routes import ROUTES, Needs
 from tests.spine.conftest import World
@@ -64,6 +65,7 @@ class Scene:
     proposal: str
     credential: str
     handed_in: str
+    webhook: Webhook
     tokens: dict[str, str] = field(default_factory=dict)
 
     def address(self, name: str, given: str | None = None) -> str:
@@ -78,6 +80,7 @@ class Scene:
                 "operation": action.operation_id, "hold": self.hold.pk, "settled": self.settled.id,
                 "tile": "0/000.p/1", "agent": "helper", "agent_token": self.agent_token, "action": action.id,
                 "server": "spoken-to", "import": self.handed_in, "proposal": self.proposal,
+                "webhook": self.webhook.pk, "webhook_secret": self.webhook.secrets.get().pk,
                 "setup": "x" * 43, "grant": str(action.grant_id), "credential": self.credential}  # fmt: skip
         return rows[needs]
 
@@ -191,6 +194,7 @@ def arrange(standin: str, state: Path) -> Scene:
             credential_settings={},
             actor=acting("mira"),
         ).pk,
+        webhook=make_hook(),
         tokens={name: token(name, team) for name in BY_ROLE.values()},
     )
 

@@ -33,6 +33,7 @@ QUESTIONS = {
     "shadow": ("days",),
     "integration": ("q", "after"),
     "calls": ("state", "after"),
+    "webhook": ("after",),
     "proposed_grants": ("integration",),
     "credential_authorized": ("state", "code", "error", "iss"),
     "audit": ("kind", "subject", "actor", "run", "since", "until", "after"),

@@ -24,6 +24,7 @@ from integrations.describe import give_grant
 from integrations.models import Credential, Operation
 from tests.gateway.conftest import Asking, make_agent
 from tests.gateway.test_actions import during
+from tests.hooks import send as cut_short
 
 FORM = ("content-type", "application/x-www-form-urlencoded")
 
@@ -82,6 +83,15 @@ def test_a_read_is_answered_as_the_other_side_answers(asking: Asking) -> None:
         {"charge": charge},
         "agent:helper",
     )
+
+
+def test_half_a_body_asks_for_nothing(asking: Asking) -> None:
+    """A form that ends early can be one that says something else."""
+    body = urlencode({"charge": asking.world.seeded.pair("large").later, "amount": 48_000}).encode()[:-2]
+    headers = {"Authorization": f"Bearer {asking.secret}", "Content-Type": FORM[1]}
+    told = cut_short("/raw/stripe/v1/refunds", body, headers, cut=True)
+    assert (told.status, json.loads(told.body)["code"]) == (400, "cut_short")
+    assert not Action.objects.exists()
 
 
 def test_a_refusal_of_the_other_side_is_given_back_as_it_is(asking: Asking) -> None:

@@ -116,14 +116,14 @@ def test_the_page_tells_to_which_keys_of_the_door_secrets_are_sealed(mira: Clien
     add(1)
     page = text(mira.get("/integrations/"))
     assert f"The door's key <code>{sealing_key_id()}</code>" in page
-    assert "2 credentials of your team rest on it" in page
+    assert "2 secrets of your team rest on it" in page
     assert "one key of the door" in page
     Credential.objects.filter(integration__slug="small-1").update(door_key="feedfacefeedface")
     page = text(mira.get("/integrations/"))
     assert "2 keys of the door" in page
-    assert "1 credential of your team rests on it" in page
+    assert "1 secret of your team rests on it" in page
     assert "Earlier key <code>feedfacefeedface</code>" in page
-    assert "1 credential still rests on it" in page
+    assert "1 secret still rests on it" in page
 
 
 def test_row_altered_by_sql_is_called_out(mira: Client) -> None:

@@ -20,6 +20,7 @@ from examples.demo.people import acting, seed_people
 from examples.demo.seed import begin_run, connect
 from examples.standins.launcher import serving
 from tests.accounts.authenticator import SoftAuthenticator
+from tests.hooks import Sender, make_hook
 from tests.standins.fault_proxy import FaultProxy
 
 PASSWORD = "obvious-test-password"
@@ -148,3 +149,11 @@ def the_access_review() -> Review:
     return Review.objects.select_related("action__operation").get(
         state="open", action__operation__slug="attach_user_policy"
     )
+
+
+@pytest.fixture
+def sender(committed: str) -> Sender:
+    """Of a system that tells the demo's team of events, and is not there to be called."""
+    seed_people()
+    connect("http://127.0.0.1:9")
+    return Sender(make_hook())

@@ -21,7 +21,8 @@ from console.home.processes import ROOT, Process, command
 from examples.demo.people import acting
 from integrations.describe import revoke_credential, store_credential
 from integrations.door_key import offer_wrapping, under_earlier_keys, why_not_fit, wrap_credentials
-from integrations.models import Credential, Integration
+from integrations.models import Credential, Integration, WebhookSecret
+from tests.hooks import Sender, make_hook
 from tests.services import services
 from tests.spine.conftest import World
 from tests.stack import Stack, wait_until
@@ -61,7 +62,7 @@ def test_a_rotation_changes_only_how_data_keys_are_wrapped(world: World, keys: P
     assert [key.id for key in door_keys.held()] == [second, first]
     assert second != first
 
-    with pytest.raises(CommandError, match="1 credential"):
+    with pytest.raises(CommandError, match="1 secret"):
         run("retire", first)
     assert (offer_wrapping(), wrap_credentials(actor=DOOR), offer_wrapping()) == (1, 1, 0)
     after = Credential.objects.get()
@@ -81,6 +82,20 @@ def test_a_rotation_changes_only_how_data_keys_are_wrapped(world: World, keys: P
     world.sign(world.review(large=True))
     world.settle()
     assert len(world.refunds("large")) == 1
+
+
+def test_the_secrets_of_webhooks_are_wrapped_anew_as_well(world: World, keys: Path) -> None:
+    sender, first = Sender(make_hook()), door_keys.sealing_key_id()
+    run("rotate")
+    with pytest.raises(CommandError, match="2 secret"):
+        run("retire", first)
+    assert (offer_wrapping(), wrap_credentials(actor=DOOR), offer_wrapping()) == (2, 2, 0)
+    secret = WebhookSecret.objects.get()
+    verify("webhook secret", secret.attested(), secret.attestation)
+    moved = {"webhook": secret.webhook_id, "from": first, "to": door_keys.sealing_key_id()}
+    assert told("integrations:webhook_secret:wrapped") == [(secret.id, moved)]
+    run("retire", first)
+    assert sender.told("after").outcome == "verified"
 
 
 def test_what_a_door_read_before_a_rotation_it_still_sends_after_the_retirement(world: World, keys: Path) -> None:
@@ -137,7 +152,7 @@ def test_what_cannot_be_opened_keeps_none_of_the_others_back(
     Credential.objects.filter(pk=bad.pk).update(wrapped=bytes(80))
     run("rotate")
     assert wrap_credentials(actor=DOOR) == 1
-    assert [one.id for one in under_earlier_keys()] == [bad.id]
+    assert [identity for _, identity in under_earlier_keys()] == [bad.id]
     assert [bad.id in message for message in caplog.messages] == [True]
     assert Credential.objects.get(pk=good.pk).door_key == door_keys.sealing_key_id()
 
@@ -179,8 +194,8 @@ def test_a_door_with_another_key_refuses_to_start_and_says_what_to_do(world: Wor
     ))  # fmt: skip
     (keys / "door_public").write_text(other.public)
     assert start_in_vain(stack) == (1, (
-        f"This door does not hold the key {first}, to which 1 credential(s) are sealed: put it back among its keys from"
-        " your backup; if it is lost, revoke these credentials and seal them anew.\n"
+        f"This door does not hold the key {first}, to which 1 secret(s) are sealed: put it back among its keys from"
+        " your backup; if it is lost, revoke these credentials, or end these webhooks, and seal them anew.\n"
     ))  # fmt: skip
     (keys / "door_key").write_text("nonsense")
     assert start_in_vain(stack) == (1, "A line among the door's keys is no key.\n")
@@ -216,7 +231,7 @@ def test_real_processes_go_on_through_a_rotation(world: World, stack: Keyed, key
     world.begin()
     first = door_keys.sealing_key_id()
     run("rotate")
-    wait_until(lambda: not under_earlier_keys().exists(), f"the door wraps what there is: {stack.tail('door')}")
+    wait_until(lambda: not under_earlier_keys(), f"the door wraps what there is: {stack.tail('door')}")
     run("retire", first)
     wait_until(
         lambda: Review.objects.filter(state="open").count() == 2,

@@ -28,13 +28,13 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         acts = parser.add_subparsers(dest="act", required=True)
-        acts.add_parser("show", help="each key, and how many credentials rest on it")
+        acts.add_parser("show", help="each key, and how many secrets rest on it")
         rotating = acts.add_parser("rotate", help="make a new key, to which everything is sealed from now on")
         keepers = f"{ITSELF}, or {' or '.join(SERVICES)} with the name of its own key"
         rotating.add_argument(
             "--keep", metavar="SERVICE:KEY", default="", help=f"{keepers}; without it, whoever keeps the key before"
         )
-        retiring = acts.add_parser("retire", help="forget a key on which no credential rests")
+        retiring = acts.add_parser("retire", help="forget a key on which no secret rests")
         retiring.add_argument("key", metavar="KEY-ID")
 
     def handle(self, *, act: str, key: str = "", keep: str = "", **_: Any) -> None:
@@ -53,9 +53,9 @@ class Command(BaseCommand):
         counts, sealing = needed(), door_keys.sealing_key_id()
         for key in keys:
             says = "new secrets are sealed to it" if key.id == sealing else "earlier"
-            self.stdout.write(f"{key.id}  {counts.pop(key.id, 0)} credentials  kept by {key.kept_by}  {says}")
+            self.stdout.write(f"{key.id}  {counts.pop(key.id, 0)} secrets  kept by {key.kept_by}  {says}")
         for identity, count in counts.items():
-            self.stdout.write(f"{identity}  {count} credentials  MISSING: this door cannot open them")
+            self.stdout.write(f"{identity}  {count} secrets  MISSING: this door cannot open them")
 
     def rotate(self, keys: list[DoorKey], key: DoorKey) -> None:
         """The door has the key before anybody seals to it."""
@@ -74,7 +74,7 @@ class Command(BaseCommand):
         if identity == door_keys.sealing_key_id():
             raise CommandError(f"New secrets are sealed to {identity}: rotate first.")
         if count := needed().get(identity, 0):
-            raise CommandError(f"{count} credential(s) still rest on {identity}. {STILL}")
+            raise CommandError(f"{count} secret(s) still rest on {identity}. {STILL}")
         with transaction.atomic():
             record(Kind.DOOR_KEY_RETIRED, subject=identity, actor=ACTOR)
             self.keep(left)
