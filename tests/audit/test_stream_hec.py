@@ -1,5 +1,6 @@
 """Splunk's collector, as its documents describe it: what it refuses, and what it has not indexed yet."""
 
+import datetime as dt
 import json
 import sys
 import time
@@ -15,6 +16,7 @@ from audit.models import Outlet
 from audit.outlets import OutletFailed, step
 from audit.streams import build, hec
 from audit.streams.base import AskedToWait, post
+from console.core import clock
 from tests.audit.conftest import SignedLog
 from tests.audit.peers import Server, certificate, serving
 from tests.audit.receivers import TOKEN, Collector, Reply, hang_up, serving_tls
@@ -100,8 +102,19 @@ def test_it_is_left_alone_for_as_long_as_it_asks(
     assert len(collector.seen) == 1
 
 
-@pytest.mark.parametrize("pause", ["Fri, 20 Nov 2026 12:00:00 GMT", "-1", "1e9", "²", ""])
-def test_a_pause_that_is_no_number_of_seconds_is_nobodys_wish(pause: str, collector: Collector, server: Server) -> None:
+@pytest.mark.parametrize(("pause", "seconds"), [("90", 90), ("Fri, 20 Nov 2026 12:01:00 GMT", 60), ("99999", 3600)])
+def test_a_pause_is_a_number_of_seconds_or_a_date(
+    pause: str, seconds: float, collector: Collector, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(clock, "now", lambda: dt.datetime(2026, 11, 20, 12, tzinfo=dt.UTC))
+    collector.next.append(stays(429, {"Retry-After": pause}, {}))
+    with pytest.raises(AskedToWait) as asked:
+        post(server.url, b"", {}, 5, "")
+    assert asked.value.seconds == seconds
+
+
+@pytest.mark.parametrize("pause", ["-1", "1e9", "²", ""])
+def test_a_pause_that_is_neither_a_number_nor_a_date_is_nobodys_wish(pause: str, collector: Collector, server: Server) -> None:
     collector.next.append(stays(503, {"Retry-After": pause}, {}))
     with suppress(UnicodeError), pytest.raises(OutletFailed) as failed:
         post(server.url, b"", {}, 5, "")
