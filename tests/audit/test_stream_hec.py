@@ -114,7 +114,7 @@ def test_a_pause_is_a_number_of_seconds_or_a_date(
 
 
 @pytest.mark.parametrize("pause", ["-1", "1e9", "²", ""])
-def test_a_pause_that_is_neither_a_number_nor_a_date_is_nobodys_wish(pause: str, collector: Collector, server: Server) -> None:
+def test_a_pause_that_is_neither_is_nobodys_wish(pause: str, collector: Collector, server: Server) -> None:
     collector.next.append(stays(503, {"Retry-After": pause}, {}))
     with suppress(UnicodeError), pytest.raises(OutletFailed) as failed:
         post(server.url, b"", {}, 5, "")
