@@ -94,7 +94,7 @@ def test_wherever_a_run_is_cancelled_nothing_leaves_after_it(
 ) -> None:
     def make() -> Action:
         run = new_id("run")
-        return place.permitted("native_key", run) if signed else place.propose("native_key", TRUSTED, run)
+        return place.permitted("native_key", run=run) if signed else place.propose("native_key", TRUSTED, run)
 
     action = make()
     with Lines() as lines:
@@ -183,7 +183,7 @@ def leave_alone(loaded: Loaded, *, actor: Actor) -> Action:
 def test_what_is_in_doubt_when_its_run_is_cancelled_is_looked_for_and_never_sent_again(
     place: Place, operation: str, moment: Any, expected: str
 ) -> None:
-    action = place.permitted(operation, run := new_id("run"))
+    action = place.permitted(operation, run=(run := new_id("run")))
     place.upstream.plan(Fault(moment))
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(tasks._WORK, "in_doubt", leave_alone)
@@ -200,7 +200,7 @@ def test_what_is_in_doubt_when_its_run_is_cancelled_is_looked_for_and_never_sent
 
 
 def test_it_is_not_sent_again_when_it_is_cancelled_between_the_look_and_the_sending(place: Place) -> None:
-    action = place.permitted("native_key", run := new_id("run"))
+    action = place.permitted("native_key", run=(run := new_id("run")))
     loaded = load(action.id)
     call = begin_call(loaded, verify_authority(loaded), actor=DOOR)
     place.doors.replaced()
@@ -216,7 +216,7 @@ def test_it_is_not_sent_again_when_it_is_cancelled_between_the_look_and_the_send
 
 
 def test_a_lease_tells_whose_it_is_and_does_not_come_back(place: Place) -> None:
-    action = place.permitted("native_key", new_id("run"))
+    action = place.permitted("native_key", run=new_id("run"))
     drive(action.id)
     call = Call.objects.get(action=action.id)
     assert (call.credential_id, call.grant, call.run) == (action.grant.credential_id, action.grant_id, action.run)  # type: ignore[union-attr]
