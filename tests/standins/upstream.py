@@ -6,7 +6,7 @@
         assert upstream.effects("t1") == 1
 
 Writes go to `/<behaviour>/things`, and name the thing that they are about, in the path or the body. What was made of a
-thing is at `/<behaviour>/made?thing=`, or `?key=`, and with `&page=` one by one.
+thing is at `/<behaviour>/made?thing=`, or `?key=`, and with `&page=` on some four pages.
 """
 
 import contextlib
@@ -203,7 +203,8 @@ class Upstream:
             made = [one for thing in among for one in self.things.made.get(thing, ())]
             found = [one._asdict() for one in made if "key" not in asked or one.key == asked["key"]]
             if "page" in asked:
-                found = found[int(asked["page"]) - 1 :][:1]
+                size = max(1, len(found) // 3)
+                found = found[(int(asked["page"]) - 1) * size :][:size]
             return {"made": found, "version": self.things.versions.get(asked.get("thing", ""), 1)}
 
 
