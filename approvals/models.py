@@ -100,7 +100,7 @@ class Action(models.Model):
     currency = models.TextField(default="")
     request_digest = models.BinaryField(max_length=32, null=True)
     action_digest = models.BinaryField(max_length=32, null=True)
-    put_off = models.PositiveSmallIntegerField(default=0)  # how many times the other side wanted to be asked later
+    put_off = models.PositiveSmallIntegerField(db_default=0)  # how many times the other side wanted to be asked later
     not_before = models.DateTimeField(null=True)  # the door leaves it alone until then
     outcome = models.JSONField(null=True)  # {code, text, …} once settled; the receipt's body when it succeeded
     created_at = models.DateTimeField(db_default=Now())

@@ -318,7 +318,7 @@ class Call(models.Model):
     sent_at = models.DateTimeField(db_default=Now())  # the last attempt; once given up in doubt, when that was
     finished_at = models.DateTimeField(null=True)
     receipt = models.JSONField(null=True)  # {status, digest, body, error}
-    throttled = models.BooleanField(default=False)  # certainly without effect, and to be followed by another
+    throttled = models.BooleanField(db_default=False)  # certainly without effect, and to be followed by another
     run = models.TextField(default="")
     trace_id = models.TextField(default="")
     span_id = models.TextField(default="")

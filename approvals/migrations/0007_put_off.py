@@ -27,7 +27,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='action',
             name='put_off',
-            field=models.PositiveSmallIntegerField(default=0),
+            field=models.PositiveSmallIntegerField(db_default=0),
         ),
         migrations.RunSQL(GUARDS, migrations.RunSQL.noop),
     ]
