@@ -7,15 +7,18 @@ import pytest
 from django.db import IntegrityError, transaction
 
 from approvals import alarm, pace, sweep
+from approvals.authority import load
+from approvals.execute import Result, begin_call, finish, verify_authority
 from approvals.models import Action
 from approvals.tasks import drive
-from approvals.withdraw import withdraw_action
+from approvals.withdraw import withdraw_action, withdraw_actions
 from audit.models import Record
 from console.core.clock import now
+from console.core.ids import new_id
 from integrations.describe import give_grant, revoke_grant
 from integrations.description import Description
 from integrations.models import Call, Credential, Operation
-from tests.crash.place import TRUSTED, Place
+from tests.crash.place import DOOR, TRUSTED, Place
 from tests.factories import a_grantee
 from tests.standins.upstream import Fault
 
@@ -177,6 +180,18 @@ def test_what_has_no_grant_any_more_does_not_go_out_later(place: Place, clock: C
     revoke_grant(grant, actor=admin)
     clock.passes(6)
     assert (driven(action), place.effects(action)) == ("stale", 0)
+
+
+def test_what_is_put_off_while_its_run_is_cancelled_never_goes_out(place: Place, clock: Clock) -> None:
+    action = place.permitted("native_key", run=(run := new_id("run")))
+    loaded = load(action.id)
+    call = begin_call(loaded, verify_authority(loaded), actor=DOOR)
+    with transaction.atomic():
+        withdraw_actions(run, actor=place.team.operator)
+    finish(loaded, call, Result("throttled", {"status": 429, "code": "rejected"}, later=1.0), actor=DOOR)
+    clock.passes(2)
+    assert driven(action) == "failed"
+    assert ((action.outcome or {})["code"], place.upstream.requests(action.arguments["thing"])) == ("lease_ended", 0)
 
 
 def test_what_waits_can_be_taken_back(place: Place, clock: Clock) -> None:

@@ -6,11 +6,14 @@ from typing import Any
 
 import pytest
 from django.db import IntegrityError, transaction
+from django.test import Client
+from django.urls import reverse as reverse_url
 
 from approvals.models import Action, Review
 from approvals.propose import Proposal, propose
 from approvals.reverse import PEOPLE, done_by, reverse
 from audit.models import Record
+from console.accounts.models import User
 from console.core.clock import now
 from console.core.errors import Conflict, Forbidden, Invalid, NotFound
 from console.runs.cancel import cancel_run
@@ -264,9 +267,16 @@ def fail_after_attaching(asked: World, on_failure: str) -> Run:
     return run
 
 
+def page_of(run: Run) -> str:
+    client = Client(headers={"host": "localhost"})
+    client.force_login(User.objects.get(username="jonas"))
+    return client.get(reverse_url("run", args=[run.id])).content.decode()
+
+
 def test_a_failed_run_is_undone_where_its_workflow_says_so(asked: World, access: str) -> None:
     run = fail_after_attaching(asked, "undo")
     assert (run.outcome or {})["undone"] == {"asked": 1, "left": 0}
+    assert "being undone</a>: 1 of 1 action." in page_of(run)
     back = Action.objects.get(grantee=PEOPLE)
     assert (back.makers, back.state, back.reverses and back.reverses.run) == ([acting("jonas").id], "held", run.id)
     assert back.says.startswith("The run failed at look.")
@@ -288,4 +298,5 @@ def test_a_failed_run_says_what_it_cannot_undo(asked: World, access: str) -> Non
     revoke_grant(Grant.objects.get(grantee=PEOPLE), actor=acting("mira"))
     run = fail_after_attaching(asked, "undo")
     assert (run.outcome or {})["undone"] == {"asked": 0, "left": 1}
+    assert "Nothing of what it had changed can be undone by itself" in page_of(run)
     assert (Action.objects.filter(grantee=PEOPLE).count(), attached(access)) == (0, sorted([HELD, WANTED]))
