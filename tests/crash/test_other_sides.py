@@ -146,13 +146,13 @@ def test_a_message_that_is_refused_with_200_was_not_posted(place: Place, proxies
 
 def test_an_issue_is_found_on_a_later_page(place: Place, proxies: dict[str, FaultProxy]) -> None:
     code = Side(place, proxies["code"], "code")
-    code.post("/user/repos", name="work")
+    code.post("/user/repos", name="notes")
     for number in range(35):
-        code.post("/repos/admin/work/issues", title=f"older {number}")
-    cut(code.proxy, "after", "POST", "/repos/admin/work/issues")
+        code.post("/repos/admin/notes/issues", title=f"older {number}")
+    cut(code.proxy, "after", "POST", "/repos/admin/notes/issues")
     action = code.driven(code.asked("open", title="the one"))
     assert (action.state, (action.outcome or {})["body"]["number"]) == ("succeeded", 36)
-    assert len(code.proxy.seen("POST", "/repos/admin/work/issues")) == 1
+    assert len(code.proxy.seen("POST", "/repos/admin/notes/issues")) == 1
 
 
 @pytest.mark.parametrize("moment", ["before", "after"])
