@@ -145,7 +145,7 @@ class _TreeCheck:
             self.report.find(f"{name} is not what the tree was made of: its bytes were changed")
             return
         leaf = json.loads(raw)
-        if profile(leaf).encode() != raw:
+        if profile(leaf) != raw:
             self.report.find(f"{name} is not in its canonical form")
         if columns := differing(record, leaf):
             self.report.find(f"{name} is shown with another {', '.join(columns)} than its bytes say")

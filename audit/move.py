@@ -8,7 +8,8 @@ from django.db import DEFAULT_DB_ALIAS, connection, connections, models
 from django.db.models import Field
 from django.db.models.expressions import DatabaseDefault
 
-from audit.record import Change, record
+from audit.leaf import Entry
+from audit.record import Change, append
 from audit.vocabulary import Kind
 from console.core.actor import Actor
 from console.core.errors import Conflict
@@ -132,16 +133,8 @@ def _record(
     change: Change,
     also: Iterable[Statement],
 ) -> None:
-    record(
-        Kind(f"{row.KIND}:{row.state}"),
-        subject=row.pk,
-        state=row.state,
-        actor=actor,
-        outcome=result,
-        decision=decision,
-        detail=detail,
-        personal=personal,
-        change=change,
-        also=also,
-        **row.audit_context(),
-    )
+    entry = Entry(
+        kind=Kind(f"{row.KIND}:{row.state}"), subject=row.pk, actor=actor, state=row.state, outcome=result,
+        decision=decision, detail=detail or {}, personal=personal or {}, **row.audit_context(),
+    )  # fmt: skip
+    append(entry, change, also)

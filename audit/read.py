@@ -40,7 +40,7 @@ def require_role(actor: Actor, *roles: Role, page: str) -> None:
 def _once(kind: Kind, actor: Actor, page: str, subject: str, filter: str) -> None:
     detail = {"page": page, "filter": filter[:MAX_FILTER]}
     with connection.cursor() as cursor:
-        part = b'"detail":' + profile(detail).encode()
+        part = b'"detail":' + profile(detail)
         cursor.execute(_KNOWN, [subject, kind, actor.id, actor.team, part])
         known = cursor.fetchone()[0]
     if not known:

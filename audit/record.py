@@ -4,9 +4,8 @@ import functools
 import itertools
 import json
 import secrets
-import uuid
 from collections.abc import Iterable, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from django.db import DEFAULT_DB_ALIAS, connections
 
@@ -58,8 +57,9 @@ def record(
     personal: Mapping[str, object] | None = None,
     change: Change | None = None,
     also: Iterable[Statement] = (),
-) -> uuid.UUID:
-    """Append one record. `personal` values are committed to in the leaf and stored beside it, erasable.
+) -> str:
+    """Append one record. `personal` values are committed to in the leaf and stored beside it, erasable. Returns the
+    record's UUID.
 
     A `change` is made in the same statement, and what is `also` to be done: other rows, whose number does not matter.
     """
@@ -68,25 +68,28 @@ def record(
         trace=trace, span=span, on_behalf_of=on_behalf_of, outcome=outcome, decision=decision or {},
         detail=detail or {}, personal=personal or {},
     )  # fmt: skip
-    return _append(entry, change, list(also))
+    return append(entry, change, also)
 
 
-def _append(entry: Entry, change: Change | None, also: list[Statement]) -> uuid.UUID:
+def append(entry: Entry, change: Change | None = None, also: Iterable[Statement] = ()) -> str:
+    """`record` of what is an Entry already."""
     identity = uuid7()
-    commitments = [Commitment(path, value) for path, value in entry.personal.items()]
+    commitments = [Commitment(path, value) for path, value in entry.personal.items()] if entry.personal else []
     log = log_name()
     leaf = build(
         entry, log=log, identity=identity, at=now(), writer=(_WRITER, next(_SEQUENCE)), commitments=commitments
     )
     statements = [change.statement, *also] if change else []
-    values = [value for statement in statements for value in statement.values]
+    values: list[Any] = []
+    for statement in statements:
+        values += statement.values
     if commitments:  # most records have none, and PostgreSQL would look all the same
-        given = [{"id": str(identity), "path": c.path, "salt": c.salt.hex(), "value": c.value} for c in commitments]
+        given = [{"id": identity, "path": c.path, "salt": c.salt.hex(), "value": c.value} for c in commitments]
         values.append(json.dumps(given))
     values += [identity, log, leaf, str(entry.kind), entry.subject, entry.state, entry.actor.kind, entry.actor.id,
                entry.team, entry.run, entry.trace]  # fmt: skip
     with connections[DEFAULT_DB_ALIAS].cursor() as cursor:
-        cursor.execute(_text(tuple(statement.sql for statement in statements), bool(commitments)), values)
+        cursor.execute(_text(tuple([one.sql for one in statements]), bool(commitments)), values)
         if change and cursor.rowcount != 1:
             raise change.failure
     return identity

@@ -9,7 +9,6 @@ import logging
 import random
 import threading
 import time
-import uuid
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -217,7 +216,7 @@ def integrate(tree: Tree) -> int:
     return _take(Tree.objects.select_for_update().get(pk=tree.pk), _OLDEST, BATCH)
 
 
-def _take(locked: Tree, which: str, given: int | uuid.UUID) -> int:
+def _take(locked: Tree, which: str, given: int | str) -> int:
     with connection.cursor() as cursor:
         cursor.execute("SET LOCAL plan_cache_mode = force_custom_plan")  # both tables may have been empty a moment ago
         cursor.execute(which, {"given": given, "tree": locked.pk, "size": locked.size})

@@ -191,7 +191,7 @@ def probe(seconds: float) -> dict[uuid.UUID, float]:
     while time.monotonic() < end:
         with transaction.atomic():
             identity = record(Kind.PAGE_READ, subject="benchmark", actor=system("web"), team=TEAM)
-        committed[identity] = time.monotonic()
+        committed[uuid.UUID(identity)] = time.monotonic()
         time.sleep(random.uniform(0.02, 0.12))
     return committed
 

@@ -119,9 +119,9 @@ def make_tables(url: str, writers: int) -> None:
 
 def fill(database: psycopg.Connection, count: int, log: str) -> None:
     """So many records, all in the queue for the tree too."""
-    identity, moment = uuid.UUID(int=0), now()
+    identity, moment = str(uuid.UUID(int=0)), now()
     entry = Entry(kind=Kind.STEP_WAITING, subject="step_0_1", actor=system("worker"), team=TEAM, state="waiting",
                   run="run_0", trace=TRACE["trace"], span=TRACE["span"])  # fmt: skip
     leaf = build(entry, log=log, identity=identity, at=moment, writer=("0" * 16, 0), commitments=[]).decode()
-    values = {"count": count, "log": log, "leaf": leaf, "id": str(identity), "ts": iso(moment), "team": TEAM, **TRACE}
+    values = {"count": count, "log": log, "leaf": leaf, "id": identity, "ts": iso(moment), "team": TEAM, **TRACE}
     database.execute(RECORDS, values)

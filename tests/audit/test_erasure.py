@@ -31,7 +31,8 @@ BASIS = "GDPR Art. 17, request 12"
 
 def write(subject: str = "usr_zoe", *, actor: Actor | None = None, **personal: str) -> uuid.UUID:
     personal = personal or {"name": "Zoë", "username": "zoe"}
-    return record(Kind.USER_CREATED, subject=subject, actor=actor or system("tests", TEAM), personal=personal)
+    identity = record(Kind.USER_CREATED, subject=subject, actor=actor or system("tests", TEAM), personal=personal)
+    return uuid.UUID(identity)
 
 
 def values() -> dict[str, object]:

@@ -133,7 +133,7 @@ def test_rubbish_is_refused_and_changes_nothing(signer: Signer, store: Store, re
 
 def restored(before: str, tree: Tree) -> bytes:
     named = {"before": before, "size": tree.size, "root": tree.root.hex()}
-    return profile({"action": "audit:log:restored", "detail": named}).encode()
+    return profile({"action": "audit:log:restored", "detail": named})
 
 
 def test_after_a_restore_it_goes_on_from_what_it_knows(signer: Signer, store: Store) -> None:

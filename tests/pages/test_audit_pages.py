@@ -38,7 +38,7 @@ def theo(office: Team, enter: Enter) -> Client:
 
 def write(count: int, kind: Kind = Kind.STEP_READY, **fields: Any) -> list[uuid.UUID]:
     actor = acting("jonas")
-    return [record(kind, subject=f"stp_{number}", actor=actor, **fields) for number in range(count)]
+    return [uuid.UUID(record(kind, subject=f"stp_{number}", actor=actor, **fields)) for number in range(count)]
 
 
 def insert(entry: Entry, commitments: list[Commitment], **columns: str) -> uuid.UUID:
@@ -52,7 +52,7 @@ def insert(entry: Entry, commitments: list[Commitment], **columns: str) -> uuid.
             "VALUES (%s, 'localhost:8765', %s, %s, %s, %s, %s, %s)",
             [identity, leaf, kind, entry.subject, entry.actor.kind, actor, entry.team],
         )
-    return identity
+    return uuid.UUID(identity)
 
 
 def kinds_on(page: str) -> list[str]:

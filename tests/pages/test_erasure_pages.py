@@ -27,7 +27,7 @@ def mira(office: Team, enter: Enter) -> Client:
 @pytest.fixture
 def identity(office: Team) -> uuid.UUID:
     personal = {"name": "Zoë <b>", "reason": "moved away"}
-    return record(Kind.DECISION_MADE, subject="dec_1", actor=acting("ana"), personal=personal)
+    return uuid.UUID(record(Kind.DECISION_MADE, subject="dec_1", actor=acting("ana"), personal=personal))
 
 
 def text(answer: Any) -> str:

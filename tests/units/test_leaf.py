@@ -25,7 +25,7 @@ LOG, WRITER = "console.example:8443", ("0" * 16, 7)
 
 def built(entry: Entry, identity: uuid.UUID, at: dt.datetime, personal: Mapping[str, object]) -> bytes:
     commitments = [Commitment(path, inner, b"s" * 32) for path, inner in personal.items()]
-    return build(entry, log=LOG, identity=identity, at=at, writer=WRITER, commitments=commitments)
+    return build(entry, log=LOG, identity=str(identity), at=at, writer=WRITER, commitments=commitments)
 
 
 @given(entries, st.uuids(), moments, details)
@@ -45,7 +45,7 @@ def test_a_leaf_is_rfc_8785_byte_for_byte(
 
 @pytest.mark.parametrize(
     ("field", "refused", "says"),
-    [("subject", "a\0", "^object: "), ("run", "\ud800", "^run: "), ("detail", {"rate": 0.5}, "^/detail/rate: "),
+    [("subject", "a\0", "^/object: "), ("run", "\ud800", "^/run: "), ("detail", {"rate": 0.5}, "^/detail/rate: "),
      ("decision", {"a": [{"B": 1}]}, "^/decision/a/0: "), ("detail", {"text": "x" * MAX_BYTES}, "goes by digest")],
 )  # fmt: skip
 def test_what_has_no_place_in_a_leaf_is_refused_by_name(field: str, refused: object, says: str) -> None:
