@@ -1,6 +1,5 @@
 """The bytes of one record: built once, hashed by the database, never serialised again."""
 
-import datetime as dt
 import hashlib
 import hmac
 import secrets
@@ -11,7 +10,6 @@ from typing import NamedTuple
 
 from console.core.actor import Actor
 from console.core.canonical import jcs, packed, require_profile
-from console.core.clock import iso
 
 MAX_BYTES = 65_535  # entry bundles of the tiled log format carry a 16-bit length
 VERSION = 1
@@ -51,9 +49,10 @@ class Entry(NamedTuple):  # each act makes one, and a frozen dataclass takes fou
     personal: Mapping[str, object] = _NOTHING
 
 
-def build(entry: Entry, *, log: str, identity: str, at: dt.datetime, writer: tuple[str, int],
+def build(entry: Entry, *, log: str, identity: str, at: str, writer: tuple[str, int],
           commitments: list[Commitment]) -> bytes:  # fmt: skip
-    """Raises ValueError when something in the entry has no canonical form or the leaf would be too large."""
+    """`at` as `console.core.clock.stamp` says it. Raises ValueError when something in the entry has no canonical form
+    or the leaf would be too large."""
     seals = {commitment.path: commitment.seal for commitment in commitments} if commitments else {}
     if seals or entry.decision or entry.detail:
         for name, part in (("c", seals), ("decision", entry.decision), ("detail", entry.detail)):
@@ -64,7 +63,7 @@ def build(entry: Entry, *, log: str, identity: str, at: dt.datetime, writer: tup
         "actor": {"auth": actor.auth, "id": actor.id, "on_behalf_of": entry.on_behalf_of, "type": actor.kind},
         "blobs": [], "c": seals, "decision": entry.decision or {}, "detail": entry.detail or {}, "id": identity,
         "log": log, "object": entry.subject, "outcome": entry.outcome, "run": entry.run, "state": entry.state,
-        "team": entry.team, "trace": {"span_id": entry.span, "trace_id": entry.trace}, "ts": iso(at), "v": VERSION,
+        "team": entry.team, "trace": {"span_id": entry.span, "trace_id": entry.trace}, "ts": at, "v": VERSION,
         "writer": {"id": writer[0], "seq": writer[1]},
     })  # fmt: skip
     if len(leaf) > MAX_BYTES:

@@ -13,7 +13,7 @@ from audit.leaf import Commitment, Entry, build
 from audit.trees import log_name
 from audit.vocabulary import Kind
 from console.core.actor import Actor
-from console.core.clock import now
+from console.core.clock import stamp
 from console.core.ids import uuid7
 from console.core.statements import Statement
 
@@ -77,7 +77,7 @@ def append(entry: Entry, change: Change | None = None, also: Iterable[Statement]
     commitments = [Commitment(path, value) for path, value in entry.personal.items()] if entry.personal else []
     log = log_name()
     leaf = build(
-        entry, log=log, identity=identity, at=now(), writer=(_WRITER, next(_SEQUENCE)), commitments=commitments
+        entry, log=log, identity=identity, at=stamp(), writer=(_WRITER, next(_SEQUENCE)), commitments=commitments
     )
     statements = [change.statement, *also] if change else []
     values: list[Any] = []

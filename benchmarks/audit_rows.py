@@ -11,7 +11,7 @@ from django.db import models
 from audit.leaf import Entry, build
 from audit.vocabulary import Kind
 from console.core.actor import system
-from console.core.clock import iso, now
+from console.core.clock import stamp
 from console.core.states import Transitions, transitions, trigger_arguments
 
 TEAM = "team_of_the_benchmark"
@@ -119,9 +119,9 @@ def make_tables(url: str, writers: int) -> None:
 
 def fill(database: psycopg.Connection, count: int, log: str) -> None:
     """So many records, all in the queue for the tree too."""
-    identity, moment = str(uuid.UUID(int=0)), now()
+    identity, moment = str(uuid.UUID(int=0)), stamp()
     entry = Entry(kind=Kind.STEP_WAITING, subject="step_0_1", actor=system("worker"), team=TEAM, state="waiting",
                   run="run_0", trace=TRACE["trace"], span=TRACE["span"])  # fmt: skip
     leaf = build(entry, log=log, identity=identity, at=moment, writer=("0" * 16, 0), commitments=[]).decode()
-    values = {"count": count, "log": log, "leaf": leaf, "id": identity, "ts": iso(moment), "team": TEAM, **TRACE}
+    values = {"count": count, "log": log, "leaf": leaf, "id": identity, "ts": moment, "team": TEAM, **TRACE}
     database.execute(RECORDS, values)

@@ -34,7 +34,7 @@ def acts() -> dict[str, Prepare]:
     from audit.vocabulary import Kind  # noqa: PLC0415
     from benchmarks.audit_rows import Guarded, Plain, Row, rows_of  # noqa: PLC0415
     from console.core.actor import system  # noqa: PLC0415
-    from console.core.clock import now  # noqa: PLC0415
+    from console.core.clock import stamp  # noqa: PLC0415
     from console.core.errors import Conflict  # noqa: PLC0415
     from console.core.ids import uuid7  # noqa: PLC0415
     from console.core.states import check  # noqa: PLC0415
@@ -78,7 +78,7 @@ def acts() -> dict[str, Prepare]:
         of, identity = row.audit_context(), uuid7()
         entry = Entry(kind=Kind(f"{row.KIND}:{row.state}"), subject=row.pk, actor=actor, state=row.state,
                       team=of["team"], run=of["run"], trace=of["trace"], span=of["span"])  # fmt: skip
-        leaf = build(entry, log="benchmark", identity=identity, at=now(), writer=("0" * 16, 1), commitments=[])
+        leaf = build(entry, log="benchmark", identity=identity, at=stamp(), writer=("0" * 16, 1), commitments=[])
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_advisory_xact_lock(%s)", [CHAIN_LOCK])
             cursor.execute(_HEAD)

@@ -24,7 +24,7 @@ def env(name: str, default: str | None = None) -> str:
 
 
 PROCESS = env("PROCESS", "command")
-SERVING = {"web", "worker", "door", "beat", "publisher"}
+SERVING = {"web", "worker", "door", "beat", "publisher", "sequencer"}
 
 
 # PostgreSQL keeps the plan of what a connection asks often: for our joins planning takes longer than answering.

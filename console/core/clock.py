@@ -2,6 +2,8 @@
 
 import contextlib
 import datetime as dt
+import functools
+import time
 from email.utils import parsedate_to_datetime
 
 
@@ -12,6 +14,17 @@ def now() -> dt.datetime:
 def iso(moment: dt.datetime) -> str:
     """Fixed width, microseconds, UTC: `2026-11-20T22:43:05.067123Z`."""
     return moment.astimezone(dt.UTC).isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
+
+
+def stamp() -> str:
+    """`iso(now())`, for what is written with each act."""
+    second, rest = divmod(time.time_ns(), 1_000_000_000)
+    return f"{_second(second)}.{rest // 1_000:06d}Z"
+
+
+@functools.lru_cache(2)
+def _second(since: int) -> str:
+    return iso(dt.datetime.fromtimestamp(since, dt.UTC))[:19]
 
 
 def nanoseconds(moment: dt.datetime) -> int:

@@ -20,7 +20,7 @@ from audit.models import Leaf, Record
 from audit.record import record
 from audit.vocabulary import Kind
 from console.core.actor import ANONYMOUS, Actor, system
-from console.core.clock import now
+from console.core.clock import stamp
 from console.core.errors import Conflict
 from console.core.ids import uuid7
 from tests.audit.conftest import SignedLog
@@ -135,7 +135,7 @@ OF_CLASS = {
 
 def row(kind: str, actor: Actor = PERSON, **fields: Any) -> Row:
     entry = Entry(kind, fields.pop("subject", "thing"), actor, TEAM, **fields)
-    leaf = build(entry, log="localhost:1", identity=uuid7(), at=now(), writer=("w", 1), commitments=[])
+    leaf = build(entry, log="localhost:1", identity=uuid7(), at=stamp(), writer=("w", 1), commitments=[])
     return Row(7, leaf, bytes(32))
 
 

@@ -19,6 +19,7 @@ from audit.verify import COSIGNATURE, Node, VKey, key_id, leaf_hash
 from audit.vocabulary import Kind
 from console.core.actor import Actor, system
 from console.core.canonical import jcs
+from console.core.clock import iso
 from console.core.ids import new_id, uuid7
 from tests.accounts.authenticator import SoftAuthenticator
 
@@ -62,7 +63,7 @@ class Written:
         index = len(self.leaves)
         commitments = [Commitment(path, value) for path, value in entry.pop("personal", {}).items()]
         said = Entry(kind=kind, subject=subject, actor=actor, team="team_one", **entry)
-        self.leaves.append(build(said, log=LOG, identity=uuid7(), at=AT + dt.timedelta(seconds=index),
+        self.leaves.append(build(said, log=LOG, identity=uuid7(), at=iso(AT + dt.timedelta(seconds=index)),
                                  writer=("web-1", index), commitments=commitments))  # fmt: skip
         self.disclosures += [{"index": index, "path": one.path, "salt": one.salt.hex(), "value": one.value}
                              for one in commitments]  # fmt: skip

@@ -20,7 +20,7 @@ from audit.record import record
 from audit.standing import Standing
 from audit.vocabulary import Kind
 from console.accounts.models import Team
-from console.core.clock import now
+from console.core.clock import now, stamp
 from console.core.ids import uuid7
 from examples.demo.people import acting
 from tests.pages.conftest import Enter, everything_but_the_log, outsider
@@ -44,7 +44,7 @@ def write(count: int, kind: Kind = Kind.STEP_READY, **fields: Any) -> list[uuid.
 def insert(entry: Entry, commitments: list[Commitment], **columns: str) -> uuid.UUID:
     """A record as somebody with SQL could write it."""
     identity = uuid7()
-    leaf = build(entry, log="localhost:8765", identity=identity, at=now(), writer=("w", 1), commitments=commitments)
+    leaf = build(entry, log="localhost:8765", identity=identity, at=stamp(), writer=("w", 1), commitments=commitments)
     kind, actor = columns.get("kind", entry.kind), columns.get("actor", entry.actor.id)
     with connection.cursor() as cursor:
         cursor.execute(

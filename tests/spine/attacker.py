@@ -14,7 +14,7 @@ from approvals.models import Action
 from audit.leaf import Entry, build
 from audit.models import Record
 from console.core.actor import Actor
-from console.core.clock import now
+from console.core.clock import now, stamp
 from console.core.ids import uuid7
 from tests.services import services
 from tests.spine.conftest import World
@@ -62,7 +62,7 @@ class Attacker:
         """A record like those that the console writes, byte for byte of the same form."""
         entry = Entry(kind, subject, Actor("human", "usr_forged", auth="session"), team="", state=state, detail=detail)
         identity = uuid7()
-        leaf = build(entry, log="localhost", identity=identity, at=now(), writer=("forged", 1), commitments=[])
+        leaf = build(entry, log="localhost", identity=identity, at=stamp(), writer=("forged", 1), commitments=[])
         self.run("INSERT INTO audit_waiting (id, log, leaf, kind, subject, state, actor_kind, actor) "
                  "VALUES (%s, 'localhost', %s, %s, %s, %s, 'human', 'usr_forged')",
                  identity, leaf, kind, subject, state)  # fmt: skip

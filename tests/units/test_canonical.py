@@ -1,6 +1,8 @@
 """The bytes that digests are made over."""
 
+import datetime as dt
 import math
+import time
 from typing import Any
 
 import pytest
@@ -9,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from console.core.canonical import SAFE_INTEGER, digest, jcs, profile
-from console.core.clock import iso, nanoseconds
+from console.core.clock import iso, nanoseconds, stamp
 
 text = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=20)
 scalar = st.none() | st.booleans() | st.integers(-SAFE_INTEGER, SAFE_INTEGER) | text
@@ -104,3 +106,11 @@ def test_moments_sort_as_texts_and_are_exact(moment: Any) -> None:
     if 1_000 < moment.year < 9_999:
         assert len(iso(moment)) == 27
         assert nanoseconds(moment) % 1_000 == 0
+
+
+@given(st.integers(0, 253_402_300_799_999_999))
+def test_a_stamp_is_the_moment_as_everywhere(microseconds: int) -> None:
+    with pytest.MonkeyPatch.context() as clock:
+        clock.setattr(time, "time_ns", lambda: microseconds * 1_000 + 999)
+        said = stamp()
+    assert said == iso(dt.datetime(1970, 1, 1, tzinfo=dt.UTC) + dt.timedelta(microseconds=microseconds))

@@ -25,7 +25,7 @@ LOG, WRITER = "console.example:8443", ("0" * 16, 7)
 
 def built(entry: Entry, identity: uuid.UUID, at: dt.datetime, personal: Mapping[str, object]) -> bytes:
     commitments = [Commitment(path, inner, b"s" * 32) for path, inner in personal.items()]
-    return build(entry, log=LOG, identity=str(identity), at=at, writer=WRITER, commitments=commitments)
+    return build(entry, log=LOG, identity=str(identity), at=iso(at), writer=WRITER, commitments=commitments)
 
 
 @given(entries, st.uuids(), moments, details)
