@@ -7,9 +7,8 @@ class ApprovalsConfig(AppConfig):
     def ready(self) -> None:
         from approvals.asked import asked, in_use, used  # noqa: PLC0415  (models must be loaded first)
         from approvals.evidence import evidence  # noqa: PLC0415
-        from approvals.reverse import PEOPLE  # noqa: PLC0415
         from audit.exports.evidence import register_evidence  # noqa: PLC0415
-        from integrations.grantees import register_grantees, register_past  # noqa: PLC0415
+        from integrations.grantees import PEOPLE, register_grantees, register_past  # noqa: PLC0415
 
         register_evidence(evidence)
         register_past(asked, used, in_use)

@@ -17,6 +17,7 @@ from console.core.errors import Tampered
 from integrations.amend import amended, amended_since, quarantined
 from integrations.compensation import arguments_back, way_back
 from integrations.description import Description
+from integrations.here import is_here, verify_here
 from integrations.limits import check_limits
 from integrations.models import Credential, Operation
 
@@ -157,6 +158,7 @@ def _verify_operation(operation: Operation) -> None:
     if (operation.effect, operation.idempotency) != (description.effect, description.mode):
         raise Tampered(f"The columns beside the description of {operation.slug} were altered.")
     verify("operation", operation.attested(), operation.attestation)
+    verify_here(operation)
 
 
 def question(row: Operation, grantee: str, amount: int | None, currency: str) -> Question:
@@ -172,6 +174,7 @@ def question(row: Operation, grantee: str, amount: int | None, currency: str) ->
         idempotency=operation.mode,
         amount_minor=amount,
         currency=currency,
+        here=is_here(integration),
     )
 
 

@@ -88,6 +88,7 @@ class Question:
     amount_minor: int | None = None
     currency: str = ""
     undecoded: tuple[str, ...] = ()
+    here: bool = False  # it is the console itself that does it
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +167,9 @@ def _in_range(limits: Mapping[str, Any] | None, question: Question) -> bool:
 
 def _above_policy(answer: Answer, question: Question) -> Answer:
     """Code, not a default rule: what no policy can allow without a human."""
+    if question.here and answer.outcome != "deny":
+        return Answer("review", answer.rule, FALLBACK, (*answer.reasons, "The console does it itself: "
+                      "somebody else of the group admins signs it."))  # fmt: skip
     if answer.outcome != "allow" or question.effect == "read":
         return answer
     reasons = tuple(_must_see(question))

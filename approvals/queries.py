@@ -22,6 +22,7 @@ from console.core.actor import Actor
 from console.core.clock import now
 from console.core.errors import Refusal
 from console.core.keyset import Page, newest_first, oldest_first
+from integrations.grantees import PEOPLE
 
 PAGE = 50
 SOON = dt.timedelta(hours=1)  # amber
@@ -168,6 +169,11 @@ class Sheet:
     @property
     def action(self) -> Action:
         return self.review.action
+
+    @property
+    def by_people(self) -> bool:
+        """Somebody asked for it on a page; no agent and no workflow did."""
+        return self.action.grantee == PEOPLE
 
     @property
     def title(self) -> str:

@@ -20,9 +20,9 @@ from console.core.actor import Actor, Role
 from console.core.clock import now
 from console.core.errors import Conflict, Invalid, NotFound
 from integrations.compensation import WayBack, arguments_back, way_back
+from integrations.grantees import PEOPLE
 from integrations.models import Grant
 
-PEOPLE = "people"  # as a grantee
 ASKING = (Role.REVIEWER, Role.OPERATOR, Role.ADMIN)
 AT_ONCE = 50
 SHOWN = 200

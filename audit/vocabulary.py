@@ -56,6 +56,7 @@ class Kind(StrEnum):
     CREDENTIAL_EXPIRED = "integrations:credential:expired"
     CREDENTIAL_REFUSED = "integrations:credential:refused"  # the other side does not know it (any more)
     CREDENTIAL_LOOKED_UP = "integrations:credential:looked_up"  # whether a value is one of the team's
+    CREDENTIAL_OPENED = "integrations:credential:opened"  # for a person, in an emergency; it is revoked afterwards
     CREDENTIAL_REVOKED = "integrations:credential:revoked"
     LEASE_REVOKED = "integrations:lease:revoked"  # of a credential, by a call: nothing more is sent for it
     HEALTH_TEST_ASKED = "integrations:health_test:asked"  # whether the other side takes a credential

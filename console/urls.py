@@ -16,6 +16,7 @@ ROOMS = (
     ("agents/", "console.agents.urls"),
     ("agents/", "console.shadow.urls"),
     ("integrations/", "integrations.urls"),
+    ("integrations/", "approvals.opening_urls"),
     ("audit/", "audit.urls"),
     *(("", f"{app}.urls") for app in settings.EXTRA_APPS),
 )

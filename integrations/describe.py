@@ -19,7 +19,8 @@ from integrations.amend import fill_operation, replace_description
 from integrations.credential_types import pack
 from integrations.description import Description, parse
 from integrations.expiry import known_end
-from integrations.grantees import check_grantee
+from integrations.grantees import PEOPLE, check_grantee
+from integrations.here import DESCRIBED, HERE, SLUG, described, is_here, is_taken
 from integrations.leases import revoke_leases
 from integrations.limits import named
 from integrations.models import Call, Credential, Grant, Integration, Operation
@@ -36,6 +37,10 @@ def describe_integration(text: str, *, base_url: str, actor: Actor) -> Integrati
     another address, or signing in another way, than was signed with them."""
     actor.require(Role.ADMIN)
     check_base_url(base_url)
+    return _describe(text, base_url, actor)
+
+
+def _describe(text: str, base_url: str, actor: Actor) -> Integration:
     head, descriptions = parse(text)
     _check_bound(head, base_url, {one.slug for one in descriptions}, actor)
     integration, _ = Integration.objects.update_or_create(
@@ -86,6 +91,29 @@ def check_base_url(base_url: str) -> None:
     parts = urlsplit(base_url)
     if parts.scheme not in {"http", "https"} or not parts.hostname or parts.username or parts.query or parts.fragment:
         raise Invalid("The base URL must be http(s)://host[:port][/path], without a user, query or fragment.")
+    if is_taken(base_url):
+        raise Invalid("This is the console's own place. Bind another address.")
+
+
+@transaction.atomic
+def built_in(actor: Actor) -> Integration:
+    """What the team's console can do itself, described and granted to its people when it is asked for first. Raises
+    Conflict where the team has given its name to another system."""
+    actor.require(Role.ADMIN)
+    found = Integration.objects.filter(team_id=actor.team, slug=SLUG).first()
+    if found and not is_here(found):
+        raise Conflict(f"The name {SLUG} is the console's own, and an integration of yours has it.")
+    stored = {one.slug: bytes(one.digest) for one in found.operations.all()} if found else {}
+    wanted = {slug: one.digest for slug, one in described().items()}
+    if found is None or any(stored.get(slug) != digest for slug, digest in wanted.items()):
+        found = _describe(DESCRIBED, HERE, actor)
+    credential = found.credentials.filter(revoked_at=None).first()
+    if credential is None:
+        credential = store_credential(found, name=f"none {found.credentials.count() + 1}", secret={}, actor=actor)
+    given = Grant.objects.filter(integration=found, grantee=PEOPLE, revoked_at=None, credential=credential, until=None)
+    if not any(wanted.keys() <= set(one.operations) and not one.limits for one in given):
+        give_grant(grantee=PEOPLE, operations=sorted(wanted), credential=credential, actor=actor)
+    return found
 
 
 @transaction.atomic
@@ -121,13 +149,27 @@ def revoke_credential(credential: Credential, *, actor: Actor) -> Credential:
     locked = Credential.objects.select_for_update(of=("self",)).select_related("integration").get(pk=credential.pk)
     if locked.revoked_at is not None:
         raise Conflict("This credential has been revoked already.")
+    _revoke(locked, actor)
+    return locked
+
+
+@transaction.atomic
+def revoke_opened(credential: Credential, *, actor: Actor) -> bool:
+    """What was opened and not replaced in time. Whether it was there to be revoked."""
+    rows = Credential.objects.select_for_update(of=("self",)).select_related("integration")
+    locked = rows.filter(pk=credential.pk, revoked_at=None).first()
+    if locked:
+        _revoke(locked, actor)
+    return locked is not None
+
+
+def _revoke(locked: Credential, actor: Actor) -> None:
     locked.revoked_at = now()
     locked.save(update_fields=["revoked_at"])
-    detail = {"integration": locked.integration_id, "name": locked.name}
-    record(Kind.CREDENTIAL_REVOKED, subject=locked.id, actor=actor, detail=detail)
+    team, detail = locked.integration.team_id, {"integration": locked.integration_id, "name": locked.name}
+    record(Kind.CREDENTIAL_REVOKED, subject=locked.id, actor=actor, team=team, detail=detail)
     revoke_leases(Call.objects.filter(credential=locked), "credential_revoked", actor=actor)
     wake(END_TOKENS, "actions", locked.id)
-    return locked
 
 
 @transaction.atomic
@@ -160,6 +202,8 @@ def give_grant(
     actor.require(Role.ADMIN)
     integration = credential.integration
     check_grantee(integration.team_id, grantee)
+    if is_here(integration) and grantee != PEOPLE:
+        raise Invalid("What the console does itself is for people, never for a workflow or an agent.")
     if credential.revoked_at is not None:
         raise Conflict("This credential has been revoked.")
     known = dict(integration.operations.filter(slug__in=operations).values_list("slug", "description__arguments"))

@@ -9,9 +9,11 @@ from console.core.door_keys import KeyMissing
 from console.core.expressions import search
 from console.core.sealing import unseal
 from integrations.description import Description
+from integrations.here import is_here
 from integrations.mcp.listing import keep_drift
 from integrations.mcp.session import Drifted, call_tool
 from integrations.models import Credential, Integration
+from integrations.openings import do_here
 from integrations.outbound import Answer, NotSent, send
 from integrations.refusals import UNAUTHORIZED, note_answer
 from integrations.render import Rendered
@@ -42,6 +44,9 @@ def exchange(
 ) -> Answer:  # fmt: skip
     """`first` is called right before the request begins to be written; what it raises keeps it from that. A tool that
     is not what it was is not called, and what the server lists now is kept for whoever decides."""
+    if is_here(integration):
+        key = next((value for name, value in (headers or {}).items() if name == "Idempotency-Key"), "")
+        return do_here(integration, rendered, expected=expected, key=key, first=first)
     sign_in: dict[str, Any] = {
         "secret": secret.text, "token": secret.token.text if secret.token else "",
         "credential_type": integration.credential_type, "settings": integration.credential_settings,

@@ -10,6 +10,8 @@ from typing import Any
 
 from console.core.errors import Invalid
 
+PEOPLE = "people"  # as a grantee: whoever signs in, and never an agent
+
 Exists = Callable[[str, str], bool]  # for a team and a name
 
 

@@ -15,12 +15,15 @@ from integrations.credential_types import in_words
 from integrations.health_models import HealthTest as HealthTest
 from integrations.imports import Import as Import
 from integrations.listings import Listing as Listing
+from integrations.opening_models import Opening as Opening
 from integrations.sealed import SealedRow
 from integrations.token_models import AccessToken, Authorization
 from integrations.webhooks.models import Delivery, Webhook, WebhookSecret
 
-__all__ = ["AccessToken", "Amendment", "Authorization", "Call", "Credential", "Definitions", "Delivery", "Grant",
-           "HealthTest", "Import", "Integration", "Listing", "Operation", "Webhook", "WebhookSecret"]  # fmt: skip
+__all__ = [
+    "AccessToken", "Amendment", "Authorization", "Call", "Credential", "Definitions", "Delivery", "Grant", "HealthTest",
+    "Import", "Integration", "Listing", "Opening", "Operation", "Webhook", "WebhookSecret",
+]  # fmt: skip
 
 EFFECTS = ("read", "write", "destructive")
 CATEGORIES = (

@@ -105,6 +105,7 @@ ROUTES: dict[str, Route] = {
     "credential": Route(READ, roles=ANYONE, needs="credential"),
     "credential_test": Route(WRITE, roles=ADMIN, needs="credential"),
     "credential_revoke": Route(FORM, roles=ADMIN, needs="credential"),
+    "credential_open": Route(FORM, roles=ADMIN, needs="credential"),
     "webhook_add": Route(FORM, roles=ADMIN, needs="integration"),
     "webhook": Route(READ, roles=ANYONE, needs="webhook"),
     "webhook_secret": Route(FORM, roles=ADMIN, needs="webhook"),

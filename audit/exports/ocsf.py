@@ -103,6 +103,7 @@ EVENTS: Mapping[Kind, Event] = {
     Kind.CREDENTIAL_ENDED: _entity(*DELETE),
     Kind.CREDENTIAL_NOT_ENDED: _entity(*_ANY),
     Kind.CREDENTIAL_LOOKED_UP: _entity(*_ANY),
+    Kind.CREDENTIAL_OPENED: _entity(*_ANY),
     Kind.LEASE_REVOKED: Event(API, *UPDATE),
     Kind.HEALTH_TEST_ASKED: _entity(*CREATE),
     Kind.HEALTH_TEST_TRYING: _entity(*UPDATE),

@@ -20,6 +20,7 @@ from integrations.authorize import offer_exchanges
 from integrations.door_key import offer_wrapping
 from integrations.expiry import tell_ends
 from integrations.health import offer_tests
+from integrations.openings import end_openings
 from integrations.sweep import offer_ends, offer_imports, offer_listings, offer_looks
 from integrations.webhooks.upkeep import offer_deliveries, offer_thinning
 
@@ -53,6 +54,7 @@ SWEEPS: tuple[tuple[Callable[[], object], float], ...] = (
     (offer_deliveries, 2.0),
     (offer_thinning, 60.0),
     (tell_ends, 60.0),
+    (end_openings, 5.0),
     (forget_old, 600.0),
     (make_partitions, 3600.0),
 )

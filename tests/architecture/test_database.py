@@ -161,6 +161,7 @@ WITHOUT_TEAM = {
     "integrations_accesstoken": "belongs to a credential",
     "integrations_authorization": "belongs to a credential",
     "integrations_healthtest": "belongs to a credential",
+    "integrations_opening": "belongs to a credential",
     "integrations_webhook": "belongs to an integration",
     "integrations_webhooksecret": "belongs to a webhook",
     "integrations_delivery": "belongs to a webhook",

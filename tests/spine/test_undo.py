@@ -11,7 +11,7 @@ from django.urls import reverse as reverse_url
 
 from approvals.models import Action, Review
 from approvals.propose import Proposal, propose
-from approvals.reverse import PEOPLE, done_by, reverse
+from approvals.reverse import done_by, reverse
 from audit.models import Record
 from console.accounts.models import User
 from console.core.clock import now
@@ -26,6 +26,7 @@ from examples.demo.people import acting
 from integrations.amend import review_operation
 from integrations.describe import give_grant, revoke_grant
 from integrations.description_schema import REVIEWED
+from integrations.grantees import PEOPLE
 from integrations.models import Call, Grant, Operation
 from tests.spine.attacker import Attacker, writes
 from tests.spine.conftest import World, the_access_review
