@@ -84,4 +84,4 @@ def test_wherever_a_door_dies_there_is_one_effect_at_most_and_it_is_known(
             died += run(place, point).stopped
         except AssertionError as error:
             raise AssertionError(f"{point}: {error}") from error
-    assert died >= 0.95 * len(points)  # a chunk more or less on the wire moves the last lines
+    assert len(points) - died <= max(2, 0.05 * len(points))  # a chunk more or less on the wire moves the last lines
