@@ -3,7 +3,7 @@
 import functools
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 from urllib.parse import SplitResult, unquote, urlencode, urlsplit
@@ -98,6 +98,9 @@ def render(operation: Description, arguments: Mapping[str, Any], *, base_url: st
         raise Invalid(f"The base URL {base_url!r} must be http(s)://host[:port][/path].")
     placed = {place: _placed(operation, arguments, place) for place in ("path", "query", "header", "cookie", "body")}
     fixed = _fixed(operation.document)
+    for one in placed["query"]:
+        if one.spread:
+            _check_spread(one, _names(operation, "query", operation.document))
     query = [part for one in placed["query"] for part in query_parts(one.name, one.value, **one.how)]
     content_type, content = _body(operation, placed["body"], key)
     return Rendered(
@@ -154,6 +157,12 @@ class Placed(NamedTuple):
     def how(self) -> dict[str, Any]:
         return {name: self.argument[name] for name in ("style", "explode", "reserved") if name in self.argument}
 
+    @property
+    def spread(self) -> bool:
+        """Whether its fields are written as arguments of their own."""
+        how = {"style": "form", "explode": True, **self.how}
+        return isinstance(self.value, Mapping) and how["style"] == "form" and bool(how["explode"])
+
 
 def _placed(operation: Description, arguments: Mapping[str, Any], place: str) -> list[Placed]:
     return [
@@ -193,11 +202,15 @@ def _body(operation: Description, placed: Sequence[Placed], key: str) -> tuple[s
     told = operation.body
     form = told.get("form", "form")
     whole = next((one for one in placed if one.argument.get("whole")), None)
+    field, names = operation.document.get("idempotency", {}).get("body", ""), _names(operation, "body", told)
     if whole and form in ("form", "multipart"):
-        placed = _spread(whole)
+        placed = _spread(whole, {*names, field}, field)
     elif whole:
         return told.get("type", CONTENT_TYPES[form]), _whole(form, whole)
-    if field := operation.document.get("idempotency", {}).get("body"):
+    for one in placed:
+        if form == "form" and one.how and one.spread:
+            _check_spread(one, {*names, field})
+    if field:
         placed = [*(one for one in placed if one.name != field), Placed(field, key, {"schema": {}})]
     fixed = _fixed(told)
     if not placed and not fixed and not told.get("required"):
@@ -212,6 +225,26 @@ def _body(operation: Description, placed: Sequence[Placed], key: str) -> tuple[s
     return told.get("type", CONTENT_TYPES[form]), content
 
 
+def _names(operation: Description, place: str, told: Mapping[str, Any]) -> set[str]:
+    """What is written there anyway."""
+    arguments = operation.arguments.items()
+    return {argument.get("name", name) for name, argument in arguments if argument["in"] == place} | {
+        name for name, _ in told.get("fixed", [])
+    }
+
+
+def _check_spread(one: Placed, names: Collection[str]) -> None:
+    """Of an object whose fields become arguments of the request, none is one that the request has anyway, in whatever
+    spelling a lenient server reads it: it could change what was limited and shown. Raises Invalid."""
+    taken = {_base(name) for name in names if name != one.name}
+    if twice := next((name for name in one.value if _base(name) in taken), None):
+        raise Invalid(f"The field {twice!r} of {one.name!r} would be written where another argument stands.")
+
+
+def _base(name: str) -> str:
+    return name.partition("[")[0].casefold()
+
+
 def _fixed(told: Mapping[str, Any]) -> list[str]:
     return [urlencode([(name, value)]) for name, value in told.get("fixed", [])]
 
@@ -221,10 +254,12 @@ def _of_form(one: Placed) -> dict[str, Any]:
     return one.how or ({"style": "json"} if isinstance(one.value, Mapping) else {})
 
 
-def _spread(one: Placed) -> list[Placed]:
-    """The fields of an object that is the body as a whole; of each nothing more is known."""
+def _spread(one: Placed, names: Collection[str], field: str) -> list[Placed]:
+    """The fields of an object that is the body as a whole; of each nothing more is known. Ours takes the place of the
+    one that carries the key."""
     if not isinstance(one.value, Mapping):
         raise Invalid(f"The argument {one.name!r} is not an object.")
+    _check_spread(one._replace(value=[name for name in one.value if name != field]), names)
     return [Placed(name, value, {"schema": {}}) for name, value in one.value.items()]
 
 

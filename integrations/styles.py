@@ -22,7 +22,8 @@ PLACES = {
     "cookie": ("form", "json"),
     "body": ("form", "spaceDelimited", "pipeDelimited", "deepObject", "json"),
 }
-RESERVED = ":/?#[]@!$&'()*+,;="  # RFC 3986: what `reserved` leaves as it is
+# RFC 3986: what `reserved` leaves as it is in a value, without what could end it: no value makes another argument.
+RESERVED = ":/?[]@!$'()*,="
 _BETWEEN = {"form": ",", "spaceDelimited": "%20", "pipeDelimited": "%7C"}
 _AHEAD = {"simple": ("", ","), "label": (".", "."), "matrix": (";", ";")}
 Pairs = list[tuple[str, str]]
@@ -75,10 +76,12 @@ def query_parts(
 ) -> list[str]:
     """Encoded `name=value`, one or more."""
 
-    def encode(inner: Any) -> str:
-        return quote(text(inner), safe=RESERVED) if reserved else quote_plus(text(inner))
-
     explode = style in ("form", "deepObject") if explode is None else explode
+    safe = RESERVED if explode or not isinstance(value, Mapping | list) else RESERVED.replace(",", "")
+
+    def encode(inner: Any) -> str:
+        return quote(text(inner), safe=safe) if reserved else quote_plus(text(inner))
+
     own = quote_plus(name)
     match value:
         case _ if style == "json":

@@ -61,12 +61,17 @@ function list(parts) {
   return found;
 }
 
+function over(place) {
+  tell(place, "The time is over.");
+  keys("readwrite", (store) => store.delete(place.dataset.key));
+}
+
 async function show(place) {
   const own = await keys("readonly", (store) => store.get(place.dataset.key));
   if (!own) return tell(place, GONE);
   const parts = JSON.parse(await unseal(bytes(place.dataset.opened), place.dataset.place, own));
   place.replaceChildren(list(parts));
-  setTimeout(() => tell(place, "The time is over."), Math.min(new Date(place.dataset.until) - Date.now(), MOST));
+  setTimeout(() => over(place), Math.min(new Date(place.dataset.until) - Date.now(), MOST));
 }
 
 document.addEventListener("submit", async (event) => {

@@ -15,6 +15,7 @@ from integrations.description import Description
 from integrations.injection import Injected
 from integrations.outbound import _AgreedPool, _lines, _request
 from integrations.render import Rendered, Tool, _climbs, render, request_digest
+from integrations.styles import query_parts
 
 text = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 plain = (
@@ -194,3 +195,55 @@ def test_the_key_is_part_of_what_is_agreed_where_it_travels_in_the_body() -> Non
     described = Description("op", {**described.document, "idempotency": {"mode": "natural_key", "body": "meta[key]"}})
     one, other = (render(described, {"p": "a"}, base_url=BASE, key=key) for key in ("act_1", "act_2"))
     assert (one.body, one.digest != other.digest) == (b"meta%5Bkey%5D=act_1", True)
+
+
+def spread(place: str, **more: Any) -> Description:
+    """An object whose fields are written as arguments, beside an amount that a grant may limit."""
+    arguments = {"extra": {"in": place, "schema": {}, "style": "form", "explode": True},
+                 "amount": {"in": place, "schema": {}}}  # fmt: skip
+    return Description("op", {"title": "Op", "effect": "write", "method": "POST", "path": "/x", "arguments": arguments,
+                              **more})  # fmt: skip
+
+
+SPELLINGS = ("amount", "Amount", "AMOUNT", "amount[]", "amount[x]")
+
+
+@pytest.mark.parametrize("place", ["query", "body"])
+@pytest.mark.parametrize("given_", [{}, {"amount": 5}])
+@pytest.mark.parametrize("name", [*SPELLINGS, "Action", "action"])
+def test_a_field_of_an_object_never_stands_for_another_argument(name: str, given_: dict[str, Any], place: str) -> None:
+    fixed = (
+        {"fixed": [["Action", "Look"]]}
+        if place == "query"
+        else {"body": {"form": "form", "fixed": [["Action", "Look"]]}}
+    )
+    described = spread(place, **fixed)
+    with pytest.raises(Invalid, match="another argument"):
+        render(described, {"extra": {name: 9_999}, **given_}, base_url=BASE, key="act_1")
+    render(described, {"extra": {"note": 1}, **given_}, base_url=BASE, key="act_1")
+
+
+@pytest.mark.parametrize("form", ["form", "multipart"])
+def test_a_body_given_whole_replaces_nothing_that_is_fixed_and_not_the_key(form: str) -> None:
+    arguments = {"all": {"in": "body", "whole": True, "schema": {}}}
+    described = Description("op", {
+        "title": "Op", "effect": "write", "method": "POST", "path": "/x", "arguments": arguments,
+        "body": {"form": form, "fixed": [["Action", "Look"]]}, "idempotency": {"mode": "client_id", "body": "Token"},
+    })  # fmt: skip
+    for name in ("Action", "action", "Action[0]", "token"):
+        with pytest.raises(Invalid, match="another argument"):
+            render(described, {"all": {name: "x"}}, base_url=BASE, key="act_1")
+    body = render(described, {"all": {"Token": "mine", "a": "b"}}, base_url=BASE, key="act_1").body
+    assert (b"act_1" in body, b"mine" in body) == (True, False)
+
+
+@given(text, text)
+def test_a_reserved_value_makes_no_other_argument_and_no_other_item(one: str, other: str) -> None:
+    for value, explode in ((one, True), ([one, other], False), ([one, other], True)):
+        parts = query_parts("at", value, explode=explode, reserved=True)
+        assert len(parts) == (2 if value != one and explode else 1)
+        for part in parts:
+            assert part.startswith("at=")
+            assert not set(part.removeprefix("at=")) & set("&#;+ ")
+        if not explode and value != one:
+            assert parts[0].count(",") == 1
