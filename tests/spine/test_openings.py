@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from django.db import connection, transaction
 from django.test import Client
 
-from approvals.authority import load, question
+from approvals.authority import question
 from approvals.models import Action, Review
 from approvals.opening import ask_opening
 from approvals.policy import FALLBACK, decide, parse
@@ -216,17 +216,30 @@ def test_it_is_set_up_once_and_described_anew_when_it_was_changed(world: World) 
     verify_here(operation)
 
 
-def test_signers_are_told_nothing_but_what_the_console_says(
-    credential: Credential, chrome: Browser, world: World
-) -> None:
-    """An admin describes the operation in other words, and asks."""
-    here = built_in(acting("mira"))
-    operation = here.operations.select_related("integration").get()
+def told_mildly() -> None:
+    """An admin describes the operation in other words."""
+    operation = built_in(acting("mira")).operations.select_related("integration").get()
     mild = Description(operation.slug, {**operation.description, "sentence": "Look at the weather"})
     with transaction.atomic():
         replace_description(operation, mild, None, cause="description", actor=acting("mira"))
-    loaded = load(ask(credential, chrome, world).pk)
-    assert (loaded.action.state, loaded.action.sentence) == ("held", "Show the secret of billing key (stripe) to mira")
+
+
+def test_signers_are_told_nothing_but_what_the_console_says(
+    credential: Credential, chrome: Browser, world: World
+) -> None:
+    told_mildly()
+    action = ask(credential, chrome, world)
+    assert (action.state, action.sentence) == ("held", "Show the secret of billing key (stripe) to mira")
+
+
+def test_the_door_asks_nobody_about_what_the_console_does_not_say(
+    credential: Credential, chrome: Browser, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told_mildly()
+    monkeypatch.setattr("approvals.opening.built_in", lambda actor: None)
+    action = ask(credential, chrome, world)
+    assert (action.settled, Review.objects.count(), Opening.objects.count()) == (True, 0, 0)
+    assert Record.objects.filter(kind=Kind.ALARM_TAMPERED, subject=action.pk).exists()
 
 
 def test_whoever_asked_is_still_an_admin_when_it_is_opened(
