@@ -9,7 +9,7 @@ from console.core.door_keys import KeyMissing
 from console.core.expressions import search
 from console.core.sealing import unseal
 from integrations.description import Description
-from integrations.here import is_here
+from integrations.here import KEY_HEADER, is_here
 from integrations.mcp.listing import keep_drift
 from integrations.mcp.session import Drifted, call_tool
 from integrations.models import Credential, Integration
@@ -45,7 +45,7 @@ def exchange(
     """`first` is called right before the request begins to be written; what it raises keeps it from that. A tool that
     is not what it was is not called, and what the server lists now is kept for whoever decides."""
     if is_here(integration):
-        key = next((value for name, value in (headers or {}).items() if name == "Idempotency-Key"), "")
+        key = (headers or {}).get(KEY_HEADER, "")
         return do_here(integration, rendered, expected=expected, key=key, first=first)
     sign_in: dict[str, Any] = {
         "secret": secret.text, "token": secret.token.text if secret.token else "",
