@@ -41,7 +41,7 @@ def _page(request: Request, row: Credential, problem: Invalid | Conflict | None 
         "credential": row, "integration": row.integration, "asked": asked, "mine": mine, "problem": problem,
         "minutes": OPEN_MINUTES, "hours": REPLACE_HOURS, "why": request.POST.get("why", ""),
         "sealed": b64encode(sealed).decode(), "waits": mine is not None and not mine.action.settled,
-        "last": next((one.opening for one in asked if one.opening), None),
+        "first": row.openings.order_by("opened_at").first(),  # what the credential ends by, however often it was opened
     }  # fmt: skip
     template = "reviews/_opening.html" if is_piece(request) else "reviews/opening.html"
     return render(request, template, context, status=problem.status if problem else 200)

@@ -67,7 +67,7 @@ def _page(
         "credential": row, "integration": row.integration, "tests": tests, "last": tests[0] if tests else None,
         "shown": credential_shown(row, visible_grants(request.actor)), "acts": acts, "problem": problem,
         "candidates": [(one, ", ".join(needed(one))) for one in candidates(row.integration)] if acts else [],
-        "opened": row.openings.select_related("asker").first(),
+        "opened": row.openings.select_related("asker").order_by("opened_at").first(),
         "given": given or (chosen_before(row) if acts else {}),
     }  # fmt: skip
     return render(request, template, context, status=status)

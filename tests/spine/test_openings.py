@@ -151,6 +151,16 @@ def test_what_was_opened_goes_after_minutes_and_the_credential_after_a_day(
     assert (told.subject, told.actor, told.team) == (credential.pk, "beat", credential.integration.team_id)
 
 
+def test_it_is_revoked_a_day_after_the_first_opening_and_pages_say_so(
+    credential: Credential, chrome: Browser, world: World
+) -> None:
+    first, second = opened(credential, chrome, world), opened(credential, Browser(), world)
+    assert first.replace_by < second.replace_by
+    for page in (f"/integrations/credentials/{credential.pk}/", f"/integrations/credentials/{credential.pk}/open/"):
+        response = enter("mira").get(page)
+        assert (response.context.get("first") or response.context["opened"]) == first
+
+
 def test_nobody_signs_for_themselves(credential: Credential, chrome: Browser, world: World) -> None:
     mira = Membership.objects.get(user__username="mira")
     set_membership(mira.user, mira.team, roles=("admin", "reviewer"), groups=("admins",), actor=system("tests"))
