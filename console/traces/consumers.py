@@ -14,7 +14,10 @@ MOST_TOPICS = 20
 
 
 class LiveConsumer(AsyncJsonWebsocketConsumer):
-    """`{"subscribe": ["runs", "run.run_…"]}` → later `{"topic": "runs"}`. No content ever travels here."""
+    """`{"subscribe": ["runs", "run.run_…"]}` → `{"topic": "runs"}` at once, and whenever it changed. No content travels.
+
+    The first notice is for what changed after the page was rendered and before it was subscribed.
+    """
 
     async def connect(self) -> None:
         self.topics: set[str] = set()
@@ -39,6 +42,7 @@ class LiveConsumer(AsyncJsonWebsocketConsumer):
             if topic.replace(".", "").replace("_", "").isalnum() and len(topic) < 80 and topic not in self.topics:
                 self.topics.add(topic)
                 await self.channel_layer.group_add(group(self.actor.team, topic), self.channel_name)
+                await self.changed({"topic": topic})
 
     async def disconnect(self, code: int) -> None:
         for topic in self.topics:

@@ -1,6 +1,7 @@
 // One websocket per page. An element with data-live="run.run_01…" (several topics: separated by spaces) and
 // hx-get, hx-trigger="live" fetches itself anew whenever one of its topics changed. Messages say only that something
-// changed, never what, so a lost one costs nothing but time: after each reconnect everything is fetched once.
+// changed, never what. The server names a topic once as soon as it is subscribed to, so what changed before that, since
+// the page was rendered or while there was no connection, is fetched too.
 //   out: {"subscribe": ["reviews", "run.run_01…"]}      in: {"topic": "reviews"}
 const QUIET = 250; // ms; a burst of changes is one fetch
 let socket = null;
@@ -18,7 +19,6 @@ function connect() {
   socket.addEventListener("open", () => {
     subscribed = "";
     subscribe();
-    if (attempts > 0) refetch(pieces());
     attempts = 0;
     mark("on");
   });

@@ -3,6 +3,7 @@
 import re
 
 import pytest
+from django.db import connection
 from playwright.sync_api import Page, WebSocketRoute, expect
 
 from approvals.signoff import BySession, signoff
@@ -55,6 +56,23 @@ def test_page_catches_up_after_its_connection_was_cut(office: Office, enter: Ent
     expect(jonas.page.get_by_text("refused by Ana Ferreira")).to_be_visible()
     expect(sign).to_be_hidden()
     assert len(line.sockets) > before
+
+
+def test_page_hears_of_what_changed_between_its_rendering_and_its_first_subscription(
+    office: Office, enter: Enter
+) -> None:
+    run = office.begin()
+    jonas = enter("jonas", polls=False)
+
+    def late(socket: WebSocketRoute) -> None:
+        signoff(office.review(run, LARGE).id, verdict="refuse", reason="No.", proof=BySession(), actor=acting("ana"))
+        wait_until(lambda: office.records(run.id, "runs:step:failed"), "the run goes on before the page hears of it")
+        connection.close()  # this handler's own: it runs in a greenlet
+        socket.connect_to_server()
+
+    jonas.page.route_web_socket(re.compile("/live/"), late)
+    jonas.page.goto(f"/runs/{run.id}/")
+    expect(jonas.page.get_by_text("refused by Ana Ferreira")).to_be_visible()
 
 
 def test_hostile_text_is_shown_as_what_it_is_and_does_nothing(office: Office, enter: Enter) -> None:
