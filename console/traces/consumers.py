@@ -14,7 +14,7 @@ MOST_TOPICS = 20
 
 
 class LiveConsumer(AsyncJsonWebsocketConsumer):
-    """`{"subscribe": ["runs", "run.run_…"]}` → `{"topic": "runs"}` at once, and whenever it changed. No content travels.
+    """`{"subscribe": ["runs", "run.run_…"]}` → `{"topic": "runs"}` at once, and when it changed. No content travels.
 
     The first notice is for what changed after the page was rendered and before it was subscribed.
     """

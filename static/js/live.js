@@ -54,7 +54,7 @@ function flush() {
 function refetch(list) {
   // What someone is writing in, holding or reading in a dialog is left alone; it is fetched when they are done.
   for (const piece of list) {
-    if (piece.querySelector("dialog[open], [data-hold-state], form :focus:not(button)")) later(piece);
+    if (piece.querySelector("dialog[open], [data-hold-state], [data-menu][open], form :focus:not(button)")) later(piece);
     else window.htmx?.trigger(piece, "live");
   }
 }
@@ -62,6 +62,16 @@ function refetch(list) {
 function later(piece) {
   setTimeout(() => piece.isConnected && refetch([piece]), 2000);
 }
+
+// A link that had the focus has it again in what was fetched, found by its address (htmx finds by itself what has an id).
+document.addEventListener("htmx:beforeSwap", ({ detail: { target } }) => {
+  const active = document.activeElement;
+  const address = target.matches("[data-live]") && target.contains(active) && active.getAttribute("href");
+  if (!address) return;
+  const link = () => target.querySelector(`a[href="${CSS.escape(address)}"]`);
+  const again = () => document.activeElement === document.body && link()?.focus({ preventScroll: true });
+  target.addEventListener("htmx:afterSettle", again, { once: true });
+});
 
 // For a sign on the page that it is, or is not, up to date: [data-live-state="off"].
 function mark(state) {

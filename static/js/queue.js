@@ -22,9 +22,13 @@ async function fetchAhead() {
   if (answer.ok && !answer.redirected) ahead.set(next, { html: await answer.text(), at: performance.now() });
 }
 
-function choose(item) {
+function mark(item) {
   for (const other of items()) other.removeAttribute("aria-current");
   item.setAttribute("aria-current", "true");
+}
+
+function choose(item) {
+  mark(item);
   item.scrollIntoView({ block: "nearest" });
 }
 
@@ -56,7 +60,14 @@ function settle(sheet) {
   setTimeout(fetchAhead, 150);
 }
 
+// A queue that fetched itself anew says what was open when it was asked for; meanwhile another one may have been chosen.
+let kept = null;
+document.addEventListener("htmx:beforeSwap", ({ detail }) => {
+  if (detail.target.matches("[data-queue]")) kept = items()[current()]?.id;
+});
 document.addEventListener("htmx:afterSwap", (event) => {
+  const still = event.detail.target?.matches("[data-queue]") && kept && document.getElementById(kept);
+  if (still) mark(still);
   if (event.detail.target?.matches("main.sheet") && event.detail.xhr) settle(event.detail.target);
 });
 if (items().length) setTimeout(fetchAhead, 300);

@@ -4,7 +4,7 @@ import re
 
 import pytest
 from django.db import connection
-from playwright.sync_api import Page, WebSocketRoute, expect
+from playwright.sync_api import Page, Route, WebSocketRoute, expect
 
 from approvals.signoff import BySession, signoff
 from examples.demo.people import acting
@@ -73,6 +73,39 @@ def test_page_hears_of_what_changed_between_its_rendering_and_its_first_subscrip
     jonas.page.route_web_socket(re.compile("/live/"), late)
     jonas.page.goto(f"/runs/{run.id}/")
     expect(jonas.page.get_by_text("refused by Ana Ferreira")).to_be_visible()
+
+
+def test_news_moves_neither_the_focus_nor_what_was_chosen_meanwhile(office: Office, enter: Enter) -> None:
+    office.begin()
+    ana, held = enter("ana"), list[Route]()
+    queue = re.compile(r"/reviews/$")
+    ana.page.goto("/reviews/")
+    title, chosen = ana.page.locator("#main h1"), ana.page.locator(".item[aria-current]")
+    expect(title).to_contain_text("Refund")
+    second = "€42.00" if "€480.00" in title.inner_text() else "€480.00"
+
+    ana.page.route(
+        queue, lambda route: held.append(route) if "hx-request" in route.request.headers else route.continue_()
+    )
+    ana.evaluate("htmx.trigger('#queue', 'live')")
+    ana.page.wait_for_function("() => document.querySelector('#queue').matches('.htmx-request')")
+    ana.press("j")
+    expect(title).to_contain_text(second)
+    ana.evaluate(SWAPPED)
+    for route in held:
+        route.continue_()
+    ana.page.wait_for_function("() => swapped.includes('queue')")
+    expect(chosen).to_contain_text(second)
+
+    link = ana.page.locator(".rooms > a", has_text="Runs")
+    link.focus()
+    ana.evaluate("htmx.trigger('.rooms', 'live')")
+    ana.page.wait_for_function("() => swapped.includes('')")
+    expect(link).to_be_focused()
+
+
+SWAPPED = """window.swapped = []
+document.addEventListener("htmx:afterSettle", (event) => swapped.push(event.target.id))"""
 
 
 def test_hostile_text_is_shown_as_what_it_is_and_does_nothing(office: Office, enter: Enter) -> None:
