@@ -99,13 +99,14 @@ def test_news_moves_neither_the_focus_nor_what_was_chosen_meanwhile(office: Offi
 
     link = ana.page.locator(".rooms > a", has_text="Runs")
     link.focus()
+    ana.evaluate("swapped = []")
     ana.evaluate("htmx.trigger('.rooms', 'live')")
-    ana.page.wait_for_function("() => swapped.includes('')")
+    ana.page.wait_for_function("() => swapped.includes('rooms')")
     expect(link).to_be_focused()
 
 
 SWAPPED = """window.swapped = []
-document.addEventListener("htmx:afterSettle", (event) => swapped.push(event.target.id))"""
+document.addEventListener("htmx:afterSettle", ({ detail }) => swapped.push(detail.target.classList[0]))"""
 
 
 def test_hostile_text_is_shown_as_what_it_is_and_does_nothing(office: Office, enter: Enter) -> None:

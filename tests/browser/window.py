@@ -11,7 +11,7 @@ from approvals.models import Review
 from console.accounts.models import User
 from tests.services import ORIGIN
 
-PATIENCE = 20_000  # ms; a page that is right is usually there after 200
+PATIENCE = 40_000  # ms; a page that is right is usually there after 200, but a busy machine may stall
 HOLD = 750  # ms; the button asks for 600
 KEY = {
     "protocol": "ctap2",
