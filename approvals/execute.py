@@ -67,7 +67,9 @@ def execute(loaded: Loaded, *, actor: Actor) -> Action:
         return _perform_read(loaded, actor)
     fetch_token(loaded)
     check_still_true(loaded)
-    call = begin_call(loaded, rendered, actor=actor)
+    with transaction.atomic():
+        keep_pace(loaded.operation, loaded.action.operation_id)
+        call = begin_call(loaded, rendered, actor=actor)
     return finish(loaded, call, perform(loaded, call, rendered), actor=actor)
 
 
@@ -101,12 +103,10 @@ def _check_shown(action: Action, facts: Facts) -> None:
         raise Stale("facts_changed", "What was shown to whoever decided is not what it would do now.")
 
 
-@transaction.atomic
+@transaction.atomic(savepoint=False)
 def begin_call(loaded: Loaded, rendered: Rendered, *, actor: Actor, again: Call | None = None) -> Call:
-    """The intent: permit consumed, call `sending`, action `executing`, committed before the first byte. Raises
-    TooEarly, for a first sending alone: one that is in doubt has waited long enough."""
-    if again is None:
-        keep_pace(loaded.operation, loaded.action.operation_id)
+    """The intent: permit consumed, call `sending`, action `executing`, committed before the first byte. Keep pace
+    before a first sending; one that is in doubt has waited long enough."""
     action = loaded.action
     if not again and (beyond := beyond_sent(action)):
         raise Stale("beyond_grant", beyond)

@@ -12,7 +12,7 @@ from approvals.digests import action_digest, evidence_digest, render_digest
 from approvals.execute import Result, begin_call, finish, perform, read_once, read_outcome
 from approvals.facts import Facts, decode
 from approvals.models import Action, PolicyVersion, Review, Ruling, Slot
-from approvals.pace import TooEarly
+from approvals.pace import TooEarly, keep_pace
 from approvals.permit import mint_permit
 from approvals.policy import Answer
 from approvals.reading import Unreadable, fetch_token, missed_requirement, pinned, read_preconditions
@@ -154,9 +154,10 @@ def _permit(loaded: Loaded, prepared: Prepared, actor: Actor) -> Call | None:
     if not writes or loaded.is_gated:
         return None
     try:
-        return begin_call(loaded, prepared.rendered, actor=actor)
+        keep_pace(loaded.operation, action.operation_id)
     except TooEarly:
         return None  # it stays permitted
+    return begin_call(loaded, prepared.rendered, actor=actor)
 
 
 def _ruling(action: Action, prepared: Prepared) -> Ruling:

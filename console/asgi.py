@@ -4,19 +4,22 @@ the addresses of webhooks, and "changed" notices over a websocket."""
 import os
 from typing import Any
 
+import django
 from channels.auth import AuthMiddlewareStack
 from channels.routing import ProtocolTypeRouter, URLRouter
 from channels.security.websocket import OriginValidator
 from django.conf import settings
-from django.core.asgi import get_asgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "console.settings")
-pages = get_asgi_application()
+django.setup(set_prefix=False)
 
 # Only now are the apps loaded, which consumers import.
 from console.gateway import hooks, mcp, raw  # noqa: E402
+from console.home.serving import Pages  # noqa: E402
 from console.traces.routing import websocket_urlpatterns  # noqa: E402
 from integrations.webhooks.receive import PATH  # noqa: E402
+
+pages = Pages()
 
 # A browser sends the session cookie from any page to any websocket, so the origin decides, exactly as configured.
 routes = URLRouter(websocket_urlpatterns)  # type: ignore[arg-type]  # the stubs know only a pattern of their own

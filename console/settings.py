@@ -29,7 +29,7 @@ SERVING = {"web", "worker", "door", "beat", "publisher", "sequencer"}
 
 # PostgreSQL keeps the plan of what a connection asks often: for our joins planning takes longer than answering.
 PREPARED = {"server_side_binding": True, "prepare_threshold": 2}
-# Under ASGI each request may have a thread of its own: connections live in a pool, never in threads. After a burst it
+# Requests have many threads: connections live in a pool, never in threads. After a burst it
 # soon shrinks again: few connections that are used often have their plans and caches at hand.
 POOL = {"min_size": 1, "max_size": 16, "timeout": 10, "max_idle": 5}
 
@@ -120,7 +120,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "console.home.middleware.ContentSecurityPolicy",
-    "servestatic.middleware.ServeStaticMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -198,7 +198,7 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024
 STATIC_URL = "/static/"
 STATIC_ROOT = env("STATIC_ROOT", "") or None
 STATICFILES_DIRS = [BASE_DIR / "static"]
-SERVESTATIC_USE_FINDERS = True
+WHITENOISE_USE_FINDERS = True
 
 # Messages only wake; a peer that hangs must not hold a request, so publishing waits half a second and never retries.
 CELERY_BROKER_URL = env("BROKER_URL", "redis://localhost:6379/0")

@@ -10,7 +10,7 @@ from django.core.cache import cache
 from django.db import connections
 from hypothesis import settings as hypothesis
 from pytest_django.plugin import DjangoDbBlocker
-from servestatic.middleware import ServeStaticMiddleware
+from whitenoise.middleware import WhiteNoiseMiddleware
 
 from console.core import presence
 from integrations import outbound
@@ -28,16 +28,16 @@ def django_db_setup() -> None:
 @pytest.fixture(scope="session", autouse=True)
 def static_files_are_listed_once() -> Iterator[None]:
     """Each test client has middleware of its own, which would walk through all static files anew."""
-    add, found = ServeStaticMiddleware.add_files_from_finders, dict[str, Any]()
+    add, found = WhiteNoiseMiddleware.add_files_from_finders, dict[str, Any]()
 
-    def add_once(middleware: ServeStaticMiddleware) -> None:
+    def add_once(middleware: WhiteNoiseMiddleware) -> None:
         if not found:
             add(middleware)
             found.update(middleware.files)
         middleware.files.update(found)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(ServeStaticMiddleware, "add_files_from_finders", add_once)
+        patch.setattr(WhiteNoiseMiddleware, "add_files_from_finders", add_once)
         yield
 
 

@@ -1,9 +1,5 @@
-"""Handing the archive out: streamed, whichever server runs, and each time on record."""
+"""Handing the archive out: streamed, and each time on record."""
 
-from collections.abc import AsyncIterator
-from typing import BinaryIO, cast
-
-from asgiref.sync import sync_to_async
 from django.db import transaction
 from django.http import FileResponse
 
@@ -17,19 +13,7 @@ from console.core.actor import Actor
 from console.core.errors import Conflict
 
 
-class Download(FileResponse):
-    """Under ASGI the framework would read a file whole before it sends the first byte of it."""
-
-    block_size = 1 << 20
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        file = cast(BinaryIO, self.file_to_stream)
-        read = sync_to_async(file.read, thread_sensitive=False)
-        while data := await read(self.block_size):
-            yield data
-
-
-def download(export: Export, *, actor: Actor) -> Download:
+def download(export: Export, *, actor: Actor) -> FileResponse:
     """Raises Conflict when there is nothing to hand out."""
     if export.state != "done":
         raise Conflict(f"There is nothing to download: {SAID[export.state][0].lower()}.", code="not_ready")
@@ -41,4 +25,4 @@ def download(export: Export, *, actor: Actor) -> Download:
     with transaction.atomic():
         record(Kind.EXPORT_DOWNLOADED, subject=export.pk, actor=actor, team=export.team,
                detail={"digest": export.digest})  # fmt: skip
-    return Download(file, as_attachment=True, filename=archive_name(export), content_type="application/zip")
+    return FileResponse(file, as_attachment=True, filename=archive_name(export), content_type="application/zip")

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.db import transaction
+from django.db.models import Exists, OuterRef
 
 from approvals.models import Action, Review
 from approvals.propose import Proposal, propose
@@ -21,8 +22,10 @@ GUESSED = "operation"  # what an agent tried that is not granted, or is none
 LONGEST_WAIT = 60.0  # seconds
 _WAIT = re.compile(r"(?i)(?:^|[,;\s])wait\s*=\s*\"?(\d{1,5})\"?(?:$|[,;\s])")  # RFC 7240 §4.3
 _ACTION = Compiled(
-    lambda team, grantee, action: Action.objects.filter(team=team, grantee=grantee, pk=action).select_related(
-        "operation__integration"
+    lambda team, grantee, action: (
+        Action.objects.filter(team=team, grantee=grantee, pk=action)
+        .select_related("operation__integration")
+        .annotate(reviewed=Exists(Review.objects.filter(action=OuterRef("pk"))))
     )
 )
 MOST_WAITING = 200  # actions of one agent that have no end yet
@@ -96,13 +99,16 @@ def access_action(who: Identified, action_id: str) -> Action:
 
 
 def wait_until(who: Identified, action: Action, *, seconds: float, also_held: bool) -> Action:
-    """As it is when it has settled (or waits for a person, with `also_held`), or when the time is over."""
+    """As it is when it has settled (or waits for a person, with `also_held`), or when the time is over. `action` is as
+    it was read just now."""
     ends = Action.SETTLED | ({"held", "in_doubt"} if also_held else frozenset())
 
     def found() -> Action | None:
         action_now = access_action(who, action.pk)
         return action_now if action_now.state in ends else None
 
+    if action.state in ends:
+        return access_action(who, action.pk)
     return wait_for(action.pk, found, min(seconds, LONGEST_WAIT)) or access_action(who, action.pk)
 
 
@@ -120,4 +126,5 @@ def take_back(who: Identified, action_id: str) -> Action:
 
 
 def review_of(action: Action) -> Review | None:
-    return next(iter(_REVIEW(action.id)), None)
+    """The newest. Of an action that `access_action` gave."""
+    return next(iter(_REVIEW(action.id)), None) if action.reviewed else None  # type: ignore[attr-defined]  # annotated

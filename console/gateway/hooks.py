@@ -6,9 +6,9 @@ import re
 
 from console.core.clock import now
 from console.core.errors import NotFound, Refusal
+from console.core.threads import in_thread
 from console.gateway.bodies import Receive, Scope, Send, TooLarge, read_body, respond
 from console.gateway.raw_answers import Answer, problem
-from console.gateway.threads import in_thread
 from integrations.webhooks.receive import LARGEST_BODY, PATH, TooManyWait, store_delivery, webhook_at
 
 _ADDRESS = re.compile(rf"{PATH}([A-Za-z0-9_-]{{43}})/?")

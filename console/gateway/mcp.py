@@ -23,10 +23,10 @@ from audit.read import record_refusal
 from console.agents.identify import Identified, identify
 from console.core.errors import Invalid, Refusal, Tampered
 from console.core.telemetry import read_traceparent
+from console.core.threads import in_thread
 from console.gateway.acts import GUESSED, Asked, access_action, ask, take_back, wait_until
 from console.gateway.api import told
 from console.gateway.proposals_api import SHOWN, Propose, as_text, propose
-from console.gateway.threads import in_thread
 from console.gateway.tools import Tool, tools_of
 
 Scope = MutableMapping[str, Any]

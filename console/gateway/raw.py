@@ -8,10 +8,10 @@ from django.conf import settings
 
 from console.agents.identify import Identified, identify
 from console.core.errors import Refusal, Tampered
+from console.core.threads import in_thread
 from console.gateway.acts import access_action, ask, preferred_wait, wait_until
 from console.gateway.bodies import Receive, Scope, Send, read_body, respond
 from console.gateway.raw_answers import Answer, answer_of, problem
-from console.gateway.threads import in_thread
 from console.gateway.understand import understand
 from integrations.recognise import Heard
 

@@ -24,23 +24,25 @@ LOOK = 1.0  # seconds between looks when nobody tells
 QUIET = 60.0  # seconds of silence after which the connection is looked at
 T = TypeVar("T")
 
+HEARD = 4096  # actions of which this process heard last: what happened before somebody waited for it
+
 _lock = threading.Lock()
+_heard: dict[str, None] = {}
 _waiting: defaultdict[str, set[threading.Event]] = defaultdict(set)
 
 
 def wait_for(action: str, found: Callable[[], T | None], seconds: float) -> T | None:
-    """What `found` gives once it is not None; None when the time is over. No connection to the database is held while
-    nothing happens: there are fewer of them than agents that wait."""
+    """What `found` gives once it is not None; None when the time is over. Whoever waits has just looked themselves. No
+    connection to the database is held while nothing happens: there are fewer of them than agents that wait."""
     deadline = time.monotonic() + seconds
     with _notices(action) as noticed:
         while True:
+            connections.close_all()
+            noticed.wait(max(0.0, min(deadline - time.monotonic(), LOOK)))
             noticed.clear()
             answer = found()
-            left = deadline - time.monotonic()
-            if answer is not None or left <= 0:
+            if answer is not None or time.monotonic() >= deadline:
                 return answer
-            connections.close_all()
-            noticed.wait(min(left, LOOK))
 
 
 @contextmanager
@@ -49,6 +51,8 @@ def _notices(action: str) -> Iterator[threading.Event]:
     event = threading.Event()
     with _lock:
         _waiting[action].add(event)
+        if action in _heard:
+            event.set()
     try:
         yield event
     finally:
@@ -79,5 +83,8 @@ def _hear() -> None:
 
 def _tell(action: str) -> None:
     with _lock:
+        _heard[action] = None
+        if len(_heard) > HEARD:
+            del _heard[next(iter(_heard))]
         for event in _waiting.get(action, ()):
             event.set()

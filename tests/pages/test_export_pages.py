@@ -1,6 +1,5 @@
 """Exports as auditors see them: asked for, watched, taken away, and on record; and what nobody else gets."""
 
-import asyncio
 import html
 import io
 import json
@@ -17,7 +16,6 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from audit.exports import work_off
-from audit.exports.download import Download
 from audit.exports.files import archive_of, delete_files
 from audit.exports.request import request_export
 from audit.models import Checkpoint, Export, Record
@@ -244,17 +242,6 @@ def test_download_is_the_archive_and_is_recorded_each_time(theo: Client, log: Si
         assert len(data) == export.length
     downloads = [(one["actor"]["id"], one["object"], one["detail"]) for one in told(Kind.EXPORT_DOWNLOADED)]
     assert downloads == [(acting("theo").id, export.pk, {"digest": export.digest})] * 2
-
-
-def test_download_is_streamed_in_parts_by_the_server_that_the_product_runs_on(log: SignedLog) -> None:
-    data = bytes(range(256)) * 10_000
-
-    async def parts() -> list[bytes]:
-        return [part async for part in Download(io.BytesIO(data), content_type="application/zip")]
-
-    found = asyncio.run(parts())
-    assert [len(part) for part in found] == [1 << 20, 1 << 20, len(data) - (2 << 20)]
-    assert b"".join(found) == data
 
 
 def test_what_is_not_ready_failed_or_gone_is_not_handed_out(theo: Client, log: SignedLog) -> None:

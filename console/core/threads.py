@@ -1,4 +1,4 @@
-"""Work that speaks to the database, for the doors that are ASGI applications of their own."""
+"""Synchronous work of the ASGI applications: one piece in one thread, from its beginning to its end."""
 
 import asyncio
 import functools
@@ -11,7 +11,7 @@ from django.db import connections
 P = ParamSpec("P")
 T = TypeVar("T")
 
-THREADS = 32  # calls at once that wait for an answer, of each door
+THREADS = 256  # of each door at most, and as many as are busy at once; most of them wait for people
 
 
 @functools.cache
@@ -20,7 +20,8 @@ def _threads(door: str) -> ThreadPoolExecutor:
 
 
 async def in_thread(door: str, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """With a connection to the database for as long as it takes."""
+    """With a connection to the database for as long as it takes. Whoever waits at one door is in nobody's way at
+    another."""
 
     def run() -> T:
         try:
