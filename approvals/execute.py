@@ -104,15 +104,17 @@ def _check_shown(action: Action, facts: Facts) -> None:
 
 
 @transaction.atomic(savepoint=False)
-def begin_call(loaded: Loaded, rendered: Rendered, *, actor: Actor, again: Call | None = None) -> Call:
+def begin_call(
+    loaded: Loaded, rendered: Rendered, *, actor: Actor, again: Call | None = None, permit: str = ""
+) -> Call:
     """The intent: permit consumed, call `sending`, action `executing`, committed before the first byte. Keep pace
-    before a first sending; one that is in doubt has waited long enough."""
+    before a first sending; one that is in doubt has waited long enough. `permit` was consumed by this transaction."""
     action = loaded.action
     if not again and (beyond := beyond_sent(action)):
         raise Stale("beyond_grant", beyond)
     call = again or _new_call(loaded, rendered)
     move(action, "executing", actor=actor, detail={"call": call.id, "from": action.state})  # another door loses here
-    permit = consume_permit(action)
+    permit = permit or consume_permit(action)
     if again:
         _check_unasked(action)
         check_not_stopped(call)

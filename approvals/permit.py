@@ -7,11 +7,16 @@ from django.db import connection
 from approvals.authority import Stale
 from approvals.models import Action, Permit, permit_id
 from console.core.clock import now
+from console.core.statements import Statement, run
 
 LIFETIME = dt.timedelta(minutes=5)
 
 _MINT = """
 INSERT INTO approvals_permit (id, action_id, action_digest, request_digest, expires_at) VALUES (%s, %s, %s, %s, %s)
+"""
+_MINT_AND_CONSUME = """
+INSERT INTO approvals_permit (id, action_id, action_digest, request_digest, expires_at, consumed_at, consumed_txid)
+VALUES (%s, %s, %s, %s, %s, clock_timestamp(), pg_current_xact_id()::text)
 """
 _CONSUME = """
 UPDATE approvals_permit SET consumed_at = clock_timestamp(), consumed_txid = pg_current_xact_id()::text
@@ -20,11 +25,17 @@ RETURNING id
 """
 
 
+def minting(action: Action, *, consumed: bool = False) -> tuple[str, Statement]:
+    """The new permit's id, for the record of the move that it comes with, and its row: with `consumed`, of one that is
+    used by the transaction that mints it."""
+    permit = permit_id()
+    values = [permit, action.id, *_digests(action), now() + LIFETIME]
+    return permit, Statement(_MINT_AND_CONSUME if consumed else _MINT, values)
+
+
 def mint_permit(action: Action) -> str:
-    """The new permit's id, for the record of the move that it comes with."""
-    permit, digests = permit_id(), _digests(action)
-    with connection.cursor() as cursor:
-        cursor.execute(_MINT, [permit, action.id, *digests, now() + LIFETIME])
+    permit, statement = minting(action)
+    run(statement)
     return permit
 
 

@@ -13,7 +13,7 @@ from approvals.execute import Result, begin_call, finish, perform, read_once, re
 from approvals.facts import Facts, decode
 from approvals.models import Action, PolicyVersion, Review, Ruling, Slot
 from approvals.pace import TooEarly, keep_pace
-from approvals.permit import mint_permit
+from approvals.permit import minting
 from approvals.policy import Answer
 from approvals.reading import Unreadable, fetch_token, missed_requirement, pinned, read_preconditions
 from approvals.settle import announce, lock_action, settle
@@ -21,7 +21,7 @@ from audit.move import begin, inserting, move
 from console.core.actor import Actor
 from console.core.clock import now
 from console.core.errors import Invalid
-from console.core.statements import run
+from console.core.statements import Statement
 from console.core.telemetry import new_span_id
 from console.traces.store import SpanStart, start_spans
 from integrations.models import Call
@@ -131,7 +131,6 @@ def _rule(loaded: Loaded, prepared: Prepared, actor: Actor) -> Call | None:
     """The call that is to be made now, begun: of a write that is allowed without anybody being asked. Its permit is
     used in the transaction that mints it, and nothing needs to be read or verified a second time."""
     action, answer = loaded.action, prepared.answer
-    run(inserting(_ruling(action, prepared)).statement)
     if answer.outcome == "review":
         _hold(action, prepared, actor)
     elif answer.outcome == "deny":
@@ -145,24 +144,31 @@ def _rule(loaded: Loaded, prepared: Prepared, actor: Actor) -> Call | None:
 
 
 def _permit(loaded: Loaded, prepared: Prepared, actor: Actor) -> Call | None:
-    action, detail = loaded.action, dict(prepared.digests)
+    action, detail, also, permit = loaded.action, dict(prepared.digests), [_ruled(loaded.action, prepared)], ""
     writes = loaded.operation.effect != "read"
+    at_once = writes and not loaded.is_gated and _in_time(loaded)
     if writes:
         action.request_digest, action.action_digest = (prepared.fields[name] for name in COLUMNS[-2:])
-        detail["permit"] = mint_permit(action)
-    move(action, "permitted", actor=actor, decision=prepared.decision, detail=detail, **prepared.fields)
-    if not writes or loaded.is_gated:
-        return None
+        permit, minted = minting(action, consumed=at_once)
+        detail["permit"] = permit
+        also.append(minted)
+    move(action, "permitted", actor=actor, decision=prepared.decision, detail=detail, also=also, **prepared.fields)
+    return begin_call(loaded, prepared.rendered, actor=actor, permit=permit) if at_once else None
+
+
+def _in_time(loaded: Loaded) -> bool:
+    """What comes too early stays permitted."""
     try:
-        keep_pace(loaded.operation, action.operation_id)
+        keep_pace(loaded.operation, loaded.action.operation_id)
     except TooEarly:
-        return None  # it stays permitted
-    return begin_call(loaded, prepared.rendered, actor=actor)
+        return False
+    return True
 
 
-def _ruling(action: Action, prepared: Prepared) -> Ruling:
+def _ruled(action: Action, prepared: Prepared) -> Statement:
+    """The ruling, stored with the move that it leads to."""
     answer = prepared.answer
-    return Ruling(
+    ruling = Ruling(
         action=action,
         version=prepared.version,
         rule=answer.rule,
@@ -170,10 +176,12 @@ def _ruling(action: Action, prepared: Prepared) -> Ruling:
         requirement=dict(answer.requirement),
         reasons=list(answer.reasons),
     )
+    return inserting(ruling).statement
 
 
 def _settle(action: Action, prepared: Prepared, state: str, outcome: dict[str, Any], actor: Actor) -> None:
-    settle(action, state, outcome, actor=actor, decision=prepared.decision, detail=prepared.digests, **prepared.fields)
+    settle(action, state, outcome, actor=actor, decision=prepared.decision, detail=prepared.digests,
+           also=[_ruled(action, prepared)], **prepared.fields)  # fmt: skip
 
 
 def _hold(action: Action, prepared: Prepared, actor: Actor) -> None:
@@ -185,6 +193,7 @@ def _hold(action: Action, prepared: Prepared, actor: Actor) -> None:
         decision=prepared.decision,
         detail=prepared.digests,
         wait_span_id=span,
+        also=[_ruled(action, prepared)],
         **prepared.fields,
     )
     open_review(action, "action", requirement, bytes(version.digest) if version else b"", actor)

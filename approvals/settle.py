@@ -1,6 +1,6 @@
 """The end of an action, however it ends: state, record, span, and the word to whoever waits for it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from approvals.models import Action
@@ -9,6 +9,7 @@ from audit.move import move
 from console.core.actor import Actor
 from console.core.clock import now
 from console.core.compiled import Compiled
+from console.core.statements import Statement
 from console.traces.live import answered, changed
 from console.traces.store import ending
 
@@ -33,10 +34,12 @@ def settle(
     actor: Actor,
     decision: Mapping[str, object] | None = None,
     detail: Mapping[str, object] | None = None,
+    also: Iterable[Statement] = (),
     **fields: Any,
 ) -> None:
-    """Inside the caller's transaction, which holds the lock on the action. `fields` are set with the state."""
-    told = {"outcome": outcome["code"]}
+    """Inside the caller's transaction, which holds the lock on the action. `fields` are set with the state, `also` is
+    written with it."""
+    told, people = {"outcome": outcome["code"]}, bool(action.wait_span_id) or action.state in ("held", "in_doubt")
     move(
         action,
         state,
@@ -47,14 +50,15 @@ def settle(
         personal={"text": outcome["text"]} if outcome.get("text") else None,
         outcome=outcome,
         settled_at=now(),
-        also=[ending(action.trace_id, action.wait_span_id, ok=state == "succeeded", attributes=told)],
+        also=[ending(action.trace_id, action.wait_span_id, ok=state == "succeeded", attributes=told), *also],
         **fields,
     )
     action_settled.send(sender=Action, action=action)
-    announce(action)
+    announce(action, people=people)
 
 
-def announce(action: Action) -> None:
-    changed(action.team_id, "reviews", *([f"run.{action.run}"] if action.run else []))
+def announce(action: Action, *, people: bool = True) -> None:
+    """To its run's page, to the agent that asked, and where `people` had to do with it to the queue."""
+    changed(action.team_id, *(["reviews"] if people else []), *([f"run.{action.run}"] if action.run else []))
     if not action.step:
         answered(action.id)

@@ -13,6 +13,7 @@ from approvals.propose import Proposal, propose
 from approvals.withdraw import withdraw_action
 from audit.read import record_refusal
 from console.agents.identify import Identified
+from console.agents.models import Agent
 from console.core.compiled import Compiled
 from console.core.errors import Conflict, NotFound, Refusal
 from console.core.telemetry import Parent
@@ -21,21 +22,22 @@ from console.gateway.waiting import wait_for
 GUESSED = "operation"  # what an agent tried that is not granted, or is none
 LONGEST_WAIT = 60.0  # seconds
 _WAIT = re.compile(r"(?i)(?:^|[,;\s])wait\s*=\s*\"?(\d{1,5})\"?(?:$|[,;\s])")  # RFC 7240 §4.3
+# By its key alone: with more to choose from, a plan that was made while there were few actions reads them all.
 _ACTION = Compiled(
-    lambda team, grantee, action: (
-        Action.objects.filter(team=team, grantee=grantee, pk=action)
+    lambda action: (
+        Action.objects.filter(pk=action)
         .select_related("operation__integration")
         .annotate(reviewed=Exists(Review.objects.filter(action=OuterRef("pk"))))
     )
 )
 MOST_WAITING = 200  # actions of one agent that have no end yet
-_MANY = Compiled(
+UNSEEN = 20  # that a process lets an agent ask for between two looks at how many they are
+_WAITING = Compiled(
     lambda team, grantee: (
-        Action.objects.filter(team=team, grantee=grantee, settled_at=None)
-        .order_by()
-        .only("pk")[MOST_WAITING - 1 : MOST_WAITING]
+        Action.objects.filter(team=team, grantee=grantee, settled_at=None).order_by().only("pk")[:MOST_WAITING]
     )
 )
+_room: dict[str, int] = {}  # by the agent's id: how many more it may ask for before the next look
 _REVIEW = Compiled(lambda action: Review.objects.filter(action=action).order_by("-opened_at", "-pk")[:1])
 
 
@@ -70,7 +72,7 @@ def ask(who: Identified, asked: Asked) -> Action:
         raise Observed(
             "You are being observed: show what you do at /api/v1/observations. Nothing is done for you here."
         )
-    if _MANY(agent.team_id, agent.grantee) and not _known(who, asked.key):
+    if not _has_room(agent) and not _known(who, asked.key):
         text = f"{MOST_WAITING} of your actions wait already. Withdraw some, or ask again once people have decided."
         raise TooManyWaiting(text)
     proposal = Proposal(
@@ -86,6 +88,13 @@ def ask(who: Identified, asked: Asked) -> Action:
         raise
 
 
+def _has_room(agent: Agent) -> bool:
+    """Looking takes as long as much else of a small action, and what settled just now is still in the way there."""
+    left = _room.get(agent.pk, 0) or min(MOST_WAITING - sum(1 for _ in _WAITING(agent.team_id, agent.grantee)), UNSEEN)
+    _room[agent.pk] = max(left - 1, 0)
+    return left > 0
+
+
 def _known(who: Identified, key: str) -> bool:
     own = Action.objects.filter(team=who.agent.team_id, grantee=who.agent.grantee)
     return bool(key) and own.filter(asked_key=key).exists()
@@ -93,8 +102,9 @@ def _known(who: Identified, key: str) -> bool:
 
 def access_action(who: Identified, action_id: str) -> Action:
     """Only what this agent asked for itself."""
-    for action in _ACTION(who.agent.team_id, who.agent.grantee, action_id):
-        return action
+    for action in _ACTION(action_id):
+        if (action.team_id, action.grantee) == (who.agent.team_id, who.agent.grantee):
+            return action
     raise NotFound("You asked for no such action.")
 
 

@@ -57,6 +57,33 @@ def test_a_held_action_is_signed_done_once_and_collected(asking: Asking) -> None
     assert len(asking.world.refunds()) == 1
 
 
+def test_people_are_told_of_what_they_have_to_do_with_and_of_nothing_else(
+    asking: Asking, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = list[tuple[str, ...]]()
+    monkeypatch.setattr("approvals.settle.changed", lambda _, *topics: told.append(topics))
+    asking.ask("stripe.get_charge", charge=asking.world.seeded.pair("large").later)
+    asking.world.settle()
+    assert (asking.action().state, [*filter(None, told)]) == ("succeeded", [])
+    held = Action.objects.get(pk=asking.refund().json()["id"])
+    asking.world.settle()
+    assert [*filter(None, told)] == [("reviews",)]
+    asking.look(held.id)
+    asking.browser.post(f"/api/v1/actions/{held.id}/withdraw")
+    assert [*filter(None, told)] == [("reviews",)] * 2
+
+
+def test_what_was_told_before_somebody_waited_for_it_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(waiting, "HEARD", 2)
+    for action in ("act_1", "act_2", "act_3"):
+        waiting._tell(action)
+    found = {}
+    for action in ("act_1", "act_2", "act_3"):
+        with waiting._notices(action) as noticed:
+            found[action] = noticed.is_set()
+    assert found == {"act_1": False, "act_2": True, "act_3": True}
+
+
 def test_its_owner_cannot_sign_what_it_asks_for(asking: Asking) -> None:
     asking.refund()
     assert asking.action().makers == [User.objects.get(username="jonas").id]
