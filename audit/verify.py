@@ -1729,7 +1729,10 @@ class Verification:
         before = parse_checkpoint(parse_note(self.source.text("previous-checkpoint")).body)
         if before[:2] != old[:2]:
             return None
-        return [unbase64(line) for line in self.source.text("consistency.txt").split()]
+        *lines, rest = self.source.text("consistency.txt").split("\n")
+        if rest:
+            raise Mismatch("consistency.txt does not end with a whole line.")
+        return [unbase64(line) for line in lines]
 
     def check_decisions(self, checkpoint: Checkpoint) -> None:
         verdict, levels, left = self.verdicts["decisions"], dict[str, int](), dict(self.decided)

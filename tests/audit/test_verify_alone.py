@@ -131,6 +131,18 @@ def spoil(bundle: Bundle, data: st.DataObject) -> str:
     return name
 
 
+@pytest.mark.parametrize("instead", [b"\t", b" ", b"\r", b"\n\n", b""], ids=repr)
+def test_a_consistency_proof_has_one_form(log: Written, tmp_path: Path, instead: bytes) -> None:
+    bundle = bundle_of(log, 3, 30, previous=20)
+    first, last = bundle.files["consistency.txt"].split(b"\n", 1), bundle.files["consistency.txt"][:-1]
+    for number, altered in enumerate([instead.join(first), last + instead]):
+        bundle.files["consistency.txt"] = altered
+        bundle.seal()
+        done = verified(bundle.folder(tmp_path / str(number)))
+        assert done is not None
+        assert failed(done) == {"history"}
+
+
 @given(st.data())
 def test_no_byte_of_any_file_but_the_manifest_can_be_altered(log: Written, spoilt: Path, data: st.DataObject) -> None:
     whole = bundle_of(log, 3, 30, chosen=[4, 14, 20, 27], previous=20)

@@ -351,7 +351,9 @@ export class Verification {
     if (!this.source.has("previous-checkpoint") || !this.source.has("consistency.txt")) return null;
     const before = parseCheckpoint(parseNote(await this.source.text("previous-checkpoint")).body);
     if (before.origin !== old.origin || before.size !== old.size) return null;
-    return (await this.source.text("consistency.txt")).split(/\s+/).filter(Boolean).map(unbase64);
+    const lines = (await this.source.text("consistency.txt")).split("\n");
+    if (lines.pop()) throw new Mismatch("consistency.txt does not end with a whole line.");
+    return lines.map(unbase64);
   }
 
   async checkDecisions() {
