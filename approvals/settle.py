@@ -39,7 +39,8 @@ def settle(
 ) -> None:
     """Inside the caller's transaction, which holds the lock on the action. `fields` are set with the state, `also` is
     written with it."""
-    told, people = {"outcome": outcome["code"]}, bool(action.wait_span_id) or action.state in ("held", "in_doubt")
+    told = {"outcome": outcome["code"]}
+    people = bool(action.wait_span_id or action.reverses_id) or action.state in ("held", "in_doubt")
     move(
         action,
         state,

@@ -22,9 +22,8 @@ logger = logging.getLogger(__name__)
 
 LOOK = 1.0  # seconds between looks when nobody tells
 QUIET = 60.0  # seconds of silence after which the connection is looked at
-T = TypeVar("T")
-
 HEARD = 4096  # actions of which this process heard last: what happened before somebody waited for it
+T = TypeVar("T")
 
 _lock = threading.Lock()
 _heard: dict[str, None] = {}

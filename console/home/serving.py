@@ -49,7 +49,7 @@ class Pages(ASGIHandler):
         set_script_prefix(get_script_prefix(scope))
         request_started.send(sender=type(self), scope=scope)
         request, refusal = self.create_request(scope, body)
-        response = self.get_response(request) if request else cast(HttpResponseBase, refusal)
+        response = self.get_response(request) if request is not None else cast(HttpResponseBase, refusal)
         response._handler_class = type(self)  # type: ignore[attr-defined]
         if isinstance(response, FileResponse):
             response.block_size = self.chunk_size
