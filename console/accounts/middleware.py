@@ -1,5 +1,8 @@
-"""Fills `request.actor`, by which every room knows who asks, and `request.memberships`, for the choice of team."""
+"""Fills `request.actor`, by which every room knows who asks, and `request.memberships`, for the choice of team. A
+session that is gone leaves the cookie alone."""
 
+from django.conf import settings
+from django.contrib.sessions import middleware as django_sessions
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils.deprecation import MiddlewareMixin
 
@@ -8,6 +11,17 @@ from console.accounts.models import Membership, User
 from console.core.actor import ANONYMOUS, Actor
 
 READING = {"GET", "HEAD", "OPTIONS"}
+
+
+class SessionMiddleware(django_sessions.SessionMiddleware):
+    """Does not delete the cookie of a session that it did not find, as Django does: whoever signs in gets a new session
+    in place of the old one, and an answer that was still on its way with the old one would sign them out again."""
+
+    def process_response(self, request: HttpRequest, response: HttpResponse) -> HttpResponse:
+        response = super().process_response(request, response)
+        if request.session.is_empty() and not request.session.modified:
+            response.cookies.pop(settings.SESSION_COOKIE_NAME, None)
+        return response
 
 
 class ActorMiddleware(MiddlewareMixin):

@@ -72,6 +72,20 @@ def enrolled(ada: User, authenticator: SoftAuthenticator) -> SoftAuthenticator:
     return authenticator
 
 
+def test_late_answer_to_the_old_session_leaves_the_cookie_of_the_new_one(
+    ada: User, browser: Client, settings: Any
+) -> None:
+    """A page that is being left may still be fetching a piece of itself."""
+    sign_in(browser)
+    late = Client(headers={"host": HOST})
+    late.cookies[settings.SESSION_COOKIE_NAME] = browser.cookies[settings.SESSION_COOKIE_NAME].value
+    assert late.get("/account/").status_code == 200
+    browser.post("/sign-out/")
+    assert browser.cookies[settings.SESSION_COOKIE_NAME]["max-age"] == 0
+    answer = late.get("/account/")
+    assert (answer.status_code, settings.SESSION_COOKIE_NAME in answer.cookies) == (302, False)
+
+
 def test_password_signs_in_and_out_and_is_recorded(ada: User, browser: Client) -> None:
     assert sign_in(browser)["Location"] == "/"
     assert b"Ada Lovelace" in browser.get("/account/").content

@@ -1,7 +1,7 @@
 """One office for all of these tests: real processes, a real payment stand-in, a real Chromium. Runs are fresh."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,7 @@ __all__ = ["running_standin"]
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking", "--no-first-run",
              "--disable-sync", "--disable-component-update"]  # fmt: skip
 Enter = Callable[..., Window]
+WINDOWS = pytest.StashKey[list[Window]]()
 
 
 @pytest.fixture(scope="package")
@@ -84,9 +85,9 @@ def signed(premises: Office, tmp_path_factory: pytest.TempPathFactory) -> Signed
 
 
 @pytest.fixture
-def enter(office: Office, chromium: Browser) -> Iterator[Enter]:
+def enter(office: Office, chromium: Browser, request: pytest.FixtureRequest) -> Iterator[Enter]:
     """Opens windows. At the end none of them may have met an error, an open dialog or a breach of the policy."""
-    windows: list[Window] = []
+    windows = request.node.stash[WINDOWS] = list[Window]()
 
     def window(username: str = "", *, password: str = "", **how: Any) -> Window:
         """By the demo's switcher, or with the password of somebody who is not in it."""
@@ -100,6 +101,15 @@ def enter(office: Office, chromium: Browser) -> Iterator[Enter]:
 
     yield window
     assert [fault for one in windows for fault in one.close()] == []
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """What stood in each window when a test failed: a locator that found nothing does not say what was there."""
+    report = yield
+    if report.failed and report.when == "call":
+        report.sections += [window.seen() for window in item.stash.get(WINDOWS, [])]
+    return report
 
 
 @pytest.fixture(scope="session")

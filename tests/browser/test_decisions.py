@@ -127,8 +127,15 @@ def test_sheet_that_comes_late_does_not_replace_the_one_chosen_since(office: Off
     expect(title).to_contain_text("€42.00")
 
 
-ENDED = """ended = []
-document.addEventListener("htmx:afterRequest", (event) => ended.push(event.detail.pathInfo.requestPath))"""
+# Not by an event of htmx: the queue may fetch itself anew meanwhile, and a link that is gone tells nobody.
+ENDED = """() => {
+  window.ended = []
+  const open = XMLHttpRequest.prototype.open
+  XMLHttpRequest.prototype.open = function (method, address, ...more) {
+    this.addEventListener("loadend", () => window.ended.push(address))
+    return open.call(this, method, address, ...more)
+  }
+}"""
 
 
 def nothing_ahead(route: Route) -> None:

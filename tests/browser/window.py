@@ -79,6 +79,10 @@ class Window:
         cdp.send("WebAuthn.enable", {"enableUI": False})
         cdp.send("WebAuthn.addVirtualAuthenticator", {"options": KEY})
 
+    def seen(self) -> tuple[str, str]:
+        """The address and the beginning of what is to be read there."""
+        return self.page.url, self.page.locator("body").inner_text()[:2_000]
+
     # People
 
     def become(self, username: str) -> "Window":
