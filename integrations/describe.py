@@ -16,7 +16,7 @@ from console.core.errors import Conflict, Invalid
 from console.core.sealing import seal
 from console.core.wake import wake
 from integrations.amend import fill_operation, replace_description
-from integrations.credential_types import pack
+from integrations.credential_types import pack, unpack
 from integrations.description import Description, parse
 from integrations.expiry import known_end
 from integrations.grantees import PEOPLE, check_grantee
@@ -130,10 +130,11 @@ def store_credential(
         raise Invalid(f"Give the credential a name of at most {LONGEST_NAME} characters.")
     if integration.credentials.filter(name=name).exists():
         raise Conflict(f"{integration.slug} has, or had, a credential of this name.")
-    packed = pack(integration.credential_type, integration.credential_settings, secret)
+    how = integration.credential_type, integration.credential_settings
+    packed = pack(*how, secret)
     credential = Credential(integration=integration, name=name, expires_at=known_end(secret, expires_at))
     credential.seal = seal(packed, place=credential.place)
-    credential.prints = prints_of(integration.credential_type, integration.credential_settings, packed)
+    credential.prints = prints_of(*unpack(*how, packed).secrets)
     credential.attestation = attest("credential", credential.attested())
     credential.save(force_insert=True)
     ends = {"expires_at": credential.expires_at.isoformat()} if credential.expires_at else {}

@@ -1,12 +1,12 @@
-"""Was this leaked value ours? Each secret part of a credential leaves a keyed digest when it is sealed, by which it is
-known again; the value itself is kept nowhere.
+"""Was this leaked value ours? Each part of a credential, and each secret of a webhook, leaves a keyed digest when it is
+sealed, by which it is known again; the value itself is kept nowhere.
 
 Tokens that an authorization server gave are not among them: the door, which gets them, cannot make such digests.
 """
 
 import base64
 import binascii
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from urllib.parse import unquote
 
@@ -17,8 +17,8 @@ from audit.vocabulary import Kind
 from console.core.actor import Actor, Role
 from console.core.attest import fingerprint
 from console.core.errors import Invalid
-from integrations.credential_types import unpack
-from integrations.models import Credential
+from integrations.door_key import usable
+from integrations.models import Credential, WebhookSecret
 
 TAG = "credential print"
 SHORTEST = 8  # characters; by shorter ones an admin could guess a password letter by letter
@@ -27,30 +27,39 @@ LONGEST = 64 * 1024
 
 @dataclass(frozen=True, slots=True)
 class LookedUp:
-    """`unknown` is how many credentials have no such digest."""
+    """`unknown` is how many that are in use have no such digest."""
 
-    found: list[Credential]
+    credentials: list[Credential]
+    secrets: list[WebhookSecret]
     unknown: int
 
+    @property
+    def number(self) -> int:
+        return len(self.credentials) + len(self.secrets)
 
-def prints_of(credential_type: str, settings: Mapping[str, str], packed: str) -> list[str]:
-    secrets = unpack(credential_type, settings, packed).secrets
+
+def prints_of(*secrets: str) -> list[str]:
     return sorted({fingerprint(TAG, _plain(one)) for one in secrets if len(_plain(one)) >= SHORTEST})
 
 
 @transaction.atomic
 def look_up(value: str, *, actor: Actor) -> LookedUp:
-    """The team's credentials that hold this value, revoked ones too. That it was asked is in the log, and what for is
-    not. Raises Invalid."""
+    """What of the team's holds this value, also what was revoked or has ended. That it was asked is in the log, what
+    for is not. Raises Invalid."""
     actor.require(Role.ADMIN)
     if not SHORTEST <= len(value.strip()) <= LONGEST:
         raise Invalid(f"Give {SHORTEST} to {LONGEST:,} characters: shorter ones tell nothing apart.")
     prints = sorted({fingerprint(TAG, one) for one in _readings(value) if len(one) >= SHORTEST})
-    ours = Credential.objects.filter(integration__team=actor.team).select_related("integration")
-    found = list(ours.filter(prints__overlap=prints).order_by("integration__title", "name"))
-    detail: dict[str, object] = {"found": [one.pk for one in found]}
+    credentials = Credential.objects.filter(integration__team=actor.team).select_related("integration")
+    secrets = WebhookSecret.objects.filter(webhook__integration__team=actor.team)
+    looked_up = LookedUp(
+        list(credentials.filter(prints__overlap=prints).order_by("integration__title", "name")),
+        list(secrets.filter(prints__overlap=prints).select_related("webhook__integration")),
+        sum(rows.filter(prints=[]).count() for rows in usable(actor.team)),
+    )
+    detail = {"found": [one.pk for one in (*looked_up.credentials, *looked_up.secrets)]}
     record(Kind.CREDENTIAL_LOOKED_UP, subject=actor.team, actor=actor, detail=detail)
-    return LookedUp(found, ours.filter(prints=[], revoked_at=None).count())
+    return looked_up
 
 
 def _plain(value: str) -> str:

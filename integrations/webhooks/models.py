@@ -5,6 +5,7 @@ import secrets
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models.functions import Now
 
@@ -88,6 +89,7 @@ class WebhookSecret(SealedRow):
     webhook = models.ForeignKey(Webhook, models.PROTECT, related_name="secrets")
     created_at = models.DateTimeField(db_default=Now())
     ended_at = models.DateTimeField(null=True)
+    prints = ArrayField(models.TextField(), default=list)  # see `prints.py`
     attestation = models.BinaryField(max_length=64)
 
     class Meta:
@@ -97,12 +99,17 @@ class WebhookSecret(SealedRow):
         return self.id
 
     @property
+    def good(self) -> bool:
+        return self.ended_at is None and self.webhook.ended_at is None
+
+    @property
     def place(self) -> str:
         return f"integrations_webhooksecret/{self.id}/{self.webhook_id}/sealed"
 
     def attested(self) -> dict[str, object]:
         sealed = hashlib.sha256(bytes(self.sealed)).hexdigest()
-        return {"webhook_secret": self.id, "webhook": self.webhook_id, "sealed": sealed}
+        prints = {"prints": self.prints} if self.prints else {}
+        return {"webhook_secret": self.id, "webhook": self.webhook_id, "sealed": sealed, **prints}
 
 
 class Delivery(models.Model):

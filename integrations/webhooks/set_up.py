@@ -13,6 +13,7 @@ from console.core.clock import now
 from console.core.errors import Conflict, Invalid
 from console.core.sealing import seal
 from integrations.models import Integration
+from integrations.prints import prints_of
 from integrations.webhooks.models import Webhook, WebhookSecret
 from integrations.webhooks.schemes import check_secret, check_settings
 
@@ -71,7 +72,7 @@ def end_secret(secret: WebhookSecret, *, actor: Actor) -> WebhookSecret:
 
 @transaction.atomic
 def end_webhook(webhook: Webhook, *, actor: Actor) -> Webhook:
-    """For good: its address answers as one that never was, and steps that wait for it wait until their time is over."""
+    """For good: its address answers as one that never was, and steps that wait for it fail."""
     actor.require(Role.ADMIN)
     locked = _in_use(webhook)
     locked.ended_at = now()
@@ -92,6 +93,7 @@ def _in_use(webhook: Webhook) -> Webhook:
 def _seal(webhook: Webhook, secret: str, actor: Actor) -> WebhookSecret:
     row = WebhookSecret(webhook=webhook)
     row.seal = seal(secret, place=row.place)
+    row.prints = prints_of(secret)
     row.attestation = attest("webhook secret", row.attested())
     row.save(force_insert=True)
     record(Kind.WEBHOOK_SECRET_SEALED, subject=row.pk, actor=actor, detail={"webhook": webhook.pk})
