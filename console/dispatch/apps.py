@@ -6,7 +6,7 @@ class DispatchConfig(AppConfig):
 
     def ready(self) -> None:
         from console.dispatch import wakes  # noqa: F401, PLC0415  (connects the receiver; models must be loaded first)
-        from console.dispatch.events import woken_by  # noqa: PLC0415
-        from integrations.webhooks.woken import register_woken  # noqa: PLC0415
+        from console.dispatch.events import waiting_at, woken_by  # noqa: PLC0415
+        from integrations.webhooks.woken import register_listeners  # noqa: PLC0415
 
-        register_woken(woken_by)
+        register_listeners(woken_by, waiting_at)

@@ -131,6 +131,11 @@ def caught_by(step: Step) -> dict[str, Any] | None:
             "delivery": delivery.pk}  # fmt: skip
 
 
+def waiting_at(webhook: str) -> int:
+    """How many steps, for the same page."""
+    return Wait.objects.filter(webhook=webhook, delivery=None, step__state="waiting").count()
+
+
 def woken_by(deliveries: list[str]) -> dict[str, list[Woken]]:
     """For the page of a webhook."""
     found: dict[str, list[Woken]] = {}

@@ -3,7 +3,7 @@
 import datetime as dt
 
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Exists, OuterRef, QuerySet
 
 from approvals.models import Action
 from approvals.withdraw import WITHDRAWABLE, withdraw_of_steps
@@ -12,7 +12,7 @@ from console.core import presence
 from console.core.actor import Actor, system
 from console.core.clock import now
 from console.core.wake import wake
-from console.dispatch.models import Wake
+from console.dispatch.models import Wait, Wake
 from console.runs.lifecycle import note_attempt_lost
 from console.runs.models import Attempt, Step
 
@@ -20,9 +20,11 @@ GRACE = dt.timedelta(seconds=1)
 
 
 def offer_steps() -> int:
-    """Dead workers' steps, due timers and settled waits become ready; ready steps and wakes get a worker."""
+    """Dead workers' steps, due timers, and waits that are settled or for nothing become ready; ready steps and wakes
+    get a worker."""
     actor = system("beat")
-    found = release_lost(actor=actor) + ready_due(actor=actor) + ready_settled(actor=actor)
+    found = release_lost(actor=actor) + ready_due(actor=actor) + ready_deserted(actor=actor)
+    found += ready_settled(actor=actor)
     unclaimed = Step.objects.filter(state="ready", ready_at__lt=now() - GRACE).exists()
     if found or unclaimed or Wake.objects.filter(at__lt=now() - GRACE).exists():
         with transaction.atomic():
@@ -47,6 +49,19 @@ def ready_due(*, actor: Actor) -> int:
     for step in due:
         move(step, "ready", actor=actor, ready_at=now())
     return len(due)
+
+
+@transaction.atomic
+def ready_deserted(*, actor: Actor) -> int:
+    """Their webhook has ended, so no event will come: they look once more, and fail or find another one of its name.
+    What came in time is handed out before."""
+    ended = Wait.objects.filter(step=OuterRef("pk"), delivery=None, webhook__ended_at__isnull=False)
+    steps = _locked().filter(Exists(ended), state="waiting", waiting_for="event")
+    if not steps or Wake.objects.exclude(delivery="").exists():
+        return 0
+    for step in steps:
+        move(step, "ready", actor=actor, ready_at=now())
+    return len(steps)
 
 
 @transaction.atomic

@@ -20,7 +20,7 @@ from integrations.webhooks.receive import PATH
 from integrations.webhooks.schemes import SCHEMES
 from integrations.webhooks.set_up import MOST_SECRETS, end_secret, end_webhook, open_webhook, rotate_secret
 from integrations.webhooks.signatures import WHY
-from integrations.webhooks.woken import Woken, woken_by
+from integrations.webhooks.woken import Woken, waiting_at, woken_by
 
 LARGEST_OVERLAY = 1_000_000  # bytes
 
@@ -78,6 +78,7 @@ def show(request: Request, webhook: str) -> HttpResponse:
         "good": sum(one.ended_at is None for one in secrets), "most": MOST_SECRETS,
         "address": f"{settings.ORIGIN}{PATH}{row.address}" if admin else "",
         "deliveries": _told(page.items), "next": page.next, "waiting": row.deliveries.filter(outcome="").count(),
+        "listening": waiting_at(row.pk) if admin and not row.ended_at else 0,
     }  # fmt: skip
     return render(request, "integrations/webhook.html", context)
 

@@ -249,6 +249,40 @@ def test_a_webhook_of_another_team_or_none_at_all_or_ended_is_not_found(team: Te
     assert failure(begin(invoice="in_1")) == not_found
 
 
+def test_steps_that_wait_at_a_webhook_that_ends_fail_at_once_and_others_wait_on(team: Team, sender: Sender) -> None:
+    run, webhook = begin(invoice="in_1"), sender.hook
+    work()
+    assert (sweep.offer_steps(), state(run), events.waiting_at(webhook.pk)) == (0, ("waiting", "event"), 1)
+    end_webhook(webhook, actor=acting("mira"))
+    assert (sweep.offer_steps(), state(run)) == (1, ("ready", "event"))
+    not_found = {"code": "not_found", "text": "Your team has no webhook 'stripe.events', or it has ended."}
+    work()
+    assert (step(run).error, Run.objects.get(pk=run.pk).state) == (not_found, "failed")
+    assert (sweep.offer_steps(), events.waiting_at(webhook.pk)) == (0, 0)
+
+
+def test_what_came_before_a_webhook_ended_is_still_handed_out(team: Team, sender: Sender) -> None:
+    run = begin(invoice="in_1")
+    work()
+    pay(sender)
+    end_webhook(sender.hook, actor=acting("mira"))
+    sweep.offer_steps()
+    assert state(run) == ("waiting", "event")
+    work()
+    assert step(run).state == "succeeded"
+
+
+def test_a_step_goes_on_at_a_webhook_of_the_same_name_that_was_opened_meanwhile(team: Team, sender: Sender) -> None:
+    run = begin(invoice="in_1")
+    work()
+    end_webhook(sender.hook, actor=acting("mira"))
+    pay(Sender(make_hook()))
+    work()
+    sweep.offer_steps()
+    work()
+    assert step(run).state == "succeeded"
+
+
 def test_what_another_team_is_told_wakes_nobody_here(sender: Sender) -> None:
     olga = acting(outsider().username)
     described = "{integration: stripe, title: S, operations: {a: {title: A, effect: read, method: GET, path: /}}}"
