@@ -9,14 +9,17 @@ from console.core.errors import NotFound, Refusal
 from console.core.threads import in_thread
 from console.gateway.bodies import Receive, Scope, Send, TooLarge, read_body, respond
 from console.gateway.raw_answers import Answer, problem
+from integrations.webhooks.reading import challenge
 from integrations.webhooks.receive import LARGEST_BODY, PATH, TooManyWait, store_delivery, webhook_at
 
 _ADDRESS = re.compile(rf"{PATH}([A-Za-z0-9_-]{{43}})/?")
+PLAIN = (("Content-Type", "text/plain; charset=utf-8"),)
 AGAIN_IN = (("Retry-After", "30"),)  # seconds
 
 
 async def serve(scope: Scope, receive: Receive, send: Send) -> None:
-    """202 once the delivery is stored, and not before. Whether it is genuine is nobody's to know who sends it."""
+    """202, or 200 with what the sender wants said back, once the delivery is stored, and not before. Whether it is
+    genuine is nobody's to know who sends it."""
     try:
         answer = await _answer(scope, receive)
     except Refusal as refusal:
@@ -38,4 +41,6 @@ async def _answer(scope: Scope, receive: Receive) -> Answer:
         raise TooLarge(f"A body has at most {LARGEST_BODY:,} bytes.")
     body = await read_body(receive, LARGEST_BODY)
     await in_thread("hooks", store_delivery, webhook, headers, body, at)
+    if wanted := challenge(body, webhook.settings):  # the sender's own words, which tell them nothing
+        return Answer(200, wanted.encode(), PLAIN)
     return Answer(202, b"", ())

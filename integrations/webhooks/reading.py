@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
@@ -14,6 +15,8 @@ from integrations.webhooks.schemes import known
 from integrations.webhooks.signatures import Heard
 
 LONGEST_NAME = 200
+LONGEST_TRIAL = 4_096  # bytes of a body whose text may be said back
+_CHALLENGE = re.compile(r"[!-~]{1,500}")
 DEEPEST = 64  # what is nested deeper would end whoever walks through it
 
 
@@ -34,6 +37,17 @@ def read_body(body: bytes) -> Any:
     except (ValueError, RecursionError):
         content = written
     return clean(written if _deeper(content, DEEPEST) else content, ())
+
+
+def challenge(body: bytes, settings: Mapping[str, str]) -> str:
+    """The text that the other side wants answered to believe that an address is ours; "" where it wants none."""
+    if "challenge" not in settings or len(body) > LONGEST_TRIAL:
+        return ""
+    try:
+        wanted = point(read_body(body), settings["challenge"])
+    except Missing:
+        return ""
+    return wanted if isinstance(wanted, str) and _CHALLENGE.fullmatch(wanted) else ""
 
 
 def say(heard: Heard, scheme: str, settings: Mapping[str, str]) -> Said:

@@ -24,10 +24,14 @@ def any_header(value: str) -> str:
     return "" if TOKEN.fullmatch(value) and len(value) <= LONGEST_POINTER else "must be the name of a header"
 
 
+def pointer(value: str) -> str:
+    right = POINTER.fullmatch(value) and len(value) <= LONGEST_POINTER
+    return printable(value) if right else "must be a JSON pointer such as /challenge"
+
+
 def header_or_pointer(value: str) -> str:
-    fits = POINTER.fullmatch(value) if value.startswith("/") else TOKEN.fullmatch(value)
-    right = fits and len(value) <= LONGEST_POINTER
-    return printable(value) if right else "must be the name of a header, or a JSON pointer such as /event/id"
+    wrong = pointer(value) if value.startswith("/") else any_header(value)
+    return wrong and "must be the name of a header, or a JSON pointer such as /event/id"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +68,8 @@ _FACTS = (
     Part("id", "Delivery’s id", header_or_pointer, required=False,
          hint="A header, or a pointer into the body such as /event/id. Without it, equal bodies are one delivery."),
     Part("type", "Type of event", header_or_pointer, required=False, hint="A header, or a pointer such as /type."),
+    Part("challenge", "What is said back", pointer, required=False,
+         hint="A pointer such as /challenge, where the other side tries an address by a text that it wants answered."),
 )  # fmt: skip
 SCHEMES: Mapping[str, Scheme] = {one.name: one for one in (
     Scheme(

@@ -1,6 +1,7 @@
 """Deliveries of other systems: stored before they are answered, judged by the door, known again, and kept so."""
 
 import datetime as dt
+import hmac
 import json
 import threading
 from collections.abc import Iterator
@@ -71,6 +72,32 @@ def test_headers_are_sealed_until_they_are_judged_and_only_those_that_are_needed
     assert send(f"/hooks/{hook.address}", b"{}", {"X-Token": secret, "Cookie": "mine"}).status == 202
     row = hook.deliveries.get()
     assert secret.encode() not in bytes(row.headers)
+    judge_all()
+    assert hook.deliveries.get().outcome == "verified"
+
+
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        (b'{"type": "url_verification", "challenge": "3eZbrw1aBm2rZgRNFdx"}', (200, b"3eZbrw1aBm2rZgRNFdx")),
+        (b'{"type": "event_callback", "event": {"challenge": "x"}}', (202, b"")),
+        (b'{"challenge": "<b>two words</b>"}', (202, b"")),
+        (b'{"challenge": ["x"]}', (202, b"")),
+        (b'{"challenge": "%s"}' % (b"x" * 501), (202, b"")),
+        (b'{"challenge": "x", "more": "%s"}' % (b"x" * 4_096), (202, b"")),
+        (b"challenge", (202, b"")),
+    ],
+)
+def test_what_the_other_side_wants_said_back_is_answered_and_stored(
+    sender: Sender, address: str, body: bytes, told: tuple[int, bytes]
+) -> None:
+    settings = {"header": "X-Signature", "challenge": "/challenge"}
+    stripe, actor = Integration.objects.get(slug="stripe"), acting("mira")
+    hook = open_webhook(stripe, slug="tried", scheme="hmac", settings=settings, secret=OTHER, actor=actor)
+    signature = hmac.new(OTHER.encode(), body, "sha256").hexdigest()
+    answer = send(f"/hooks/{hook.address}", body, {"X-Signature": signature})
+    assert (answer.status, answer.body) == told
+    assert send(address, body, {}).status == 202  # where the settings say nothing of it
     judge_all()
     assert hook.deliveries.get().outcome == "verified"
 

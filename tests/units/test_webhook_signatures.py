@@ -195,6 +195,7 @@ def test_an_id_counts_only_where_it_is_part_of_what_is_proven() -> None:
         ("hmac", {"header": "X", "signs": "{id}{body}", "id": "/id"}, "id: must be a header"),
         ("hmac", {"header": "X", "tolerance": 9}, "tolerance: must be a number of seconds from 10"),
         ("hmac", {"header": "X", "encoding": "base32"}, "encoding: must be one of hex, base64"),
+        ("token", {"header": "X", "challenge": "challenge"}, "challenge: must be a JSON pointer"),
         ("token", {"header": "X", "id": "/a~2"}, "id: must be the name of a header, or a JSON pointer"),
         ("token", {"header": "X", "signs": "{body}"}, "signs: is not of this type"),
     ],
