@@ -23,10 +23,11 @@ def main(arguments: list[str]) -> int:
 
 
 def calls(extra: list[str], *, long: bool) -> list[list[str]]:
-    """The browser's event loop and the other tests' cannot live in one process, hence two calls of pytest."""
-    if extra:
-        return [extra]
+    """The browser's event loop and the other tests' cannot live in one process, hence two calls of pytest. Whoever says
+    more has one call, of what they say."""
     among, thorough = ("", ["--hypothesis-profile=long"]) if long else (" and not long", [])
+    if extra:
+        return [[*thorough, *extra]]
     return [[*side_by_side(), *thorough, "-m", f"{which}{among}"] for which in ("not browser", "browser")]
 
 

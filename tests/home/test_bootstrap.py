@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from console.home import testing
+
 ROOT = Path(__file__).resolve().parent.parent.parent
 BARE = [sys.executable, "-I", "-S"]  # no site-packages: a Python without Django
 
@@ -126,6 +128,14 @@ def test_an_old_python_is_told_so() -> None:
     )
     old = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert (old.returncode, old.stderr) == (1, "Countersign needs Python 3.11 or newer; this is 3.9.1.\n")
+
+
+def test_long_is_heard_whatever_else_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(testing, "side_by_side", list)
+    thorough = "--hypothesis-profile=long"
+    assert testing.calls([], long=False) == [["-m", "not browser and not long"], ["-m", "browser and not long"]]
+    assert testing.calls([], long=True) == [[thorough, "-m", "not browser"], [thorough, "-m", "browser"]]
+    assert testing.calls(["-v", "tests/units"], long=True) == [[thorough, "-v", "tests/units"]]
 
 
 @pytest.mark.long
