@@ -36,7 +36,7 @@ from console.core.errors import Conflict, Invalid, Tampered
 from console.core.statements import Statement
 from console.core.telemetry import new_span_id, traceparent
 from console.traces.store import SpanStart, end_span, starting
-from integrations.calls import doubt_call, finish_call, hold_call, receipt_detail, resend_call, start_call
+from integrations.calls import doubt_call, finish_call, receipt_detail, resend_call, start_call
 from integrations.exchange import refused, succeeded
 from integrations.models import Call
 from integrations.outbound import Answer, NotSent, Unknown
@@ -235,7 +235,6 @@ def finish(loaded: Loaded, call: Call, result: Result, *, actor: Actor) -> Actio
 def _finish(loaded: Loaded, call: Call, result: Result, actor: Actor) -> Action:
     with transaction.atomic():
         action = lock_action(loaded.action.pk)
-        hold_call(call)
         if result.receipt.get("code") == "tampered":
             what = str(result.receipt["error"])[:300]
             record(Kind.ALARM_TAMPERED, subject=action.id, actor=actor, detail={"what": what}, **action.audit_context())

@@ -18,7 +18,8 @@ from console.core.states import Transitions, check
 
 
 class Stateful(Protocol):
-    """What a row brings: its records' kind without the verb, its moves, and what its records tell."""
+    """What a row brings: its records' kind without the verb, its moves, and what its records tell. `FENCE`, where there
+    is one, is a column that has to be as the caller saw it too."""
 
     KIND: ClassVar[str]
     TRANSITIONS: ClassVar[Transitions]
@@ -72,9 +73,12 @@ def inserting(row: models.Model) -> Change:
 def updating(row: Any, values: Mapping[str, object]) -> Change:
     """The UPDATE of a row that still has the state which the caller saw, for `record`."""
     model: type[models.Model] = type(row)
-    statement = _statement(_update(model, tuple(values)), (*values.values(), row.pk, row.state))
+    fence = {row.FENCE: getattr(row, row.FENCE)} if hasattr(row, "FENCE") else {}
+    seen = {"state": row.state, **fence}
+    statement = _statement(_update(model, tuple(values), tuple(seen)), (*values.values(), row.pk, *seen.values()))
     noun = row.KIND.rpartition(":")[2]
-    return Change(statement, Conflict(f"The {noun} {row.pk} is no longer {row.state}."))
+    told = ", ".join([row.state, *(f"{name} {value}" for name, value in fence.items())])
+    return Change(statement, Conflict(f"The {noun} {row.pk} is no longer {told}."))
 
 
 class _Text(NamedTuple):
@@ -94,11 +98,12 @@ def _insert(model: type[models.Model], names: tuple[str, ...]) -> _Text:
 
 
 @functools.cache
-def _update(model: type[models.Model], names: tuple[str, ...]) -> _Text:
-    """Sets these, of the row that has the key and the state given last."""
-    fields = _fields(model, (*names, model._meta.pk.name, "state"))
-    *sets, key, state = (f"{_column(field)} = {_mark(field)}" for field in fields)
-    return _Text(f"UPDATE {_table(model)} SET {', '.join(sets)} WHERE {key} AND {state}", fields)  # noqa: S608
+def _update(model: type[models.Model], names: tuple[str, ...], seen: tuple[str, ...]) -> _Text:
+    """Sets these, of the row that has the key and what was seen, which are given last."""
+    fields = _fields(model, (*names, model._meta.pk.name, *seen))
+    terms = [f"{_column(field)} = {_mark(field)}" for field in fields]
+    sets, where = ", ".join(terms[: len(names)]), " AND ".join(terms[len(names) :])
+    return _Text(f"UPDATE {_table(model)} SET {sets} WHERE {where}", fields)  # noqa: S608
 
 
 def _statement(text: _Text, values: Iterable[object]) -> Statement:

@@ -6,12 +6,9 @@ from typing import Any
 from audit.move import begin, move
 from console.core.actor import Actor
 from console.core.clock import now
-from console.core.compiled import Compiled
-from console.core.errors import Conflict
 from console.core.statements import Statement
 from integrations.models import Call
 
-_LOCKED = Compiled(lambda call: Call.objects.filter(pk=call).only("attempt").select_for_update())
 NO_DOOR = 0  # presence numbers begin with 1
 
 
@@ -27,16 +24,9 @@ def resend_call(call: Call, *, door: int, permit: str, actor: Actor) -> None:
     move(call, "sending", actor=actor, detail=detail, attempt=call.attempt + 1, door=door, sent_at=now())
 
 
-def hold_call(call: Call) -> None:
-    """Lock it before it ends. Raises Conflict when another door has sent it again meanwhile: what this one knows is of
-    an attempt that is no longer the last."""
-    [stored] = _LOCKED(call.pk)
-    if stored.attempt != call.attempt:
-        raise Conflict(f"The call {call.pk} was sent again meanwhile.")
-
-
 def finish_call(call: Call, state: str, receipt: dict[str, Any], *, actor: Actor, **fields: Any) -> None:
-    """To succeeded or failed, with what was answered (or found by the probe)."""
+    """To succeeded or failed, with what was answered (or found by the probe). Raises Conflict when another door has sent
+    it again meanwhile, as `doubt_call` does."""
     move(call, state, actor=actor, detail=receipt_detail(receipt), finished_at=now(), receipt=receipt, **fields)
 
 

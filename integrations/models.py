@@ -307,6 +307,7 @@ class Call(models.Model):
         succeeded="",
         failed="",
     )
+    FENCE: ClassVar = "attempt"  # what one door knows of an earlier attempt ends no later one
 
     id = models.TextField(primary_key=True, default=call_id)
     team = models.ForeignKey("accounts.Team", models.PROTECT, related_name="+")
