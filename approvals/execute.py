@@ -189,7 +189,7 @@ def _send(loaded: Loaded, call: Call, rendered: Rendered) -> Result:
         secret = open_secret(loaded)
         if now() - call.sent_at > FRESH:
             raise NotSent("The door was held up for too long between its intent and the sending.")
-        answer = exchange(loaded, secret, rendered, expected=bytes(call.request_digest), headers=headers, once=True)
+        answer = exchange(loaded, secret, rendered, expected=bytes(call.request_digest), headers=headers)
     except Tampered as error:
         return Result("failed", {"error": str(error), "code": "tampered"})
     except LeaseEnded as error:

@@ -25,8 +25,8 @@ def resend_call(call: Call, *, door: int, permit: str, actor: Actor) -> None:
 
 
 def finish_call(call: Call, state: str, receipt: dict[str, Any], *, actor: Actor, **fields: Any) -> None:
-    """To succeeded or failed, with what was answered (or found by the probe). Raises Conflict when another door has sent
-    it again meanwhile, as `doubt_call` does."""
+    """To succeeded or failed, with what was answered (or found by the probe). Raises Conflict when another door has
+    sent it again meanwhile, as `doubt_call` does."""
     move(call, state, actor=actor, detail=receipt_detail(receipt), finished_at=now(), receipt=receipt, **fields)
 
 

@@ -32,6 +32,7 @@ from integrations.render import DEFAULT_PORTS, Rendered, request_digest
 
 TIMEOUT = {"connect": 5, "read": 20, "write": 20, "pool": 20}  # seconds, each
 LONGEST = 60  # seconds that an exchange may take in all, however busily the other side goes on
+KEPT = 1.0  # seconds that a connection waits for the next request: no server closes an idle one so soon
 HEADERS = {"Accept": "application/json, */*;q=0.5", "Accept-Encoding": "identity", "User-Agent": "countersign"}
 UNWRITABLE = "The request has an address or a header that HTTP cannot carry."
 MAX_ANSWER = 4 * 1024 * 1024
@@ -75,14 +76,13 @@ def send(
     credential_type: str,
     settings: Mapping[str, str] | None = None,
     headers: Mapping[str, str] | None = None,
-    once: bool = False,
+    credential: str = "",
     token: str = "",
     first: Callable[[], object] | None = None,
 ) -> Answer:
     """One exchange. `expected` is the agreed request digest; `secret` what the seal held, `token` what an authorization
-    server gave for it; `first` is called right before the first byte, and may raise NotSent; `once` uses a fresh
-    connection, so that a connection closed by the peer while idle cannot put a write in doubt. Raises Tampered, NotSent
-    or Unknown."""
+    server gave for it; `first` is called right before the first byte, and may raise NotSent; `credential` is the id by
+    which a connection may be used again, "" for one of its own. Raises Tampered, NotSent or Unknown."""
     lines = _lines(rendered, headers or {})
     try:
         opened = unpack(credential_type, settings or {}, secret)
@@ -90,7 +90,7 @@ def send(
         raise NotSent(error.text) from None
     injected = opened.kind.inject(_outgoing(rendered, lines, opened, token))
     forms = echoes(*opened.secrets, *injected.echoed)
-    connections, request = _connections(injected.certificate, once), _request(rendered, lines, injected, expected)
+    connections, request = _connections(injected.certificate, credential), _request(rendered, lines, injected, expected)
     if first:
         request.extensions["trace"] = functools.partial(_traced, first)
     told = _told_without(forms, request, connections)
@@ -101,8 +101,7 @@ def fetch(rendered: Rendered, headers: Mapping[str, str], *, secrets: Iterable[s
     """Status and body for the door's own eyes, such as a token: on a connection of its own, and without TLS only to
     networks that the installation lists. Nothing of it is a receipt. Raises NotSent or Unknown."""
     request = _request(rendered, _lines(rendered, {}), Injected(headers), rendered.digest)
-    listed = _AgreedPool(ssl_context=httpcore.default_ssl_context(),
-                         network_backend=_PinnedBackend(listed_only=rendered.scheme != "https"))  # fmt: skip
+    listed = _AgreedPool(ssl_context=_context(), network_backend=_PinnedBackend(listed_only=rendered.scheme != "https"))
     told = _told_without(echoes(*secrets), request, listed)
     return told.status, told.content
 
@@ -354,14 +353,33 @@ def _embedded(ip: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
 
 
 @contextmanager
-def _connections(certificate: str, once: bool) -> Iterator[httpcore.ConnectionPool]:
-    """A connection on which a certificate was shown speaks for its credential: no other request may ever use it."""
-    if not certificate:
-        yield _pool(once)
+def _connections(certificate: str, credential: str) -> Iterator[httpcore.ConnectionPool]:
+    """A connection on which a certificate was shown speaks for whoever holds it: no other request may ever use it."""
+    if credential and not certificate:
+        yield _pools.get(credential) or _pools.setdefault(credential, _kept_pool())
         return
-    context = client_context(certificate)
+    context = client_context(certificate) if certificate else _context()
     with _AgreedPool(ssl_context=context, network_backend=_PinnedBackend()) as pool:
         yield pool
+
+
+# By credential: what a host answers beside the point, or a proxy before it mixes up, never meets another's request.
+_pools: dict[str, httpcore.ConnectionPool] = {}
+
+
+def _kept_pool() -> httpcore.ConnectionPool:
+    return _AgreedPool(
+        ssl_context=_context(),
+        max_connections=None,  # the door's threads are few
+        max_keepalive_connections=16,
+        keepalive_expiry=KEPT,
+        network_backend=_PinnedBackend(),
+    )
+
+
+@functools.cache
+def _context() -> ssl.SSLContext:
+    return httpcore.default_ssl_context()
 
 
 def client_context(certificate: str) -> ssl.SSLContext:
@@ -373,13 +391,3 @@ def client_context(certificate: str) -> ssl.SSLContext:
             file.flush()
             context.load_cert_chain(file.name)
     return context
-
-
-@functools.cache
-def _pool(once: bool) -> httpcore.ConnectionPool:
-    return _AgreedPool(
-        ssl_context=httpcore.default_ssl_context(),
-        max_keepalive_connections=0 if once else 16,
-        keepalive_expiry=5,
-        network_backend=_PinnedBackend(),
-    )

@@ -84,10 +84,8 @@ def alone(monkeypatch: pytest.MonkeyPatch) -> None:
 def no_open_connections() -> Iterator[None]:
     """The door keeps connections to peers; a peer of one test is gone in the next."""
     yield
-    if outbound._pool.cache_info().currsize:
-        for once in (True, False):
-            outbound._pool(once).close()
-        outbound._pool.cache_clear()
+    while outbound._pools:
+        outbound._pools.popitem()[1].close()
 
 
 @pytest.fixture(autouse=True)

@@ -79,4 +79,4 @@ def look(base_url: str) -> Rendered:
 
 
 def ask(rendered: Rendered) -> Answer:
-    return send(rendered, expected=rendered.digest, secret=SECRET, credential_type="bearer", once=True)
+    return send(rendered, expected=rendered.digest, secret=SECRET, credential_type="bearer")

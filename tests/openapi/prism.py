@@ -79,7 +79,8 @@ def ask(rendered: Rendered, credential: Injected) -> str:
     lines = outbound._lines(rendered, {})
     request = outbound._request(rendered, lines, credential, rendered.digest)
     try:
-        response = outbound._pool(once=False).handle_request(request)
+        with outbound._connections("", "prism") as pool:
+            response = pool.handle_request(request)
         try:
             content = outbound._read_capped(response)
         finally:

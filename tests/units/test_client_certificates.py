@@ -71,10 +71,10 @@ class Peer:
     def request(self) -> Rendered:
         return render(Description("l", {"method": "GET", "path": "/l"}), {}, base_url=self.url, key="k")
 
-    def ask(self, pair: Pair, *, once: bool = False) -> Any:
+    def ask(self, pair: Pair) -> Any:
         secret = pack("mtls", {}, {"certificate": pair.certificate, "private_key": pair.key})
         request = self.request
-        return send(request, expected=request.digest, secret=secret, credential_type="mtls", once=once).body
+        return send(request, expected=request.digest, secret=secret, credential_type="mtls", credential="crd_a").body
 
 
 @pytest.fixture
@@ -84,7 +84,7 @@ def peer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Peer]:
     (tmp_path / "authority.pem").write_text(authority.certificate)
     (tmp_path / "server.pem").write_text(own.key + own.certificate)
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "authority.pem"))
-    outbound._pool.cache_clear()
+    outbound._context.cache_clear()
     found = Peer(authority, "")
 
     class Handler(http.server.BaseHTTPRequestHandler):
@@ -116,7 +116,7 @@ def peer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Peer]:
     yield found
     server.shutdown()
     server.server_close()
-    outbound._pool.cache_clear()
+    outbound._context.cache_clear()
 
 
 def test_two_credentials_of_one_host_never_share_a_connection(peer: Peer) -> None:
@@ -131,7 +131,7 @@ def test_a_request_without_a_certificate_uses_no_connection_of_one(peer: Peer) -
     peer.ask(peer.authority.issue("ana"))
     request = peer.request
     with pytest.raises((NotSent, Unknown)):
-        send(request, expected=request.digest, secret="", credential_type="none")
+        send(request, expected=request.digest, secret="", credential_type="none", credential="crd_a")
     assert [name for name, _ in peer.seen] == ["ana"]
 
 

@@ -115,7 +115,7 @@ def test_a_plain_secret_goes_out_as_before(peer: Peer) -> None:
         "bearer": f"Bearer {KEY}",
         "basic": f"Basic {base64.b64encode(f'{KEY}:'.encode()).decode()}",
     }.items():
-        send(rendered, expected=rendered.digest, secret=KEY, credential_type=kind, once=True)
+        send(rendered, expected=rendered.digest, secret=KEY, credential_type=kind)
         assert peer.seen[-1].headers["Authorization"] == wanted
 
 

@@ -60,7 +60,7 @@ def test_a_key_is_the_last_parameter_of_the_query(peer: Peer, arguments: dict[st
 
 def test_a_request_without_a_query_gets_one(peer: Peer) -> None:
     rendered = render(Description("l", {"method": "GET", "path": "/l"}), {}, base_url=peer.url, key="k")
-    send(rendered, expected=rendered.digest, secret=pack("query", {}, KEY), credential_type="query", once=True,
+    send(rendered, expected=rendered.digest, secret=pack("query", {}, KEY), credential_type="query",
          settings={"parameter": "key"})  # fmt: skip
     assert peer.seen[-1].target == f"/l?key={quote(KEY, safe='')}"
 

@@ -25,6 +25,7 @@ from integrations.description import Description
 from integrations.outbound import Answer, NotSent, Unknown, allowed_address, send
 from integrations.redaction import echoes, redact
 from integrations.render import Rendered, render
+from tests.stack import wait_until
 
 SECRET = 'sk_test/"\\+&=<7Qz9Xv3>'
 
@@ -163,7 +164,7 @@ def answering(body: bytes, status: int = 200, **headers: str) -> Callable[[http.
 
 
 def ask(rendered: Rendered, *, secret: str = SECRET, **given_: Any) -> Answer:
-    return send(rendered, expected=rendered.digest, secret=secret, credential_type="bearer", once=True, **given_)
+    return send(rendered, expected=rendered.digest, secret=secret, credential_type="bearer", **given_)
 
 
 def test_no_redirect_is_followed(peer: Any) -> None:
@@ -198,7 +199,7 @@ def test_an_answer_in_an_encoding_that_was_not_asked_for_is_not_unpacked(peer: A
 
 
 def test_no_cookie_of_an_answer_goes_out_again(peer: Any) -> None:
-    """Both requests go through the same pool, as those of two teams do."""
+    """Both requests go through the same pool."""
     sent: list[str | None] = []
 
     def answer(request: http.server.BaseHTTPRequestHandler) -> None:
@@ -206,9 +207,44 @@ def test_no_cookie_of_an_answer_goes_out_again(peer: Any) -> None:
         answering(b"{}", Set_Cookie="session=of-one-team")(request)
 
     rendered = peer(answer)
-    ask(rendered)
-    ask(rendered)
+    ask(rendered, credential="crd_a")
+    ask(rendered, credential="crd_a")
     assert sent == [None, None]
+
+
+def keeping(seen: list[int], *, ends: bool = False) -> Callable[[http.server.BaseHTTPRequestHandler], None]:
+    """Answers on a connection that stays open, or that it ends without having said so; notes from which port."""
+
+    def answer(request: http.server.BaseHTTPRequestHandler) -> None:
+        seen.append(request.client_address[1])
+        request.protocol_version, request.close_connection = "HTTP/1.1", ends
+        answering(b"{}")(request)
+
+    return answer
+
+
+def test_a_connection_is_used_again_by_its_credential_alone_and_soon(
+    peer: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[int] = []
+    rendered = peer(keeping(seen))
+    for credential in ("crd_a", "crd_a", "crd_b", "", "crd_a", ""):
+        ask(rendered, credential=credential)
+    first, second, other, own, third, another = seen
+    assert (first == second == third, len({first, other, own, another})) == (True, 4)
+    monkeypatch.setattr(outbound, "KEPT", 0.0)
+    for _ in range(2):
+        ask(rendered, credential="crd_c")
+    assert len(set(seen[-2:])) == 2
+
+
+def test_a_connection_that_the_other_side_has_ended_is_not_used_again(peer: Any) -> None:
+    seen: list[int] = []
+    rendered = peer(keeping(seen, ends=True))
+    for _ in range(2):
+        ask(rendered, credential="crd_a")
+        wait_until(lambda: all(one.has_expired() for one in outbound._pools["crd_a"].connections), "its end is here")
+    assert len(set(seen)) == 2
 
 
 UNWRITABLE = {
@@ -278,5 +314,4 @@ def test_another_request_than_the_agreed_one_is_never_written(peer: Any) -> None
 def test_the_environments_proxy_is_not_used(peer: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
         monkeypatch.setenv(name, "http://127.0.0.1:1")
-    outbound._pool.cache_clear()
     assert ask(peer(answering(b"{}"))).body == {}
