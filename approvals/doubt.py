@@ -3,8 +3,8 @@
 from approvals.models import Action, Decision
 from approvals.settle import settle
 from console.core.actor import Actor
-from console.traces.store import end_span
-from integrations.calls import finish_call
+from console.traces.store import ending
+from integrations.calls import finishing_call
 from integrations.models import Call
 
 
@@ -13,8 +13,7 @@ def resolve_doubt(action: Action, *, happened: bool, decision: Decision, actor: 
     call = Call.objects.select_for_update().exclude(effect="read").get(action=action.id, throttled=False)
     state = "succeeded" if happened else "failed"
     receipt = {"status": None, "digest": None, "found_by": "person", "decision": decision.id}
-    finish_call(call, state, receipt, actor=actor)
-    if call.trace_id:
-        end_span(call.trace_id, call.span_id, ok=happened, attributes={"countersign.found_by": "person"})
-    code = "succeeded" if happened else "did_not_happen"
-    settle(action, state, {"code": code, "text": decision.reason, "call": call.id, "body": None}, actor=actor)
+    ended, found = finishing_call(call, state, receipt, actor=actor), {"countersign.found_by": "person"}
+    spans = [ending(call.trace_id, call.span_id, ok=happened, attributes=found)] if call.trace_id else []
+    outcome = {"code": "succeeded" if happened else "did_not_happen", "text": decision.reason, "call": call.id}
+    settle(action, state, {**outcome, "body": None}, actor=actor, also=[ended, *spans])

@@ -1,5 +1,6 @@
 """Executing a permitted action: verify, re-read, commit the intent, send once, keep the receipt. The door alone."""
 
+import contextlib
 import datetime as dt
 from dataclasses import dataclass, replace
 from typing import Any
@@ -23,7 +24,7 @@ from approvals.reading import (
     open_secret,
 )
 from approvals.repeat import FRESH
-from approvals.settle import lock_action, settle
+from approvals.settle import lock_action, settle, settling
 from approvals.spending import beyond_sent
 from audit.move import move
 from audit.record import record
@@ -35,8 +36,8 @@ from console.core.clock import iso, now
 from console.core.errors import Conflict, Invalid, Tampered
 from console.core.statements import Statement
 from console.core.telemetry import new_span_id, traceparent
-from console.traces.store import SpanStart, end_span, starting
-from integrations.calls import doubt_call, finish_call, receipt_detail, resend_call, start_call
+from console.traces.store import SpanStart, ending, starting
+from integrations.calls import doubt_call, finishing_call, receipt_detail, resend_call, starting_call
 from integrations.exchange import refused, succeeded
 from integrations.models import Call
 from integrations.outbound import Answer, NotSent, Unknown
@@ -110,17 +111,18 @@ def begin_call(
     """The intent: permit consumed, call `sending`, action `executing`, committed before the first byte. Keep pace
     before a first sending; one that is in doubt has waited long enough. `permit` was consumed by this transaction."""
     action = loaded.action
-    if not again and (beyond := beyond_sent(action)):
-        raise Stale("beyond_grant", beyond)
-    call = again or _new_call(loaded, rendered)
-    move(action, "executing", actor=actor, detail={"call": call.id, "from": action.state})  # another door loses here
-    permit = permit or consume_permit(action)
     if again:
+        move(action, "executing", actor=actor, detail={"call": again.id, "from": action.state})  # or another door has
         _check_unasked(action)
-        check_not_stopped(call)
-        resend_call(call, door=presence.number(), permit=permit, actor=actor)
-    else:
-        start_call(call, permit=permit, actor=actor, also=_spans(loaded, call, rendered))
+        check_not_stopped(again)
+        resend_call(again, door=presence.number(), permit=consume_permit(action), actor=actor)
+        return again
+    if beyond := beyond_sent(action):
+        raise Stale("beyond_grant", beyond)
+    call = _new_call(loaded, rendered)
+    started = starting_call(call, permit=permit or consume_permit(action), actor=actor)
+    detail = {"call": call.id, "from": action.state}
+    move(action, "executing", actor=actor, detail=detail, also=[started, *_spans(loaded, call, rendered)])
     return call
 
 
@@ -189,7 +191,7 @@ def _send(loaded: Loaded, call: Call, rendered: Rendered) -> Result:
         secret = open_secret(loaded)
         if now() - call.sent_at > FRESH:
             raise NotSent("The door was held up for too long between its intent and the sending.")
-        answer = exchange(loaded, secret, rendered, expected=bytes(call.request_digest), headers=headers)
+        answer = exchange(loaded, secret, rendered, expected=bytes(call.request_digest), headers=headers, fresh=True)
     except Tampered as error:
         return Result("failed", {"error": str(error), "code": "tampered"})
     except LeaseEnded as error:
@@ -233,6 +235,9 @@ def finish(loaded: Loaded, call: Call, result: Result, *, actor: Actor) -> Actio
 
 
 def _finish(loaded: Loaded, call: Call, result: Result, actor: Actor) -> Action:
+    if loaded.action.state == "executing" and result.state in ("succeeded", "failed"):
+        with contextlib.suppress(Conflict):  # somebody took over meanwhile
+            return _end(loaded.action, call, result, actor)
     with transaction.atomic():
         action = lock_action(loaded.action.pk)
         if result.receipt.get("code") == "tampered":
@@ -246,28 +251,34 @@ def _finish(loaded: Loaded, call: Call, result: Result, actor: Actor) -> Action:
             if action.state == "executing" and (until := next_try(action.put_off, result.later)):
                 return _put_off(action, call, result, until, actor)
             result = replace(result, state="failed")
-        finish_call(call, result.state, result.receipt, actor=actor)
         if action.state == "in_doubt":  # found by a probe: whoever was asked meanwhile need not look any more
             for review in Review.objects.select_for_update().filter(action=action, state="open"):
                 move(review, "withdrawn", actor=actor, closed_at=now())
-        _end_span(call, result)
-        settle(action, result.state, outcome(call, result), actor=actor)
-        return action
+        return _end(action, call, result, actor)
+
+
+def _end(action: Action, call: Call, result: Result, actor: Actor) -> Action:
+    """Both in one statement: an agent waits for it."""
+    ended = finishing_call(call, result.state, result.receipt, actor=actor)
+    with settling(action):
+        settle(action, result.state, outcome(call, result), actor=actor, also=[ended, *_end_of_span(call, result)])
+    return action
 
 
 def _put_off(action: Action, call: Call, result: Result, until: dt.datetime, actor: Actor) -> Action:
     """This call is over; another one, for which everything is verified anew, may follow."""
-    finish_call(call, "failed", result.receipt, actor=actor, throttled=True)
-    _end_span(call, result)
+    ended = finishing_call(call, "failed", result.receipt, actor=actor, throttled=True)
     detail = {"call": call.id, "not_before": iso(until)}
-    move(action, "permitted", actor=actor, detail=detail, not_before=until, put_off=action.put_off + 1)
+    move(action, "permitted", actor=actor, detail=detail, also=[ended, *_end_of_span(call, result)],
+         not_before=until, put_off=action.put_off + 1)  # fmt: skip
     return action
 
 
-def _end_span(call: Call, result: Result) -> None:
-    if call.trace_id:
-        status = {"http.response.status_code": result.receipt.get("status")}
-        end_span(call.trace_id, call.span_id, ok=result.state == "succeeded", attributes=status)
+def _end_of_span(call: Call, result: Result) -> list[Statement]:
+    if not call.trace_id:
+        return []
+    status = {"http.response.status_code": result.receipt.get("status")}
+    return [ending(call.trace_id, call.span_id, ok=result.state == "succeeded", attributes=status)]
 
 
 def outcome(call: Call, result: Result) -> dict[str, Any]:

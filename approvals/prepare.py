@@ -16,7 +16,7 @@ from approvals.pace import TooEarly, keep_pace
 from approvals.permit import minting
 from approvals.policy import Answer
 from approvals.reading import Unreadable, fetch_token, missed_requirement, pinned, read_preconditions
-from approvals.settle import announce, lock_action, settle
+from approvals.settle import announce, lock_action, settle, settling
 from audit.move import begin, inserting, move
 from console.core.actor import Actor
 from console.core.clock import now
@@ -56,7 +56,8 @@ class Prepared:
 
 @guarded
 def prepare(loaded: Loaded, *, actor: Actor) -> Action:
-    """From proposed to held or refused, or to its end if it is allowed. Somebody else's move ends it quietly."""
+    """From proposed to held or refused, or to its end if it is allowed. No lock is taken: whoever moves it first wins,
+    and the other one ends quietly."""
     if not _its_turn(loaded.action):
         return loaded.action  # the sweep brings it here again
     verify_proposal(loaded)
@@ -66,15 +67,9 @@ def prepare(loaded: Loaded, *, actor: Actor) -> Action:
         return _fail(loaded.action, "unprepared", str(error), actor)
     if prepared.answer.outcome == "allow" and prepared.read is None:
         fetch_token(loaded)
-    with transaction.atomic():
-        action = lock_action(loaded.action.pk)
-        if action.state != "proposed":
-            return action
-        action.operation, action.grant = loaded.action.operation, loaded.action.grant
-        loaded.action = action
-        call = _rule(loaded, prepared, actor)
+    call = _rule(loaded, prepared, actor)
     if call is None:
-        return action
+        return loaded.action
     return finish(loaded, call, perform(loaded, call, prepared.rendered), actor=actor)
 
 
@@ -132,14 +127,16 @@ def _rule(loaded: Loaded, prepared: Prepared, actor: Actor) -> Call | None:
     used in the transaction that mints it, and nothing needs to be read or verified a second time."""
     action, answer = loaded.action, prepared.answer
     if answer.outcome == "review":
-        _hold(action, prepared, actor)
+        with transaction.atomic():
+            _hold(action, prepared, actor)
     elif answer.outcome == "deny":
         text = " ".join(answer.reasons) or f"The policy's rule {answer.rule} denies it."
         _settle(action, prepared, "refused", {"code": "denied", "rule": answer.rule, "text": text}, actor)
     elif prepared.read is not None:
         _settle(action, prepared, *read_outcome(prepared.read), actor)
     else:
-        return _permit(loaded, prepared, actor)
+        with transaction.atomic():
+            return _permit(loaded, prepared, actor)
     return None
 
 
@@ -148,7 +145,6 @@ def _permit(loaded: Loaded, prepared: Prepared, actor: Actor) -> Call | None:
     writes = loaded.operation.effect != "read"
     at_once = writes and not loaded.is_gated and _in_time(loaded)
     if writes:
-        action.request_digest, action.action_digest = (prepared.fields[name] for name in COLUMNS[-2:])
         permit, minted = minting(action, consumed=at_once)
         detail["permit"] = permit
         also.append(minted)
@@ -180,8 +176,9 @@ def _ruled(action: Action, prepared: Prepared) -> Statement:
 
 
 def _settle(action: Action, prepared: Prepared, state: str, outcome: dict[str, Any], actor: Actor) -> None:
-    settle(action, state, outcome, actor=actor, decision=prepared.decision, detail=prepared.digests,
-           also=[_ruled(action, prepared)], **prepared.fields)  # fmt: skip
+    with settling(action):
+        settle(action, state, outcome, actor=actor, decision=prepared.decision, detail=prepared.digests,
+               also=[_ruled(action, prepared)], **prepared.fields)  # fmt: skip
 
 
 def _hold(action: Action, prepared: Prepared, actor: Actor) -> None:

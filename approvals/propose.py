@@ -10,7 +10,7 @@ from approvals.alarm import raise_alarm
 from approvals.models import Action
 from approvals.settle import settle
 from approvals.spending import beyond_asked
-from approvals.standing import choose, refused
+from approvals.standing import choose, grants_of, refused
 from audit.move import begin
 from console.core.actor import Actor
 from console.core.attest import attest
@@ -20,6 +20,7 @@ from console.core.errors import Invalid, NotFound, Tampered
 from console.core.turns import take_turn
 from console.core.wake import wake
 from integrations.amend import quarantined
+from integrations.limits import longest
 from integrations.models import Grant, Operation
 
 MAX_SAYS = 4_000
@@ -65,19 +66,27 @@ def propose(proposal: Proposal, *, actor: Actor) -> Action:
     operation that the team does not have, KeyReused when the key asked for something else before."""
     check_carried([proposal.operation, proposal.arguments, proposal.evidence, proposal.says])
     operation = _access_operation(proposal)
-    with transaction.atomic():
-        if known := _known(proposal, operation):
-            return known
-        chosen = choose(proposal.team, proposal.grantee, operation, proposal.arguments, beyond_asked)
-        action = _insert(proposal, operation, chosen.grant, actor)
-        try:
-            refusal = refused(chosen, proposal.grantee, operation, proposal.arguments)
-        except Tampered as tampering:
-            return raise_alarm(action.id, str(tampering), actor=actor)
-        if refusal:
+    grants = grants_of(proposal.team, proposal.grantee, operation)
+    if not proposal.step and not proposal.key and not any(longest(grant.limits) for grant in grants):
+        return _propose(proposal, operation, grants, actor)
+    with transaction.atomic():  # those that count, or look for an earlier one, take turns
+        return _known(proposal, operation) or _propose(proposal, operation, grants, actor)
+
+
+def _propose(proposal: Proposal, operation: Operation, grants: Sequence[Grant], actor: Actor) -> Action:
+    chosen = choose(grants, operation, proposal.arguments, beyond_asked)
+    try:
+        refusal = refused(chosen, proposal.grantee, operation, proposal.arguments)
+    except Tampered as tampering:
+        with transaction.atomic():
+            return raise_alarm(_insert(proposal, operation, chosen.grant, actor).id, str(tampering), actor=actor)
+    if refusal:
+        with transaction.atomic():
+            action = _insert(proposal, operation, chosen.grant, actor)
             settle(action, "refused", refusal, actor=actor)
-        else:
-            wake("approvals.tasks.drive", "actions", action.id)
+        return action
+    action = _insert(proposal, operation, chosen.grant, actor)  # one statement, with its record
+    wake("approvals.tasks.drive", "actions", action.id)
     return action
 
 

@@ -43,12 +43,12 @@ def fetch_token(loaded: Loaded) -> None:
 
 def exchange(
     loaded: Loaded, secret: Secret, rendered: Rendered, *, expected: bytes, headers: Mapping[str, str] | None = None,
-    settling: bool = False,
+    fresh: bool = False, settling: bool = False,
 ) -> Answer:  # fmt: skip
     """One outbound request with the action's secret, whose lease is looked at once more before its first byte."""
     return exchanged(
         loaded.credential, loaded.action.operation.integration, secret, rendered, expected=expected, headers=headers,
-        first=functools.partial(check_lease, loaded, settling=settling),
+        fresh=fresh, first=functools.partial(check_lease, loaded, settling=settling),
     )  # fmt: skip
 
 

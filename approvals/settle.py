@@ -1,15 +1,17 @@
 """The end of an action, however it ends: state, record, span, and the word to whoever waits for it."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
+
+from django.db import transaction
 
 from approvals.models import Action
 from approvals.signals import action_settled
-from audit.move import move
+from audit.move import Also, move
 from console.core.actor import Actor
 from console.core.clock import now
 from console.core.compiled import Compiled
-from console.core.statements import Statement
 from console.traces.live import answered, changed
 from console.traces.store import ending
 
@@ -26,6 +28,11 @@ def lock_action(action: str) -> Action:
     return locked
 
 
+def settling(action: Action) -> AbstractContextManager[object]:
+    """What `settle` needs around it: one statement is a transaction by itself, and for a step there is a second."""
+    return transaction.atomic() if action.step else nullcontext()
+
+
 def settle(
     action: Action,
     state: str,
@@ -34,12 +41,14 @@ def settle(
     actor: Actor,
     decision: Mapping[str, object] | None = None,
     detail: Mapping[str, object] | None = None,
-    also: Iterable[Statement] = (),
+    also: Also = (),
     **fields: Any,
 ) -> None:
-    """Inside the caller's transaction, which holds the lock on the action. `fields` are set with the state, `also` is
-    written with it."""
+    """Inside the caller's transaction, or `settling`. `fields` are set with the state, `also` is written with it.
+    Raises Conflict when the action has moved meanwhile."""
     told = {"outcome": outcome["code"]}
+    ended = ending(action.trace_id, action.wait_span_id, ok=state == "succeeded", attributes=told)
+    waited = [ended] if action.wait_span_id else []
     people = bool(action.wait_span_id or action.reverses_id) or action.state in ("held", "in_doubt")
     move(
         action,
@@ -51,7 +60,7 @@ def settle(
         personal={"text": outcome["text"]} if outcome.get("text") else None,
         outcome=outcome,
         settled_at=now(),
-        also=[ending(action.trace_id, action.wait_span_id, ok=state == "succeeded", attributes=told), *also],
+        also=[*waited, *also],
         **fields,
     )
     action_settled.send(sender=Action, action=action)

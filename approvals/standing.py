@@ -1,6 +1,6 @@
 """Whether somebody may ask for something: by which grant, and if not, why not. It stores nothing."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,9 +28,9 @@ class Chosen:
     beyond: str = ""
 
 
-def choose(team: str, grantee: str, operation: Operation, arguments: Mapping[str, Any], spent: Spent) -> Chosen:
-    """The first grant whose limits allow it. Where none does the oldest."""
-    grants, beyond = _grants(team, grantee, operation), ""
+def choose(grants: Sequence[Grant], operation: Operation, arguments: Mapping[str, Any], spent: Spent) -> Chosen:
+    """The first of `grants_of` whose limits allow it. Where none does the oldest."""
+    beyond = ""
     for grant in grants:
         text = check_limits(grant.limits, operation.description.get("arguments", {}), arguments)
         text = text or spent(grant, arguments)
@@ -40,7 +40,7 @@ def choose(team: str, grantee: str, operation: Operation, arguments: Mapping[str
     return Chosen(grants[0] if grants else None, beyond)
 
 
-def _grants(team: str, grantee: str, operation: Operation) -> list[Grant]:
+def grants_of(team: str, grantee: str, operation: Operation) -> list[Grant]:
     """In force for this grantee and operation, the oldest first."""
     at, given = now(), _GRANTS(team, grantee, operation.integration_id)
     return [one for one in given if operation.slug in one.operations and (one.until is None or one.until > at)]

@@ -9,7 +9,7 @@ from django.db.models import Field
 from django.db.models.expressions import DatabaseDefault
 
 from audit.leaf import Entry
-from audit.record import Change, append
+from audit.record import Act, Change, append
 from audit.vocabulary import Kind
 from console.core.actor import Actor
 from console.core.errors import Conflict
@@ -31,11 +31,21 @@ class Stateful(Protocol):
         ...
 
 
+Also = Iterable[Statement | Act]
+
+
 def begin(row: Any, *, actor: Actor, detail: Mapping[str, object] | None = None,
-          personal: Mapping[str, object] | None = None, also: Iterable[Statement] = ()) -> None:  # fmt: skip
+          personal: Mapping[str, object] | None = None, also: Also = ()) -> None:  # fmt: skip
     """Insert the row in the state it carries and record it."""
+    _do(beginning(row, actor=actor, detail=detail, personal=personal), also)
+
+
+def beginning(row: Any, *, actor: Actor, detail: Mapping[str, object] | None = None,
+              personal: Mapping[str, object] | None = None) -> Act:  # fmt: skip
+    """The same, to be done `also` with another move."""
     check(row.TRANSITIONS, "initial", row.state)
-    _record(row, actor, detail, personal, {}, "", inserting(row), also)
+    entry = _entry(row, row.state, actor, detail, personal)
+    return Act(entry, inserting(row), row, {})
 
 
 def move(
@@ -47,18 +57,40 @@ def move(
     personal: Mapping[str, object] | None = None,
     decision: Mapping[str, object] | None = None,
     result: str = "",
-    also: Iterable[Statement] = (),
+    also: Also = (),
     **fields: object,
 ) -> None:
     """From the state the caller saw to `to`, setting `fields` too; `result` is the record's outcome in one word,
     `also` what else is written in the same statement.
-    Raises Conflict when the row has moved meanwhile."""
+    Raises Conflict when the row has moved meanwhile; `row` is then as it was."""
+    act = moving(row, to, actor=actor, detail=detail, personal=personal, decision=decision, result=result, **fields)
+    _do(act, also)
+
+
+def moving(
+    row: Any,
+    to: str,
+    *,
+    actor: Actor,
+    detail: Mapping[str, object] | None = None,
+    personal: Mapping[str, object] | None = None,
+    decision: Mapping[str, object] | None = None,
+    result: str = "",
+    **fields: object,
+) -> Act:
+    """The same, to be done `also` with another move."""
     check(row.TRANSITIONS, row.state, to)
     values = {"state": to, **fields}
-    change = updating(row, values)
-    for name, value in values.items():
-        setattr(row, name, value)
-    _record(row, actor, detail, personal, decision or {}, result, change, also)
+    entry = _entry(row, to, actor, detail, personal, decision or {}, result)
+    return Act(entry, updating(row, values), row, values)
+
+
+def _do(act: Act, also: Also) -> None:
+    also = list(also)
+    append(act.entry, act.change, also)
+    for done in (act, *(one for one in also if isinstance(one, Act))):
+        for name, value in done.values.items():
+            setattr(done.row, name, value)
 
 
 def inserting(row: models.Model) -> Change:
@@ -128,18 +160,16 @@ def _mark(field: "Field[Any, Any]") -> str:
     return field.get_placeholder(None, None, connection) if hasattr(field, "get_placeholder") else "%s"
 
 
-def _record(
+def _entry(
     row: Any,
+    state: str,
     actor: Actor,
     detail: Mapping[str, object] | None,
     personal: Mapping[str, object] | None,
-    decision: Mapping[str, object],
-    result: str,
-    change: Change,
-    also: Iterable[Statement],
-) -> None:
-    entry = Entry(
-        kind=Kind(f"{row.KIND}:{row.state}"), subject=row.pk, actor=actor, state=row.state, outcome=result,
-        decision=decision, detail=detail or {}, personal=personal or {}, **row.audit_context(),
+    decision: Mapping[str, object] | None = None,
+    result: str = "",
+) -> Entry:
+    return Entry(
+        kind=Kind(f"{row.KIND}:{state}"), subject=row.pk, actor=actor, state=state, outcome=result,
+        decision=decision or {}, detail=detail or {}, personal=personal or {}, **row.audit_context(),
     )  # fmt: skip
-    append(entry, change, also)

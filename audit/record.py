@@ -4,10 +4,11 @@ import functools
 import itertools
 import json
 import secrets
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from django.db import DEFAULT_DB_ALIAS, connections
+from django.db import DEFAULT_DB_ALIAS, DataError, connections
+from psycopg.errors import DivisionByZero
 
 from audit.leaf import Commitment, Entry, build
 from audit.trees import log_name
@@ -21,10 +22,10 @@ from console.core.statements import Statement
 _WRITER = secrets.token_hex(8)
 _SEQUENCE = itertools.count(1)
 
-_APPEND = """
-{before}INSERT INTO audit_waiting (id, log, leaf, kind, subject, state, actor_kind, actor, team, run, trace)
-SELECT %s, %s, %b, %s, %s, %s, %s, %s, %s, %s, %s {source}
-"""
+_APPEND = """INSERT INTO audit_waiting (id, log, leaf, kind, subject, state, actor_kind, actor, team, run, trace)
+SELECT %s, %s, %b, %s, %s, %s, %s, %s, %s, %s, %s {source}"""
+# The whole statement fails, instead of doing the rest of it, where this change found no row.
+_CHANGED = "FROM (SELECT 1 / count(*) AS one FROM {changed}) AS found WHERE one = 1"
 _DISCLOSED = """disclosed AS (
     INSERT INTO audit_disclosure (record_id, path, salt, value)
     SELECT given.id, given.path, decode(given.salt, 'hex'), given.value
@@ -38,6 +39,16 @@ class Change(NamedTuple):
 
     statement: Statement
     failure: Exception
+
+
+class Act(NamedTuple):
+    """A change and what its record says, to be made with another one: both or neither. `values` are what the row in
+    memory has afterwards."""
+
+    entry: Entry
+    change: Change
+    row: Any
+    values: Mapping[str, object]
 
 
 def record(
@@ -56,12 +67,13 @@ def record(
     detail: Mapping[str, object] | None = None,
     personal: Mapping[str, object] | None = None,
     change: Change | None = None,
-    also: Iterable[Statement] = (),
+    also: Iterable[Statement | Act] = (),
 ) -> str:
     """Append one record. `personal` values are committed to in the leaf and stored beside it, erasable. Returns the
     record's UUID.
 
-    A `change` is made in the same statement, and what is `also` to be done: other rows, whose number does not matter.
+    A `change` is made in the same statement, and what is `also` to be done: other rows, whose number does not matter,
+    and acts, whose records come before this one. Outside a transaction the statement is one.
     """
     entry = Entry(
         kind=kind, subject=subject, actor=actor, team=actor.team if team is None else team, state=state, run=run,
@@ -71,36 +83,65 @@ def record(
     return append(entry, change, also)
 
 
-def append(entry: Entry, change: Change | None = None, also: Iterable[Statement] = ()) -> str:
+def append(entry: Entry, change: Change | None = None, also: Iterable[Statement | Act] = ()) -> str:
     """`record` of what is an Entry already."""
+    plain, acts = list[Statement](), list[Act]()
+    for one in also:
+        (acts if isinstance(one, Act) else plain).append(one)  # type: ignore[arg-type]
+    statements = [change.statement, *plain] if change else []
+    told, given = list[Any](), list[dict[str, object]]()
+    for act in acts:
+        told += [*act.change.statement.values, *_row(act.entry, given)]
+    row = _row(entry, given)
+    values = [value for statement in statements for value in statement.values]
+    if given:  # most records have none, and PostgreSQL would look all the same
+        values.append(json.dumps(given))
+    connection = connections[DEFAULT_DB_ALIAS]
+    whole = bool(acts) or (bool(plain) and not connection.in_atomic_block)
+    text = _text(tuple([one.sql for one in statements]), tuple([act.change.statement.sql for act in acts]),
+                 bool(given), whole)  # fmt: skip
+    with connection.cursor() as cursor:
+        try:
+            cursor.execute(text, [*values, *told, *row])
+        except DataError as error:
+            if change and whole and isinstance(error.__cause__, DivisionByZero):
+                raise _failure(change, acts) from None
+            raise
+        if change and cursor.rowcount != 1:
+            raise change.failure
+    return str(row[0])
+
+
+def _failure(change: Change, acts: Sequence[Act]) -> Exception:
+    """PostgreSQL does not say which of them it was."""
+    told = [str(one.failure) for one in (change, *(act.change for act in acts))]
+    return type(change.failure)(" Or: ".join(told)) if acts else change.failure
+
+
+def _row(entry: Entry, given: list[dict[str, object]]) -> list[Any]:
+    """The record's columns, the id first. To `given` comes what it commits to."""
     identity = uuid7()
     commitments = [Commitment(path, value) for path, value in entry.personal.items()] if entry.personal else []
     log = log_name()
     leaf = build(
         entry, log=log, identity=identity, at=stamp(), writer=(_WRITER, next(_SEQUENCE)), commitments=commitments
     )
-    statements = [change.statement, *also] if change else []
-    values: list[Any] = []
-    for statement in statements:
-        values += statement.values
-    if commitments:  # most records have none, and PostgreSQL would look all the same
-        given = [{"id": identity, "path": c.path, "salt": c.salt.hex(), "value": c.value} for c in commitments]
-        values.append(json.dumps(given))
-    values += [identity, log, leaf, str(entry.kind), entry.subject, entry.state, entry.actor.kind, entry.actor.id,
-               entry.team, entry.run, entry.trace]  # fmt: skip
-    with connections[DEFAULT_DB_ALIAS].cursor() as cursor:
-        cursor.execute(_text(tuple([one.sql for one in statements]), bool(commitments)), values)
-        if change and cursor.rowcount != 1:
-            raise change.failure
-    return identity
+    given += [{"id": identity, "path": c.path, "salt": c.salt.hex(), "value": c.value} for c in commitments]
+    return [identity, log, leaf, str(entry.kind), entry.subject, entry.state, entry.actor.kind, entry.actor.id,
+            entry.team, entry.run, entry.trace]  # fmt: skip
 
 
 @functools.lru_cache(1024)
-def _text(statements: tuple[str, ...], personal: bool) -> str:
-    """The first of the statements is the change, if there is any."""
+def _text(statements: tuple[str, ...], acts: tuple[str, ...], personal: bool, whole: bool) -> str:
+    """The first of the statements is the change, if there is any. `whole`: nothing of it is done where a change finds
+    no row."""
     parts = [f"changed AS ({sql} RETURNING 1)" if not number else f"also_{number} AS ({sql})"
              for number, sql in enumerate(statements)]  # fmt: skip
     if personal:
         parts.append(_DISCLOSED.format(changed="changed, " if statements else ""))
+    for number, sql in enumerate(acts):
+        source = _CHANGED.format(changed=f"changed_{number}")
+        parts += [f"changed_{number} AS ({sql} RETURNING 1)", f"told_{number} AS ({_APPEND.format(source=source)})"]
+    source = (_CHANGED.format(changed="changed") if whole else "FROM changed") if statements else ""
     before = f"WITH {', '.join(parts)} " if parts else ""
-    return _APPEND.format(before=before, source="FROM changed" if statements else "")
+    return before + _APPEND.format(source=source)

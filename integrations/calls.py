@@ -1,21 +1,20 @@
 """The effect ledger's acts. Intent is committed before the first byte; the answer ends it."""
 
-from collections.abc import Iterable
 from typing import Any
 
-from audit.move import begin, move
+from audit.move import beginning, move, moving
+from audit.record import Act
 from console.core.actor import Actor
 from console.core.clock import now
-from console.core.statements import Statement
 from integrations.models import Call
 
 NO_DOOR = 0  # presence numbers begin with 1
 
 
-def start_call(call: Call, *, permit: str, actor: Actor, also: Iterable[Statement] = ()) -> Call:
-    """Insert the intent. For any effect but `read` the database demands a permit consumed in this transaction."""
-    begin(call, actor=actor, detail=_ledger(call, permit), also=also)
-    return call
+def starting_call(call: Call, *, permit: str, actor: Actor) -> Act:
+    """The intent, to be inserted with the move of its action. For any effect but `read` the database demands a permit
+    consumed in this transaction, by an earlier statement."""
+    return beginning(call, actor=actor, detail=_ledger(call, permit))
 
 
 def resend_call(call: Call, *, door: int, permit: str, actor: Actor) -> None:
@@ -24,10 +23,11 @@ def resend_call(call: Call, *, door: int, permit: str, actor: Actor) -> None:
     move(call, "sending", actor=actor, detail=detail, attempt=call.attempt + 1, door=door, sent_at=now())
 
 
-def finish_call(call: Call, state: str, receipt: dict[str, Any], *, actor: Actor, **fields: Any) -> None:
-    """To succeeded or failed, with what was answered (or found by the probe). Raises Conflict when another door has
-    sent it again meanwhile, as `doubt_call` does."""
-    move(call, state, actor=actor, detail=receipt_detail(receipt), finished_at=now(), receipt=receipt, **fields)
+def finishing_call(call: Call, state: str, receipt: dict[str, Any], *, actor: Actor, **fields: Any) -> Act:
+    """To succeeded or failed, with what was answered (or found by the probe), with the move of its action. That raises
+    Conflict where another door has sent it again meanwhile, as `doubt_call` does."""
+    detail = receipt_detail(receipt)
+    return moving(call, state, actor=actor, detail=detail, finished_at=now(), receipt=receipt, **fields)
 
 
 def doubt_call(call: Call, error: str, *, given_up: bool, actor: Actor) -> None:

@@ -40,7 +40,7 @@ def open_secret(credential: Credential, integration: Integration) -> Secret:
 
 def exchange(
     credential: Credential, integration: Integration, secret: Secret, rendered: Rendered, *, expected: bytes,
-    headers: Mapping[str, str] | None = None, first: Callable[[], object] | None = None,
+    headers: Mapping[str, str] | None = None, fresh: bool = False, first: Callable[[], object] | None = None,
 ) -> Answer:  # fmt: skip
     """`first` is called right before the request begins to be written; what it raises keeps it from that. A tool that
     is not what it was is not called, and what the server lists now is kept for whoever decides."""
@@ -51,11 +51,12 @@ def exchange(
         "secret": secret.text, "token": secret.token.text if secret.token else "",
         "credential_type": integration.credential_type, "settings": integration.credential_settings,
     }  # fmt: skip
+    used_by = "" if fresh else credential.pk
     try:
         answer = (
             call_tool(rendered, expected=expected, trace=(headers or {}).get("traceparent", ""), first=first, **sign_in)
             if rendered.tool
-            else send(rendered, expected=expected, headers=headers, credential=credential.pk, first=first, **sign_in)
+            else send(rendered, expected=expected, headers=headers, credential=used_by, first=first, **sign_in)
         )
     except Drifted as drift:
         keep_drift(integration, drift.tools, actor=system("door"))

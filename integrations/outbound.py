@@ -32,7 +32,7 @@ from integrations.render import DEFAULT_PORTS, Rendered, request_digest
 
 TIMEOUT = {"connect": 5, "read": 20, "write": 20, "pool": 20}  # seconds, each
 LONGEST = 60  # seconds that an exchange may take in all, however busily the other side goes on
-KEPT = 1.0  # seconds that a connection waits for the next request: no server closes an idle one so soon
+KEPT = 5.0  # seconds that a connection waits for the next request
 HEADERS = {"Accept": "application/json, */*;q=0.5", "Accept-Encoding": "identity", "User-Agent": "countersign"}
 UNWRITABLE = "The request has an address or a header that HTTP cannot carry."
 MAX_ANSWER = 4 * 1024 * 1024
@@ -82,7 +82,8 @@ def send(
 ) -> Answer:
     """One exchange. `expected` is the agreed request digest; `secret` what the seal held, `token` what an authorization
     server gave for it; `first` is called right before the first byte, and may raise NotSent; `credential` is the id by
-    which a connection may be used again, "" for one of its own. Raises Tampered, NotSent or Unknown."""
+    which a connection may be used again, "" for a fresh one: on that no other answer can lie in wait, and no peer ends
+    it as the request goes out, so that writes have it. Raises Tampered, NotSent or Unknown."""
     lines = _lines(rendered, headers or {})
     try:
         opened = unpack(credential_type, settings or {}, secret)
@@ -90,7 +91,8 @@ def send(
         raise NotSent(error.text) from None
     injected = opened.kind.inject(_outgoing(rendered, lines, opened, token))
     forms = echoes(*opened.secrets, *injected.echoed)
-    connections, request = _connections(injected.certificate, credential), _request(rendered, lines, injected, expected)
+    connections = _connections(injected.certificate, credential)
+    request = _request(rendered, lines, injected, expected, credential)
     if first:
         request.extensions["trace"] = functools.partial(_traced, first)
     told = _told_without(forms, request, connections)
@@ -140,7 +142,9 @@ def _outgoing(rendered: Rendered, lines: Mapping[str, str], opened: Opened, toke
     )  # fmt: skip
 
 
-def _request(rendered: Rendered, lines: Mapping[str, str], injected: Injected, expected: bytes) -> httpcore.Request:
+def _request(
+    rendered: Rendered, lines: Mapping[str, str], injected: Injected, expected: bytes, credential: str = ""
+) -> httpcore.Request:
     check_room(rendered, lines, injected)
     query = "&".join(filter(None, (rendered.query, injected.query)))
     try:
@@ -152,7 +156,8 @@ def _request(rendered: Rendered, lines: Mapping[str, str], injected: Injected, e
         ]
     except UnicodeEncodeError:
         raise NotSent(UNWRITABLE) from None
-    url = httpcore.URL(scheme=rendered.scheme.encode(), host=host, port=rendered.port, target=target)
+    url = _Url(scheme=rendered.scheme.encode(), host=host, port=rendered.port, target=target)
+    url.credential = credential
     agreed = [name for name, _ in rendered.headers]
     extensions = {"timeout": TIMEOUT, "countersign_digest": expected, "countersign_headers": agreed,
                   "countersign_injected": injected.query, "countersign_tool": rendered.tool}  # fmt: skip
@@ -356,18 +361,37 @@ def _embedded(ip: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
 def _connections(certificate: str, credential: str) -> Iterator[httpcore.ConnectionPool]:
     """A connection on which a certificate was shown speaks for whoever holds it: no other request may ever use it."""
     if credential and not certificate:
-        yield _pools.get(credential) or _pools.setdefault(credential, _kept_pool())
+        yield _pool()
         return
     context = client_context(certificate) if certificate else _context()
     with _AgreedPool(ssl_context=context, network_backend=_PinnedBackend()) as pool:
         yield pool
 
 
-# By credential: what a host answers beside the point, or a proxy before it mixes up, never meets another's request.
-_pools: dict[str, httpcore.ConnectionPool] = {}
+class _Origin(httpcore.Origin):
+    """A server as one credential knows it: what it answers beside the point, or a proxy before it mixes up, never meets
+    the request of another one."""
+
+    def __init__(self, server: httpcore.Origin, credential: str) -> None:
+        super().__init__(server.scheme, server.host, server.port)
+        self.credential = credential
+
+    def __eq__(self, other: object) -> bool:
+        return super().__eq__(other) and isinstance(other, _Origin) and other.credential == self.credential
+
+    __hash__ = None  # type: ignore[assignment]  # as its parent
 
 
-def _kept_pool() -> httpcore.ConnectionPool:
+class _Url(httpcore.URL):
+    credential = ""
+
+    @property
+    def origin(self) -> httpcore.Origin:
+        return _Origin(super().origin, self.credential)
+
+
+@functools.cache
+def _pool() -> httpcore.ConnectionPool:
     return _AgreedPool(
         ssl_context=_context(),
         max_connections=None,  # the door's threads are few

@@ -84,8 +84,9 @@ def alone(monkeypatch: pytest.MonkeyPatch) -> None:
 def no_open_connections() -> Iterator[None]:
     """The door keeps connections to peers; a peer of one test is gone in the next."""
     yield
-    while outbound._pools:
-        outbound._pools.popitem()[1].close()
+    if outbound._pool.cache_info().currsize:
+        outbound._pool().close()
+        outbound._pool.cache_clear()
 
 
 @pytest.fixture(autouse=True)

@@ -15,7 +15,7 @@ from approvals.facts import decode_amount
 from approvals.models import PolicyVersion
 from approvals.policy import decide
 from approvals.propose import check_carried
-from approvals.standing import Spent, choose, refused, unfit
+from approvals.standing import Spent, choose, grants_of, refused, unfit
 from console.agents.models import Agent
 from console.core.errors import Invalid
 from console.shadow.heard import REMOVED, Seen, SeenRequest, SeenTool
@@ -74,7 +74,7 @@ def judge(agent: Agent, seen: Seen, policy: PolicyVersion | None, spent: Spent) 
         )
     amount, currency = _amount(operation, arguments)
     answer = decide(policy.document if policy else None, question(operation, agent.grantee, amount, currency))
-    chosen = choose(agent.team_id, agent.grantee, operation, arguments, spent)
+    chosen = choose(grants_of(agent.team_id, agent.grantee, operation), operation, arguments, spent)
     refusal, lacking = refused(chosen, agent.grantee, operation, arguments), unfit(operation, arguments)
     if lacking and lacking["code"] == "invalid_arguments" and _hides(operation, seen):
         refusal, lacking = None if refusal == lacking else refusal, None

@@ -123,7 +123,7 @@ def test_wherever_a_run_is_cancelled_nothing_leaves_after_it(
 
 def while_it_connects(action: Action, then: Callable[[], object], monkeypatch: pytest.MonkeyPatch) -> Action:
     """The intent is committed, the secret is open, and the name is being looked up."""
-    outbound._pools.clear()
+    outbound._pool.cache_clear()
     looked_up = outbound.allowed_address
 
     def slowly(host: str, port: int, **more: Any) -> str:

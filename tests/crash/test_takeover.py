@@ -42,7 +42,7 @@ class Other(threading.Thread):
 
     def run(self) -> None:
         self.place.doors.replaced()
-        outbound._pools.clear()  # another door has connections of its own, and never meets the first one's lock
+        outbound._pool.cache_clear()  # another door has connections of its own, and never meets the first one's lock
         try:
             with connection.cursor() as cursor:
                 cursor.execute("SET lock_timeout = '30ms'")

@@ -2,6 +2,7 @@
 
 import datetime as dt
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -16,7 +17,10 @@ from console.core import presence
 from console.core.actor import Actor
 from console.core.clock import now
 from console.runs.models import Run
-from integrations.models import Call
+from integrations import exchange
+from integrations.models import Call, Credential
+from integrations.outbound import Answer, send
+from integrations.render import Rendered
 from tests.spine.conftest import DOOR, World
 from tests.standins.fault_proxy import FaultProxy
 
@@ -56,6 +60,20 @@ def test_a_door_that_died_leaves_exactly_one_refund(held: World, crash: Crash, d
     expected = ["integrations:call:sending", "integrations:call:in_doubt", "integrations:call:succeeded"]
     assert list(kinds) == (expected if crash is crash_after_send else expected[:2] + expected[:1] + expected[2:])
     assert Permit.objects.filter(action=review.action_id, consumed_at__isnull=True).count() == 0
+
+
+def test_each_write_has_a_fresh_connection(held: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And reads those of their credential."""
+    sent: list[tuple[str, str]] = []
+
+    def sending(rendered: Rendered, *, credential: str, **more: Any) -> Answer:
+        sent.append((rendered.method, credential))
+        return send(rendered, credential=credential, **more)
+
+    monkeypatch.setattr(exchange, "send", sending)
+    drive(held.sign(held.review(large=True)).action_id)
+    assert [refund["amount"] for refund in held.refunds()] == [48_000]
+    assert dict(sent) == {"GET": Credential.objects.get(integration__slug="stripe").pk, "POST": ""}
 
 
 def test_a_call_of_a_living_door_is_left_to_it(held: World) -> None:

@@ -233,6 +233,8 @@ def test_a_connection_is_used_again_by_its_credential_alone_and_soon(
     first, second, other, own, third, another = seen
     assert (first == second == third, len({first, other, own, another})) == (True, 4)
     monkeypatch.setattr(outbound, "KEPT", 0.0)
+    outbound._pool().close()
+    outbound._pool.cache_clear()
     for _ in range(2):
         ask(rendered, credential="crd_c")
     assert len(set(seen[-2:])) == 2
@@ -243,7 +245,7 @@ def test_a_connection_that_the_other_side_has_ended_is_not_used_again(peer: Any)
     rendered = peer(keeping(seen, ends=True))
     for _ in range(2):
         ask(rendered, credential="crd_a")
-        wait_until(lambda: all(one.has_expired() for one in outbound._pools["crd_a"].connections), "its end is here")
+        wait_until(lambda: all(one.has_expired() for one in outbound._pool().connections), "its end is here")
     assert len(set(seen)) == 2
 
 
