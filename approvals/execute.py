@@ -2,6 +2,7 @@
 
 import contextlib
 import datetime as dt
+import time
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,7 +12,7 @@ from approvals.alarm import guarded
 from approvals.authority import Loaded, Stale, rule, verify_decisions, verify_proposal
 from approvals.digests import action_digest
 from approvals.facts import Facts, decode
-from approvals.lease import LeaseEnded, check_not_stopped
+from approvals.lease import KNOWN_FOR, LeaseEnded, check_not_stopped
 from approvals.models import Action, Review
 from approvals.pace import Throttled, keep_pace, keep_read_pace, next_try, throttled
 from approvals.permit import consume_permit
@@ -63,15 +64,25 @@ def execute(loaded: Loaded, *, actor: Actor) -> Action:
     risky one also while nobody outside has seen the log for too long: the sweep brings it here again."""
     if loaded.is_gated and why_risky_actions_wait():
         return loaded.action
-    rendered = verify_authority(loaded)
     if loaded.operation.effect == "read":
+        verify_authority(loaded)
         return _perform_read(loaded, actor)
-    fetch_token(loaded)
-    check_still_true(loaded)
+    rendered = verify_everything(loaded)
     with transaction.atomic():
         keep_pace(loaded.operation, loaded.action.operation_id)
         call = begin_call(loaded, rendered, actor=actor)
     return finish(loaded, call, perform(loaded, call, rendered), actor=actor)
+
+
+def verify_everything(loaded: Loaded) -> Rendered:
+    """Its authority, and what is shown by reads. These may take minutes: the policy is asked again after them."""
+    began = time.monotonic()
+    rendered = verify_authority(loaded)
+    fetch_token(loaded)
+    check_still_true(loaded)
+    if time.monotonic() - began > KNOWN_FOR:
+        verify_authority(loaded)
+    return rendered
 
 
 def verify_authority(loaded: Loaded) -> Rendered:

@@ -1,7 +1,7 @@
 """Under what the door opens a credential for an action: a lease, tied to its run and step or to its agent.
 
 A write's lease is the row of its Call, begun in the transaction of the intent: credential, run, step, until when, and
-whether it was revoked. A read's is the action itself. Either is asked for again right before the first byte of each
+whether it was revoked, and the description of what it is for. A read's is the action itself. Either is asked for again right before the first byte of each
 request, unless that has just been done.
 """
 
@@ -9,10 +9,11 @@ import time
 
 from django.db.models import Exists, OuterRef
 
-from approvals.authority import GRANT_ENDED, Loaded, Stale
+from approvals.authority import AMENDED, GRANT_ENDED, Loaded, Stale
 from approvals.models import Action
 from console.core.clock import now
 from console.core.compiled import Compiled
+from integrations.amend import amended
 from integrations.models import Call
 from integrations.outbound import NotSent
 
@@ -25,7 +26,10 @@ _LIVE = Compiled(
         Action.objects.filter(pk=action)
         .select_related("grant__credential")
         .only("state", "grant__revoked_at", "grant__until", "grant__credential__revoked_at")
-        .annotate(stopped=Exists(Call.objects.filter(action=OuterRef("pk"), revoked_at__isnull=False)))
+        .annotate(
+            stopped=Exists(Call.objects.filter(action=OuterRef("pk"), revoked_at__isnull=False)),
+            amended=amended("operation", "created_at"),
+        )
     )
 )
 
@@ -54,6 +58,8 @@ def _why_not(action_id: str, settling: bool) -> str:
         return GRANT_ENDED
     if action.grant.credential.revoked_at:
         return GRANT_ENDED
+    if action.amended:  # type: ignore[attr-defined]  # annotated
+        return AMENDED
     return STOPPED if action.stopped and not settling else ""  # type: ignore[attr-defined]  # annotated
 
 

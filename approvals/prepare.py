@@ -1,6 +1,7 @@
 """The door's first work on an action: read its preconditions, decode facts, digest, and ask the policy."""
 
 import datetime as dt
+import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +12,7 @@ from approvals.authority import Loaded, Stale, rule, verify_proposal
 from approvals.digests import action_digest, evidence_digest, render_digest
 from approvals.execute import Result, begin_call, finish, perform, read_once, read_outcome
 from approvals.facts import Facts, decode
+from approvals.lease import KNOWN_FOR
 from approvals.models import Action, PolicyVersion, Review, Ruling, Slot
 from approvals.pace import TooEarly, keep_pace
 from approvals.permit import minting
@@ -20,7 +22,7 @@ from approvals.settle import announce, lock_action, settle, settling
 from audit.move import begin, inserting, move
 from console.core.actor import Actor
 from console.core.clock import now
-from console.core.errors import Invalid
+from console.core.errors import Conflict, Invalid
 from console.core.statements import Statement
 from console.core.telemetry import new_span_id
 from console.traces.store import SpanStart, start_spans
@@ -66,11 +68,22 @@ def prepare(loaded: Loaded, *, actor: Actor) -> Action:
     except (Unreadable, Invalid) as error:
         return _fail(loaded.action, "unprepared", str(error), actor)
     if prepared.answer.outcome == "allow" and prepared.read is None:
-        fetch_token(loaded)
+        _fetch_token(loaded, prepared)
     call = _rule(loaded, prepared, actor)
     if call is None:
         return loaded.action
     return finish(loaded, call, perform(loaded, call, prepared.rendered), actor=actor)
+
+
+def _fetch_token(loaded: Loaded, prepared: Prepared) -> None:
+    """It may take a minute. Raises Conflict where the policy says something else by then: the sweep brings it here
+    again."""
+    began = time.monotonic()
+    fetch_token(loaded)
+    if time.monotonic() - began > KNOWN_FOR:
+        _, answer = rule(loaded, loaded.action.amount_minor, loaded.action.currency)
+        if answer != prepared.answer:
+            raise Conflict("The policy has changed meanwhile.")
 
 
 def _its_turn(action: Action) -> bool:

@@ -7,7 +7,7 @@ from django.db.models import Min
 
 from approvals.alarm import guarded, raise_alarm
 from approvals.authority import Loaded, Stale, verify_proposal
-from approvals.execute import Result, begin_call, check_still_true, finish, perform, verify_authority
+from approvals.execute import Result, begin_call, finish, perform, verify_everything
 from approvals.models import Action, Permit, Review
 from approvals.policy import FALLBACK
 from approvals.prepare import open_review
@@ -98,8 +98,7 @@ def _doubt(loaded: Loaded, call: Call) -> Doubt:
 
 def _send_again(loaded: Loaded, call: Call, actor: Actor) -> Action:
     """Everything is verified as for a first send; a Stale or Tampered rises to whoever asks a person."""
-    rendered = verify_authority(loaded)
-    check_still_true(loaded)
+    rendered = verify_everything(loaded)
     call = begin_call(loaded, rendered, actor=actor, again=call)
     return finish(loaded, call, perform(loaded, call, rendered), actor=actor)
 

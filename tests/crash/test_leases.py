@@ -17,8 +17,10 @@ from audit.models import Record
 from console.core.actor import Actor
 from console.core.ids import new_id
 from integrations import outbound
+from integrations.amend import Wanted, decide_amendments, quarantine
 from integrations.describe import give_grant, revoke_credential, revoke_grant, store_credential
-from integrations.models import Call, Credential, Grant, Integration
+from integrations.description import Description
+from integrations.models import Call, Credential, Grant, Integration, Operation
 from tests.crash.lines import Lines
 from tests.crash.place import DOOR, TRUSTED, Place
 from tests.crash.test_matrix import evenly
@@ -145,7 +147,7 @@ def aside(act: Callable[[], object]) -> None:
         connections.close_all()
 
 
-@pytest.mark.parametrize("ends", ["run", "grant", "credential"])
+@pytest.mark.parametrize("ends", ["run", "grant", "credential", "description"])
 def test_what_ends_while_the_door_connects_is_not_sent(
     place: Place, ends: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -161,8 +163,14 @@ def test_what_ends_while_the_door_connects_is_not_sent(
         "run": lambda: cancel(run),
         "grant": lambda: revoke_grant(grant, actor=admin),
         "credential": lambda: revoke_credential(Credential.objects.get(name=name), actor=admin),
+        "description": lambda: quarantine(operation, changed, None, actor=admin),
     }
+    operation = Operation.objects.get(slug="native_key")
+    changed = Description(operation.slug, {**operation.description, "title": "Something else"})
     ended = while_it_connects(action, acts[ends], monkeypatch)
+    for waits in operation.amendments.filter(state="quarantined"):
+        wanted = Wanted(waits.pk, bytes(waits.digest).hex())
+        decide_amendments(integration, [wanted], adopt=False, actor=admin)
     assert (ended.state, ended.outcome and ended.outcome["code"]) == ("failed", "lease_ended")
     assert place.upstream.requests(action.arguments["thing"]) == 0
     if ends != "grant":

@@ -7,6 +7,8 @@ from collections.abc import Callable
 import pytest
 
 from approvals import authority
+from approvals.authority import Loaded
+from approvals.execute import check_still_true
 from approvals.models import Action, PolicyVersion
 from approvals.propose import Proposal, propose
 from approvals.publish import publish_policy
@@ -115,6 +117,22 @@ def test_a_policy_that_became_stricter_after_the_signature_stops_it(stricter: st
     after = ends_unsent(scene.world, scene.proxy, action)
     assert (after.state, after.outcome and after.outcome["code"]) == ("stale", code)
     assert alarms(action.id) == []
+
+
+def test_a_policy_that_became_stricter_while_the_door_reads_stops_it(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    action = scene.world.sign_by_password(scene.world.review(large=False)).action
+    stricter = PolicyVersion.objects.get().source.replace("group: finance", "group: legal")
+
+    def reading(loaded: Loaded) -> None:
+        publish_policy(stricter, actor=acting("mira"))
+        check_still_true(loaded)
+
+    monkeypatch.setattr("approvals.execute.check_still_true", reading)
+    monkeypatch.setattr("approvals.execute.KNOWN_FOR", 0.0)
+    after = ends_unsent(scene.world, scene.proxy, action)
+    assert (after.state, after.outcome and after.outcome["code"]) == ("stale", "policy_changed")
 
 
 def test_a_policy_for_more_signatures_than_were_given_stops_it(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
