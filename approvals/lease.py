@@ -1,8 +1,8 @@
 """Under what the door opens a credential for an action: a lease, tied to its run and step or to its agent.
 
 A write's lease is the row of its Call, begun in the transaction of the intent: credential, run, step, until when, and
-whether it was revoked, and the description of what it is for. A read's is the action itself. Either is asked for again right before the first byte of each
-request, unless that has just been done.
+whether it was revoked. A read's is the action itself. Either is asked for again right before the first byte of each
+request, with whether its operation is still described as it was, unless that has just been done.
 """
 
 import time
