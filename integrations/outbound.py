@@ -225,7 +225,7 @@ def answer_of(status: int, content: bytes, forms: Sequence[str], *, kind: str = 
     except (ValueError, RecursionError):
         body = clean(text[:MAX_KEPT], forms)
     digest = hashlib.sha256(content).hexdigest()
-    return Answer(status, body, digest, clean(kind[:LONGEST_TYPE], forms), refused, later)
+    return Answer(status, body, digest, clean(kind, forms)[:LONGEST_TYPE], refused, later)
 
 
 def _refuse_constant(name: str) -> None:

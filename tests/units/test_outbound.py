@@ -285,6 +285,12 @@ def test_what_is_kept_of_an_answer_can_be_stored_and_holds_no_secret(name: str, 
     assert ask(peer(answering(body))).body == kept
 
 
+def test_wherever_what_is_kept_of_a_type_ends_it_holds_no_part_of_the_secret() -> None:
+    for before in range(outbound.LONGEST_TYPE + 1):
+        kept = outbound.answer_of(200, b"", echoes(SECRET), kind=f"{'x' * before}{SECRET}").content_type
+        assert kept == f"{'x' * before}[redacted]"[: outbound.LONGEST_TYPE]
+
+
 def test_a_header_that_cannot_be_written_is_not_quoted(peer: Any) -> None:
     with pytest.raises(NotSent) as refusal:
         ask(peer(answering(b"")), secret=f"{SECRET}\n")
