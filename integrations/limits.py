@@ -3,6 +3,7 @@ not allowed."""
 
 import json
 import re
+import unicodedata
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from decimal import Decimal
 from typing import Any
@@ -12,6 +13,7 @@ from console.core.documents import load
 from console.core.errors import Invalid
 
 _DIGITS = re.compile(r"[0-9]{1,30}(\.[0-9]{1,10})?")
+_ZEROS = re.compile(r"^0+(?=[0-9])|(?<=[0-9])\.0+$")
 LONGEST_TEXT = 2_000  # characters that a pattern is tried on
 _VALUE = {"type": ["string", "number", "boolean"]}
 _ARGUMENT = {
@@ -88,8 +90,8 @@ def check_limits(limits: Mapping[str, Any], described: Mapping[str, Any], argume
             continue
         if amount(arguments.get(cap["argument"])) is None:
             return f"The grant asks for {cap['argument']}, as a number that is not below zero."
-        if cap.get("by") in described and arguments.get(cap["by"]) is None:
-            return f"The grant asks for {cap['by']}."
+        if cap.get("by") in described and not isinstance(arguments.get(cap["by"]), str | int | float):
+            return f"The grant asks for {cap['by']}, as one value."
     return beyond_sums(limits, arguments, ())
 
 
@@ -139,9 +141,19 @@ def amount(value: object) -> Decimal | None:
 
 
 def bucket(cap: Mapping[str, Any], arguments: Mapping[str, Any]) -> str:
-    """What is added up together: a currency in other letters is the same currency."""
+    """What is added up together: whatever the other side may take for the same, such as 42, 42.0 and "042", or a
+    currency in other letters. Where it does tell them apart, less is allowed than could be."""
     value = arguments.get(cap["by"]) if "by" in cap else None
-    return value.strip().casefold() if isinstance(value, str) else json.dumps(value, sort_keys=True)
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    text = value if isinstance(value, str) else json.dumps(value, sort_keys=True)
+    return _ZEROS.sub("", _plain(text))
+
+
+def _plain(text: str) -> str:
+    """Without width, capitals, spaces and what nobody sees."""
+    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
+    return "".join(char for char in folded if char.isprintable() and char != " ")
 
 
 def _within(limit: Mapping[str, Any], value: object) -> bool:

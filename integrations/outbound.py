@@ -6,7 +6,6 @@ addresses that are public or allowed by the installation, follows no redirect an
 
 import functools
 import hashlib
-import ipaddress
 import json
 import math
 import socket
@@ -21,10 +20,10 @@ from typing import Any, NamedTuple
 from urllib.parse import unquote_plus
 
 import httpcore
-from django.conf import settings
 
 from console.core.clock import now, retry_after
 from console.core.errors import Invalid, Tampered
+from integrations.addresses import is_allowed, is_listed
 from integrations.credential_types import Opened, unpack
 from integrations.injection import Injected, Outgoing
 from integrations.redaction import clean, echoes, redact
@@ -40,7 +39,6 @@ MAX_KEPT = 64 * 1024
 _WRITTEN_AT_ONCE = 16 * 1024  # so little that the system takes it in one piece, or hardly more
 LONGEST_TYPE = 200
 NEVER_BEGUN = (httpcore.ConnectError, httpcore.ConnectTimeout, httpcore.PoolTimeout, httpcore.UnsupportedProtocol)
-_EMBEDDING = [ipaddress.ip_network(net) for net in ("::/96", "::ffff:0:0:0/96", "64:ff9b::/96", "64:ff9b:1::/48")]
 
 
 class NotSent(Exception):
@@ -232,7 +230,7 @@ def answer_of(status: int, content: bytes, forms: Sequence[str], *, kind: str = 
     except (ValueError, RecursionError):
         body = clean(text[:MAX_KEPT], forms)
     digest = hashlib.sha256(content).hexdigest()
-    return Answer(status, body, digest, clean(kind[:LONGEST_TYPE], forms), refused, later)
+    return Answer(status, body, digest, clean(kind, forms)[:LONGEST_TYPE], refused, later)
 
 
 def _refuse_constant(name: str) -> None:
@@ -328,33 +326,9 @@ def allowed_address(host: str, port: int, *, listed_only: bool = False) -> str:
         raise httpcore.ConnectError(f"{host}: {error}") from None
     addresses = [str(entry[4][0]) for entry in found]
     for address in addresses:
-        if not (_is_listed(address) if listed_only else _is_allowed(address)):
+        if not (is_listed(address) if listed_only else is_allowed(address)):
             raise httpcore.ConnectError(f"{host} resolves to {address}, which is neither public nor allowed")
     return addresses[0]
-
-
-def _is_allowed(address: str) -> bool:
-    ip = _meant(address)
-    return (ip.is_global and not ip.is_multicast) or _is_listed(address)
-
-
-def _is_listed(address: str) -> bool:
-    return any(_meant(address) in ipaddress.ip_network(network) for network in settings.ALLOWED_NETWORKS)
-
-
-def _meant(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
-    ip = ipaddress.ip_address(address)
-    return (_embedded(ip) or ip) if isinstance(ip, ipaddress.IPv6Address) else ip
-
-
-def _embedded(ip: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
-    """The IPv4 address that a gateway or the kernel makes of it: mapped, 6to4, translated, NAT64 (RFC 6052), and the
-    deprecated IPv4-compatible form."""
-    if ip.ipv4_mapped or ip.sixtofour:
-        return ip.ipv4_mapped or ip.sixtofour
-    if not (ip.is_loopback or ip.is_unspecified) and any(ip in network for network in _EMBEDDING):
-        return ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
-    return None
 
 
 @contextmanager

@@ -78,7 +78,7 @@ def list_tools(
                 found.append(Listed(await _all_tools(session), f"{told.name} {told.version}" if told else ""))
 
     _run(work, guard, found, forms)
-    return Listed(clean(found[0].tools, _longest(forms)), clean(found[0].server[:200], _longest(forms)))
+    return Listed(clean(found[0].tools, _longest(forms)), clean(found[0].server, _longest(forms))[:200])
 
 
 def call_tool(

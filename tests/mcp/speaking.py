@@ -31,6 +31,7 @@ class Speaking:
     calls: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     noted: dict[str, Any] = field(default_factory=dict)  # beside the arguments of the last call
     methods: list[str] = field(default_factory=list)
+    name: str = "speaking"
     token: str = ""
     on_call: Callable[[str, dict[str, Any]], dict[str, Any]] | None = None
     cut: str = ""  # the connection is cut once this method was done
@@ -69,9 +70,7 @@ class Speaking:
                 raise ConnectionAbortedError
             await send(message)
 
-        server: Server[Any] = Server(
-            "speaking", version="1", on_list_tools=self.list_tools, on_call_tool=self.call_tool
-        )
+        server: Server[Any] = Server(self.name, version="1", on_list_tools=self.list_tools, on_call_tool=self.call_tool)
         manager = StreamableHTTPSessionManager(server, json_response=True, stateless=True)
         async with manager.run():
             await manager.handle_request(scope, again, sending)

@@ -214,6 +214,13 @@ def test_the_secret_is_sent_and_comes_back_in_nothing_that_is_kept(server: Speak
     assert TOKEN not in json.dumps([found, answer.receipt()]) + caplog.text
 
 
+def test_wherever_what_is_kept_of_its_name_ends_it_holds_no_part_of_the_secret(server: Speaking) -> None:
+    server.token = TOKEN
+    for before in (160, 180, 199):
+        server.name = f"{'x' * before}{TOKEN}"
+        assert listed(server.address, TOKEN).server == f"{'x' * before}[redacted] 1"[:200]
+
+
 def test_whoever_is_not_let_in_is_told_so_and_called_nothing(server: Speaking) -> None:
     server.token = TOKEN
     with pytest.raises(NotSent, match=r"It answered 401\."):

@@ -1,11 +1,13 @@
 """Limits of a grant: what is missing or of another kind is not allowed, and each is told as a person would."""
 
+import json
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from console.core.canonical import SAFE_INTEGER
 from console.core.errors import Invalid
 from integrations.limits import LONGEST_TEXT, beyond_calls, beyond_sums, check_limits, read_limits, sentences
 
@@ -82,11 +84,59 @@ def test_what_cannot_be_added_up_is_not_allowed(amount: Any) -> None:
 
 
 def test_what_is_added_up_by_has_to_be_given_where_the_operation_has_it() -> None:
-    assert check_limits(CAP, DESCRIBED, {"amount": 0.1}) == "The grant asks for channel."
+    assert check_limits(CAP, DESCRIBED, {"amount": 0.1}) == "The grant asks for channel, as one value."
     assert check_limits(CAP, {"amount": {}}, {"amount": 0.1}) == ""
     assert check_limits(CAP, {"flag": {}}, {"flag": True}) == ""
     assert check_limits(CAP, DESCRIBED, {"amount": 1, "channel": "eur"}) == (
         "The grant allows amount at most 0.3 in all in 24 hours for each channel.")  # fmt: skip
+
+
+def together(one: Any, other: Any) -> bool:
+    """Whether what is asked for by the one is added to what was asked for by the other."""
+    limits = {"sums": [{"argument": "amount", "at_most": 100, "hours": 1, "by": "account"}]}
+    said = [beyond_sums(limits, {"amount": 100, "account": now}, [(0, {"amount": 1, "account": before})])
+            for now, before in ((one, other), (other, one))]  # fmt: skip
+    assert bool(said[0]) == bool(said[1])
+    return bool(said[0])
+
+
+NUMBERS = st.integers(-SAFE_INTEGER, SAFE_INTEGER)
+
+
+@given(NUMBERS, NUMBERS)
+def test_a_number_is_the_same_however_it_is_written(one: int, other: int) -> None:
+    written = [one, float(one), json.loads(f"{one}.0"), json.loads(f"{one}.00E+0"), str(one), f" {one}.00 "]
+    assert [other for other in written if not together(one, other)] == []
+    assert together(one, other) == (one == other)
+
+
+WIDE = {number: number + 0xFEE0 for number in range(ord("!"), ord("~") + 1)}
+
+
+@given(st.text(st.characters(min_codepoint=0x20, max_codepoint=0x7E)), st.text(" \t\u3000\u200b\u00ad", max_size=3))
+def test_a_text_is_the_same_in_other_letters(text: str, around: str) -> None:
+    for other in (text.upper(), text.swapcase(), text.translate(WIDE), around + text + around, around.join(text)):
+        assert together(text, other)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("EUR", "\uff25\uff35\uff32", True), ("EUR", "USD", False), ("DE89 3704 0044", "de8937040044", True),
+        (42, "042", True), (0.0, -0.0, True), (42, 42.5, False), (42, 420, False), ("1.10", "1.1", False),
+        (True, 1, False), (7, "7a", False), ("100", "1", False), ("0", 0, True), ("00", "0", True),
+        (1e20, 10**20, True),
+    ],
+)  # fmt: skip
+def test_what_is_added_up_together(one: Any, other: Any, same: bool) -> None:
+    assert together(one, other) == same
+
+
+@pytest.mark.parametrize("several", [["eur"], {"code": "eur"}, [], None])
+def test_what_has_several_values_is_not_added_up_by(several: Any) -> None:
+    """It could be written in any order, and as often as one likes."""
+    assert check_limits(CAP, DESCRIBED, {"amount": 0.1, "channel": several}) == (
+        "The grant asks for channel, as one value.")  # fmt: skip
 
 
 def test_how_often_is_counted_in_its_time() -> None:

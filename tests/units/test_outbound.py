@@ -34,7 +34,8 @@ REFUSED = [
     "224.0.0.1", "240.0.0.1", "192.0.2.1", "198.18.0.1", "::1", "::", "fe80::1", "fc00::1", "fd00:ec2::254", "ff02::1",
     "2001:db8::1", "::ffff:127.0.0.1", "::ffff:10.0.0.1", "::ffff:169.254.169.254", "::127.0.0.1", "::ffff:0:127.0.0.1",
     "64:ff9b::127.0.0.1", "64:ff9b::169.254.169.254", "64:ff9b:1::10.0.0.1", "2002:7f00:1::", "2002:a9fe:a9fe::1",
-    "2001:0:4136:e378:8000:63bf:3fff:fdd2",
+    "2001:0:4136:e378:8000:63bf:3fff:fdd2", "192.0.0.8", "192.0.0.192", "192.88.99.1", "fec0::1", "5f00::1", "3fff::1",
+    "4000::1", "100:0:0:1::1", "64:ff9b:1:a00:0:100:808:808", "64:ff9b::192.0.0.192", "::ffff:192.0.0.192",
 ]  # fmt: skip
 PUBLIC = ["93.184.216.34", "8.8.8.8", "2606:4700::1111", "::ffff:8.8.8.8", "64:ff9b::8.8.8.8"]
 
@@ -284,6 +285,12 @@ BODIES: dict[str, tuple[bytes, Any]] = {
 def test_what_is_kept_of_an_answer_can_be_stored_and_holds_no_secret(name: str, peer: Any) -> None:
     body, kept = BODIES[name]
     assert ask(peer(answering(body))).body == kept
+
+
+def test_wherever_what_is_kept_of_a_type_ends_it_holds_no_part_of_the_secret() -> None:
+    for before in range(outbound.LONGEST_TYPE + 1):
+        kept = outbound.answer_of(200, b"", echoes(SECRET), kind=f"{'x' * before}{SECRET}").content_type
+        assert kept == f"{'x' * before}[redacted]"[: outbound.LONGEST_TYPE]
 
 
 def test_a_header_that_cannot_be_written_is_not_quoted(peer: Any) -> None:
