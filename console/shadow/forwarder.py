@@ -86,13 +86,19 @@ class Cleaner:
         self.removed: list[str] = []
 
     def text(self, value: str, place: str) -> str:
-        cleaned = value
-        for one in self.known:
-            cleaned = cleaned.replace(one, REMOVED)
-        cleaned = _LOOKS.sub(REMOVED, cleaned)
+        cleaned = self._clean(value)
         if cleaned != value:
-            self.removed.append(place[:100])
+            self._note(place)
         return cleaned
+
+    def _clean(self, value: str) -> str:
+        for one in self.known:
+            value = value.replace(one, REMOVED)
+        return _LOOKS.sub(REMOVED, value)
+
+    def _note(self, place: str) -> None:
+        """The name of a field may be a secret as well."""
+        self.removed.append(self._clean(place)[:100])
 
     def json(self, value: Any, place: str = "body") -> Any:
         if isinstance(value, str):
@@ -106,7 +112,7 @@ class Cleaner:
     def _field(self, name: str, value: Any) -> Any:
         if value is None or isinstance(value, bool) or not is_secret(name):
             return self.json(value, name)
-        self.removed.append(name[:100])
+        self._note(name)
         return REMOVED
 
     def path(self, path: str) -> str:
@@ -120,7 +126,7 @@ class Cleaner:
         name, equals, value = pair.partition("=")
         told = unquote_plus(name)
         if value and (is_secret(told) or (place == "query" and told == "key")):
-            self.removed.append(told[:100])
+            self._note(told)
             value = REMOVED
         name = self._encoded(name, told, place, quote_plus)
         return name + equals + self._encoded(value, unquote_plus(value), told, quote_plus)
@@ -522,7 +528,8 @@ class Session:
             short = isinstance(arguments, dict) and len(written) <= LONGEST_BODY
             return {
                 "id": uuid.uuid4().hex, "kind": "mcp", "at": at.isoformat(), "ms": ms, "integration": self.integration,
-                "tool": str(given.get("name", ""))[:200], "arguments": cleaner.json(arguments) if short else None,
+                "tool": cleaner.text(str(given.get("name", "")), "tool")[:200],
+                "arguments": cleaner.json(arguments) if short else None,
                 "left_out": "" if short else "too_long", "removed": cleaner.removed[:50], "failed": failed,
             }  # fmt: skip
 

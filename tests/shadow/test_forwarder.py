@@ -285,6 +285,15 @@ def test_what_is_copied_of_a_body(body: bytes, kind: str, expected: tuple[str | 
     assert Cleaner([]).body(body, kind) == expected
 
 
+def test_no_name_of_a_field_tells_a_secret_either() -> None:
+    secret, cleaner = "topsecret-abcdef", Cleaner(["topsecret-abcdef"])
+    copy = [cleaner.json({secret: "Bearer abcdefghijk", f"{secret}_token": "x"}),
+            cleaner.pairs(f"{secret}={secret}&{secret}_token=x", "query")]  # fmt: skip
+    assert secret not in json.dumps([copy, cleaner.removed])
+    assert cleaner.removed == ["body", "-removed-", "body", "-removed-_token"] + [
+        "query", "-removed-", "-removed-_token", "query"]  # fmt: skip
+
+
 def test_names_of_secrets() -> None:
     secret = ["password", "userPassword", "X-Api-Key", "apiKey", "access_token", "card[number]", "AWSSecretKey", "sig"]
     plain = ["max_tokens", "charge", "passenger", "monkey", "design", "key", "author", "number", "tokenizer"]
