@@ -12,13 +12,15 @@ WITH log AS (
     SELECT 'audit_record'::regclass::oid AS oid
     UNION ALL SELECT inhrelid FROM pg_inherits WHERE inhparent = 'audit_record'::regclass
     UNION ALL SELECT 'audit_waiting'::regclass
+), firing AS (
+    SELECT * FROM pg_trigger WHERE tgenabled IN ('A', CASE current_setting('session_replication_role')
+                                                      WHEN 'replica' THEN 'R' ELSE 'O' END::"char")
 ), refusing AS (
-    SELECT tgrelid, tgname FROM pg_trigger
-    WHERE tgfoid IN ('audit_refuse_change'::regproc, 'audit_guard_taken'::regproc) AND tgenabled IN ('O', 'A')
+    SELECT tgrelid, tgname FROM firing
+    WHERE tgfoid IN ('audit_refuse_change'::regproc, 'audit_guard_taken'::regproc)
 ), guarded AS (
-    SELECT tgrelid::regclass::text AS name FROM pg_trigger
+    SELECT tgrelid::regclass::text AS name FROM firing
     WHERE tgname IN ('guarded_insert', 'guarded_update') AND tgfoid = 'audit_guard_change'::regproc
-      AND tgenabled IN ('O', 'A')
     GROUP BY tgrelid HAVING count(*) = 2
 )
 SELECT
@@ -39,7 +41,7 @@ SELECT
     (SELECT count(*) FROM log JOIN pg_class USING (oid) WHERE relname ~ '^audit_record_[0-9]{6}$'
         AND relname > 'audit_record_' || to_char(now(), 'YYYYMM')) AS months_ahead,
     (SELECT count(*) FROM pg_event_trigger WHERE evtname IN ('audit_schema_changed', 'audit_schema_dropped')
-        AND evtenabled IN ('O', 'A')) = 2 AS schema_watched
+        AND evtenabled = 'A') = 2 AND current_setting('event_triggers', true) IS DISTINCT FROM 'off' AS schema_watched
 """
 
 
@@ -112,9 +114,10 @@ def _triggers(facts: Facts) -> Check:
 def _schema(facts: Facts) -> Check:
     title = "Changes of these tables are records"
     if facts.schema_watched:
-        return Check(title, True, "Also those that a superuser makes: dropping a trigger of the log is in the log.")
-    return Check(title, False, "This server has no event triggers for it: only a superuser can make them, and "
-                               "`manage.py provision` does so where it may.", optional=True)  # fmt: skip
+        return Check(title, True, "Dropping or switching off a guard is in the log, also when a superuser does it. "
+                                  "This watch itself a superuser can switch off unseen.")  # fmt: skip
+    return Check(title, False, "The event triggers for it are missing or switched off: only a superuser can make them, "
+                               "and `manage.py provision` does so where it may.", optional=True)  # fmt: skip
 
 
 def _fail_closed(facts: Facts) -> Check:

@@ -519,14 +519,15 @@ class Server(ThreadingHTTPServer):
 def init(directory: Path, name: str, ml_dsa: bool) -> None:
     if ml_dsa and mldsa is None:
         raise ValueError("ML-DSA-44 needs a newer `cryptography`.")
-    directory.mkdir(parents=True, exist_ok=True)
-    Memory(directory).create()
     signers = [Signer.of(check_name(name), kind, secrets.token_bytes(32))
                for kind in ((COSIGNATURE, ML_DSA_44) if ml_dsa else (COSIGNATURE,))]  # fmt: skip
+    directory.mkdir(parents=True, exist_ok=True)
+    # The key comes first: where there is one, a memory that was lost is not made anew beside it.
     with (directory / "key").open("x") as file:
         file.write("".join(signer.text for signer in signers))
         file.flush()
         os.fsync(file.fileno())
+    Memory(directory).create()
     say(*(signer.key.vkey for signer in signers))
 
 

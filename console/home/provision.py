@@ -31,8 +31,9 @@ ALTER DEFAULT PRIVILEGES FOR ROLE {owner} IN SCHEMA public
     GRANT SELECT ON TABLES TO {sequencer};
 """
 
-# Dropping a trigger of the log, or giving rights on it away, is itself in the log. The function belongs to the
-# superuser who makes it: an owner of it could otherwise have the superuser run what they like.
+# Dropping or switching off what guards a table, or giving rights away, is itself in the log. The function belongs to
+# the superuser who makes it: an owner of it could otherwise have the superuser run what they like. ALWAYS, because a
+# session that sets session_replication_role switches off every other trigger.
 SCHEMA_WATCH = """
 CREATE OR REPLACE FUNCTION public.audit_note_schema() RETURNS event_trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
@@ -51,10 +52,18 @@ BEGIN
                          (SELECT log FROM public.audit_waiting LIMIT 1));
     IF instance IS NULL THEN RETURN; END IF;  -- nothing has been recorded yet
     FOR change IN EXECUTE CASE TG_EVENT
-        WHEN 'sql_drop' THEN 'SELECT object_identity AS object FROM pg_event_trigger_dropped_objects()'
-        ELSE 'SELECT coalesce(object_identity, object_type) AS object FROM pg_event_trigger_ddl_commands()' END
+        -- With a table go the triggers of its foreign keys, which guard nothing of ours.
+        WHEN 'sql_drop' THEN $sql$SELECT object_identity AS object,
+            object_type = 'trigger' AND object_identity !~ '^"RI_ConstraintTrigger_' AS guards
+            FROM pg_event_trigger_dropped_objects()$sql$
+        ELSE $sql$SELECT coalesce(object_identity, object_type) AS object,
+            object_type IN ('trigger', 'rule')
+            OR EXISTS (SELECT FROM pg_trigger WHERE tgrelid = objid AND NOT tgisinternal)
+            OR EXISTS (SELECT FROM pg_proc WHERE oid = objid AND prorettype = 'trigger'::regtype) AS guards
+            FROM pg_event_trigger_ddl_commands()$sql$ END
     LOOP
-        CONTINUE WHEN change.object !~ 'audit_' AND TG_TAG NOT IN ('GRANT', 'REVOKE');
+        CONTINUE WHEN NOT (change.guards OR change.object ~ 'audit_'
+                           OR TG_TAG IN ('GRANT', 'REVOKE', 'ALTER DEFAULT PRIVILEGES'));
         identity := gen_random_uuid();
         leaf := format('{"action":"audit:schema:changed","actor":{"auth":"none","id":%s,"on_behalf_of":"",'
             '"type":"system"},"blobs":[],"c":{},"decision":{},"detail":{"command":%s,"object":%s},"id":"%s","log":%s,'
@@ -72,6 +81,8 @@ DROP EVENT TRIGGER IF EXISTS audit_schema_changed;
 DROP EVENT TRIGGER IF EXISTS audit_schema_dropped;
 CREATE EVENT TRIGGER audit_schema_changed ON ddl_command_end EXECUTE FUNCTION public.audit_note_schema();
 CREATE EVENT TRIGGER audit_schema_dropped ON sql_drop EXECUTE FUNCTION public.audit_note_schema();
+ALTER EVENT TRIGGER audit_schema_changed ENABLE ALWAYS;
+ALTER EVENT TRIGGER audit_schema_dropped ENABLE ALWAYS;
 """
 
 

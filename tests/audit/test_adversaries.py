@@ -1,6 +1,7 @@
 """Somebody holds all of PostgreSQL and what the web process can read, but not the signer's files: what they try, and
 who finds it."""
 
+import json
 from pathlib import Path
 
 import psycopg
@@ -176,10 +177,11 @@ def test_a_disclosure_that_was_swapped(signed_log: SignedLog, adversary: Adversa
 
 
 def test_a_trigger_that_was_dropped(signed_log: SignedLog, adversary: Adversary) -> None:
-    """It lets them change a record; that it was changed is found nevertheless."""
-    adversary.sql.execute("SET session_replication_role = origin")
+    """A record says so. It lets them change a record; that it was changed is found nevertheless."""
     adversary.sql.execute("DROP TRIGGER append_only ON audit_record")
     adversary.edit_leaf(20)
+    told = [json.loads(bytes(one.leaf))["detail"] for one in Record.objects.filter(kind=Kind.SCHEMA_CHANGED)]
+    assert {"command": "DROP TRIGGER", "object": "append_only on public.audit_record"} in told
     assert fsck.check().findings == [f"{name(20)} is not what the tree was made of: its bytes were changed"]
 
 

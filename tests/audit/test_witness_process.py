@@ -213,6 +213,18 @@ def test_a_witness_without_its_memory_signs_nothing_and_makes_none(witness: Witn
         run("show", "--state", witness.state)
 
 
+def test_a_memory_that_was_lost_is_not_made_anew_under_the_same_key(witness: Witness, log: Log) -> None:
+    with witness.start() as running:
+        accepted(running.url, log, 0, 5)
+    memory = witness.state / "witness.sqlite3"
+    memory.unlink()
+    with pytest.raises(RuntimeError, match="File exists"):
+        run("init", "--name", NAME, "--state", witness.state)
+    assert not memory.exists()
+    with pytest.raises(RuntimeError, match="serve: "):
+        run("serve", "--state", witness.state, "--listen", "127.0.0.1:0", "--log", log.keys[0].vkey)
+
+
 def test_a_clock_that_went_back_signs_nothing(witness: Witness, url: str, log: Log) -> None:
     accepted(url, log, 0, 3)
     with program.Memory(witness.state).writing() as database:

@@ -1,8 +1,11 @@
 """A dossier, opened from the disk without a network: it says by itself whether it is what it says."""
 
+import hashlib
 import json
+from base64 import b64decode
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -13,6 +16,7 @@ from approvals.dossier import make_dossier
 from audit import proofs
 from audit.models import Tree
 from console.core import presence
+from console.core.canonical import digest
 from examples.demo.charges import seed_charges
 from examples.demo.people import acting, seed_people
 from examples.demo.seed import connect
@@ -164,6 +168,90 @@ def test_one_character_that_was_edited_is_told(made: tuple[str, str], opened: Op
     found = states(alone)
     assert found[question] == "failed"
     expect(alone.page.locator(".end")).to_contain_text("This file is not what it says.")
+    alone.close()
+
+
+def rewritten(page: str, told: dict[str, Any]) -> str:
+    """The page with other data."""
+    start = page.index(">", page.index('id="data"')) + 1
+    text = json.dumps(told, separators=(",", ":")).replace("<", "\\u003c")
+    return page[:start] + text + page[page.index("</script>", start) :]
+
+
+def with_another_request(told: dict[str, Any]) -> dict[str, Any]:
+    """The document names it, as a forger would make them."""
+    request = {**told["request"], "path": "/v1/transfers"}
+    named = {**request, "body": hashlib.sha256(b64decode(request["body"])).hexdigest()}
+    document = {**told["document"], "request_digest": digest("countersign/request/v1", named).hex()}
+    return {**told, "request": request, "document": document}
+
+
+def keeping(told: dict[str, Any], *, decisions: bool, without: tuple[str, ...] = (), **only: str) -> dict[str, Any]:
+    """Fewer records, whose proofs hold all the same."""
+
+    def stays(one: dict[str, Any]) -> bool:
+        kind = json.loads(one["leaf"])["action"]
+        return kind not in without and kind.startswith(only.get("kind", ""))
+
+    records = [one for one in told["records"] if stays(one)]
+    return {**told, "records": records, "decisions": told["decisions"] if decisions else [], "disclosures": []}
+
+
+AGREED = "is the one that was agreed"
+NOT_AGREED = "Nothing here proves which request was agreed."
+
+
+def test_file_without_a_record_of_its_action_is_told(made: tuple[str, str], opened: Open) -> None:
+    """The log's own checkpoint, and around it nothing that anybody has agreed."""
+    forged = keeping(with_another_request(data(made[0].encode())), decisions=False, kind="none")
+    alone = opened(rewritten(made[0], forged))
+    assert states(alone) == {
+        "Records": "failed", "Identity of the log": "left to you", "Witnesses": "left to you",
+        "Decisions": "left to you", "What was shown and agreed": "left to you", "What was sent": "left to you",
+    }  # fmt: skip
+    expect(alone.page.get_by_text("No record that is proven here is about the action of this file.")).to_be_visible()
+    expect(alone.page.get_by_text(NOT_AGREED)).to_be_visible()
+    expect(alone.page.get_by_text(AGREED)).to_have_count(0)
+    alone.close()
+
+
+def test_request_that_no_record_and_no_signature_names_is_left_to_the_reader(
+    made: tuple[str, str], opened: Open
+) -> None:
+    forged = keeping(with_another_request(data(made[0].encode())), decisions=False, kind="approvals:action:proposed")
+    alone = opened(rewritten(made[0], forged))
+    found = states(alone)
+    assert (found["Records"], found["What was sent"]) == ("ok", "left to you")
+    expect(alone.page.get_by_text(NOT_AGREED)).to_be_visible()
+    expect(alone.page.get_by_text(AGREED)).to_have_count(0)
+    alone.close()
+
+
+SETTLING = ("approvals:action:held", "approvals:action:permitted")
+
+
+@pytest.mark.parametrize(
+    ("without", "decisions", "otherwise"),
+    [(SETTLING, True, "left to you"), (("approvals:decision:made",), False, "failed")],
+    ids=["signature", "record"],
+)
+def test_signature_or_record_alone_proves_which_request_was_agreed(
+    made: tuple[str, str], opened: Open, without: tuple[str, ...], decisions: bool, otherwise: str
+) -> None:
+    """A document that was altered is no longer the one that was signed, which is told of what was agreed."""
+    told = data(made[0].encode())
+    for given, sent, shown in ((told, "ok", True), (with_another_request(told), otherwise, False)):
+        alone = opened(rewritten(made[0], keeping(given, decisions=decisions, without=without)))
+        found = states(alone)
+        assert (found["What was sent"], found["What was shown and agreed"] != "failed") == (sent, shown)
+        alone.close()
+
+
+def test_records_of_another_action_are_told(made: tuple[str, str], opened: Open) -> None:
+    told = data(made[0].encode())
+    alone = opened(rewritten(made[0], {**told, "action": "act_other"}))
+    found = states(alone)
+    assert (found["Records"], found["Decisions"], found["What was sent"]) == ("failed", "failed", "failed")
     alone.close()
 
 

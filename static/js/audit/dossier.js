@@ -24,7 +24,7 @@ export class DossierCheck {
   constructor(given, keys = []) {
     if (!isObject(given) || given.format !== FORMAT) throw new Mismatch(`This program reads ${FORMAT}.`);
     // Leaves are numbered as they lie in the file, in the order of the log; `placed` has their places in the trees.
-    Object.assign(this, { given, keys, trees: [], leaves: new Map(), placed: new Map(), told: new Map(), digests: {} });
+    Object.assign(this, { given, keys, trees: [], leaves: new Map(), placed: new Map(), told: new Map(), signed: [], digests: {} });
     this.verdicts = Object.fromEntries(Object.keys(QUESTIONS).map((name) => [name, new Verdict()]));
   }
 
@@ -103,6 +103,7 @@ export class DossierCheck {
       }
     }
     for (const one of this.given.disclosures) this.open(one);
+    if (!this.ofAction.length) verdict.fail("No record that is proven here is about the action of this file.");
     const sizes = this.trees.map(({ size }) => counted(size)).join(" and ");
     verdict.say(`${counted(this.leaves.size)} records stand in the log, which held ${sizes} when it was signed.`);
     verdict.say("That there are no others about this action, only an export of the whole log proves.");
@@ -142,6 +143,11 @@ export class DossierCheck {
     return [...this.leaves].filter(([, leaf]) => leaf.action === kind);
   }
 
+  // What the log says of the action itself; records of looking at it say nothing.
+  get ofAction() {
+    return [...this.leaves].filter(([, leaf]) => leaf.object === this.given.action && leaf.action.startsWith("approvals:action:"));
+  }
+
   async checkDecisions() {
     const [verdict, { given }] = [this.verdicts.decisions, this];
     const entries = new Map(given.decisions.map((entry) => [this.placeOf(entry), entry]));
@@ -155,6 +161,7 @@ export class DossierCheck {
         if (this.of(REVOKED).some(([at, one]) => one.object === entry.passkey && at < place)) throw new Mismatch("the passkey had been revoked before.");
         const said = jsonObject(unbase64(entry.payload), "the payload");
         this.checkComment(place, leaf, said);
+        this.signed.push(said);
         verdict.say(`${this.personal(place, "name") ?? leaf.actor.id} decided: ${leaf.decision.effect}, by ${level}. ${level === "passkey" ? "The signature is right." : "There is no signature that an outsider can check."}`);
       } catch (fault) {
         if (!(fault instanceof Mismatch)) throw fault;
@@ -163,7 +170,7 @@ export class DossierCheck {
       entries.delete(place);
     }
     for (const { index } of entries.values()) verdict.fail(`A decision is said to stand at record ${index}, and none does.`);
-    if (!this.of(DECIDED).length) verdict.leave("Nobody decided about this action.");
+    if (!this.of(DECIDED).length) verdict.leave("No record here tells that somebody decided.");
   }
 
   // A passkey that was enrolled in an earlier tree was enrolled before.
@@ -185,35 +192,49 @@ export class DossierCheck {
     if (given.document) found.action_digest = digestOf("action", given.document);
     else verdict.leave("The operation was described anew since: the agreed arguments can no longer be put together here.");
     this.digests = found;
-    let signed = 0;
     for (const entry of given.decisions) {
       const said = jsonObject(unbase64(entry.payload), "the payload");
       const wrong = Object.keys(found).find((name) => said[name] !== found[name]);
       if (wrong) verdict.fail(`${TITLES[wrong]} in this file is not what was signed.`, [entry.index, this.leaves.get(this.placeOf(entry))?.id ?? ""]);
-      else signed += 1;
     }
-    for (const [place, leaf] of this.leaves) {
-      const recorded = SETTLING.includes(leaf.action) && leaf.object === given.action ? leaf.detail.action_digest : undefined;
+    for (const [place, leaf] of this.ofAction) {
+      const recorded = SETTLING.includes(leaf.action) ? leaf.detail.action_digest : undefined;
       if (recorded && found.action_digest && recorded !== found.action_digest) verdict.fail(`${called(...this.bad(place))} tells of another action.`, this.bad(place));
     }
-    if (signed) verdict.say(`Sentence, changes and evidence${given.document ? ", and all arguments," : ""} are those that ${counted(signed)} signed ${signed === 1 ? "payload names" : "payloads name"}.`);
-    if (!given.decisions.length) verdict.leave("Nobody signed what is shown here.");
+    const signed = this.signed.length;
+    if (signed && !verdict.problems.length) verdict.say(`Sentence, changes and evidence${given.document ? ", and all arguments," : ""} are those that ${counted(signed)} signed ${signed === 1 ? "payload names" : "payloads name"}.`);
+    if (!signed) verdict.leave("Nothing here proves that somebody signed what is shown.");
+  }
+
+  // The digest of the request: from a record of the action, or from the document, where a decision that holds names it.
+  get agreed() {
+    const recorded = this.ofAction.find(([, leaf]) => SETTLING.includes(leaf.action) && leaf.detail.request_digest);
+    if (recorded) return recorded[1].detail.request_digest;
+    const { document: named } = this.given;
+    return named && this.signed.some((said) => said.action_digest === this.digests.action_digest) ? named.request_digest : undefined;
   }
 
   // The request as it was agreed is the one that each attempt was about to write.
   checkSent() {
-    const [verdict, { given }] = [this.verdicts.sent, this];
-    const agreed = given.document?.request_digest ?? this.of(SETTLING[0])[0]?.[1].detail.request_digest;
+    const [verdict, { given, agreed }] = [this.verdicts.sent, this];
+    const attempts = this.of(SENDING);
+    for (const [place, leaf] of attempts) {
+      if (leaf.detail.call_action !== given.action) verdict.fail(`${called(...this.bad(place))} is about another action.`, this.bad(place));
+    }
+    if (!agreed) {
+      verdict.leave("Nothing here proves which request was agreed.");
+      return;
+    }
     if (given.request) {
       const parts = { ...given.request, body: hex(sha256(unbase64(given.request.body))) };
       if (digestOf("request", parts) !== agreed) throw new Mismatch("The request in this file is not the one that was agreed.");
       verdict.say("The request below is the one that was agreed, to the last byte; without the credential, which is in no file.");
     }
-    for (const [place, leaf] of this.of(SENDING)) {
+    for (const [place, leaf] of attempts) {
       if (leaf.detail.request_digest !== agreed) verdict.fail(`${called(...this.bad(place))}: another request was sent than agreed.`, this.bad(place));
       else verdict.say(`Attempt ${leaf.detail.attempt}: record ${this.index(place)} was written before the first byte, with the same digest.`);
     }
-    if (!this.of(SENDING).length) verdict.say("Nothing that has an effect was sent.");
+    if (!attempts.length) verdict.say("No record here tells that anything with an effect was sent.");
   }
 }
 

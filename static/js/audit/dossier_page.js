@@ -135,13 +135,13 @@ function written(request) {
 }
 
 function sent(check, listed) {
-  const { request, document: agreed } = check.given;
+  const { request } = check.given;
   const calls = listed.filter(([, leaf]) => leaf.action.startsWith("integrations:call:"));
   const told = calls.map(([place, leaf]) => [`Record ${check.index(place)}`, callText(leaf)]);
   return part(
     "What was sent, and the answer",
     request && make("pre", { text: written(request) }),
-    pairs([["Digest agreed", agreed?.request_digest ?? ""], ...told]),
+    pairs([["Digest agreed", check.agreed ?? ""], ...told]),
   );
 }
 
