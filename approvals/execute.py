@@ -170,11 +170,11 @@ def _spans(loaded: Loaded, call: Call, rendered: Rendered) -> list[Statement]:
     attributes = {
         "http.request.method": rendered.method,
         "server.address": rendered.host,
-        "url.path": rendered.path,
+        "url.template": rendered.template,
         "countersign.action": action.id,
         "countersign.call": call.id,
     }
-    name = f"{rendered.method} {rendered.path}"
+    name = f"{rendered.method} {rendered.template}"
     span = SpanStart(
         action.trace_id, call.span_id, name, "api", action.team_id, action.parent_span_id, action.run, call.id,
         attributes=attributes,

@@ -64,7 +64,7 @@ class Proposal:
 def propose(proposal: Proposal, *, actor: Actor) -> Action:
     """The stored action; refused at once when it is not granted or its arguments are wrong. Raises NotFound for an
     operation that the team does not have, KeyReused when the key asked for something else before."""
-    check_carried([proposal.operation, proposal.arguments, proposal.evidence, proposal.says])
+    check_carried([proposal.operation, proposal.arguments, proposal.evidence, proposal.says, proposal.key])
     operation = _access_operation(proposal)
     grants = grants_of(proposal.team, proposal.grantee, operation)
     if not proposal.step and not proposal.key and not any(longest(grant.limits) for grant in grants):

@@ -72,10 +72,10 @@ def _exchange_read(loaded: Loaded, rendered: Rendered, settling: bool) -> Answer
         "countersign.action": action.id,
         "http.request.method": rendered.method,
         "server.address": rendered.host,
-        "url.path": rendered.path,
+        "url.template": rendered.template,
     }
     context = parent_context(action.trace_id, action.parent_span_id)
-    name = f"{rendered.method} {rendered.path}"
+    name = f"{rendered.method} {rendered.template}"
     with tracer.start_as_current_span(name, context=context, attributes=attributes, kind=SpanKind.CLIENT) as span:
         secret = open_secret(loaded, settling=settling)
         answer = exchange(loaded, secret, rendered, expected=rendered.digest, settling=settling)

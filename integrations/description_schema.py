@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from integrations.credential_types import TYPES
+from integrations.headers import TOKEN
 from integrations.models import CATEGORIES, EFFECTS, TRUSTS
 from integrations.styles import PLACES
 
@@ -125,6 +126,12 @@ _OPERATION = _object(
             "seconds",
         ),
         "pagination": _PAGINATION,
+        "ignores": {
+            "type": "array",
+            "items": {"type": "string", "pattern": f"^{TOKEN.pattern}$", "maxLength": 100},
+            "uniqueItems": True,
+            "maxItems": 50,
+        },
         "success": _object(
             {"status": {"type": "array", "items": {"type": "integer"}}, "when": _TEXT, "refused": _TEXT}
         ),
@@ -137,7 +144,7 @@ _OPERATION = _object(
 # What a person says of an operation, whatever a document brings.
 REVIEWED = (
     "effect", "categories", "trust", "idempotency", "sentence", "facts", "amount", "reads", "requires", "probe",
-    "compensation", "success", "rate_limit", "pagination",
+    "compensation", "success", "rate_limit", "pagination", "ignores",
 )  # fmt: skip
 # Of that, what a page asks for as YAML; for the rest it has fields.
 MORE = _object({name: _OPERATION["properties"][name] for name in REVIEWED[4:]})

@@ -1,7 +1,8 @@
 """From a request that somebody wrote for the other side back to an operation's arguments. Pure.
 
 The inverse of `render`: what was read is rendered again, and unless that gives an equivalent request it is refused.
-Nothing is guessed, and nothing that the request says of an operation is left out in silence.
+Nothing is guessed. What is left out are headers that say nothing of what is asked for, those that the description
+ignores, and cookies that it does not know.
 """
 
 import base64
@@ -13,6 +14,7 @@ from urllib.parse import unquote
 
 from console.core.errors import Invalid
 from integrations.description import Description
+from integrations.headers import says_nothing
 from integrations.recognise import PLACEHOLDER, Ambiguous, Heard, pattern
 from integrations.render import CONTENT_TYPES, Rendered, render
 from integrations.unstyle import (
@@ -31,11 +33,6 @@ from integrations.wanted import Unread, Wanted, loads, same_json, wanted
 ANYWHERE = "http://nowhere.invalid"
 OUR_KEY = "the key is ours"
 WHOLE = ("json", "deepObject")  # styles that keep the name of the argument whatever its value is
-# They change what a request means, and no operation describes them.
-MEANINGFUL = frozenset({
-    "content-encoding", "content-range", "if-match", "if-modified-since", "if-none-match", "if-range",
-    "if-unmodified-since", "range", "x-http-method", "x-http-method-override", "x-method-override",
-})  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,10 +165,13 @@ class _Reading:
         return {one.name: read_header(one.there, raw, one.want, **one.how) for one, raw in given if raw is not None}
 
     def _check_headers(self) -> None:
-        known = {one.there.lower() for one in self._placed("header")}
+        """A header may say whose account is meant. So what is neither described nor known to say nothing is refused."""
+        known = {one.there.lower() for one in self._placed("header")} | {self.key_header.lower()}
+        known |= {name.lower() for name in self.operation.document.get("ignores", [])}
         for name, _ in self.heard.headers:
-            if name.lower() in MEANINGFUL and name.lower() not in known:
-                raise Unread(f"The header {name} changes what a request means, and {self.operation.slug} has none.")
+            if name.lower() not in known and not says_nothing(name):
+                raise Unread(f"{self.operation.slug} has no header {name!r:.80}, which may change what is asked for. "
+                             "Leave it off, or have an admin say under `ignores` that it may be left out.")  # fmt: skip
 
     def _of_cookies(self) -> dict[str, Any]:
         pairs = Pairs(_cookies(self.heard.header("cookie")))

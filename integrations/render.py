@@ -44,6 +44,7 @@ class Rendered:
     headers: Headers  # of arguments, in the order of the description
     body: bytes
     tool: Tool | None = None
+    template: str = ""  # the path before arguments came into it: what spans may tell. Not in the digest
 
     @property
     def authority(self) -> str:
@@ -103,16 +104,18 @@ def render(operation: Description, arguments: Mapping[str, Any], *, base_url: st
             _check_spread(one, _names(operation, "query", operation.document))
     query = [part for one in placed["query"] for part in query_parts(one.name, one.value, **one.how)]
     content_type, content = _body(operation, placed["body"], key)
+    prefix, template = base.path.rstrip("/"), operation.document["path"]
     return Rendered(
         method=operation.document["method"],
         scheme=base.scheme,
         host=base.hostname,
         port=base.port or DEFAULT_PORTS[base.scheme],
-        path=base.path.rstrip("/") + _path(operation.document["path"], placed["path"]),
+        path=prefix + _path(template, placed["path"]),
         query="&".join(fixed + query),
         content_type=content_type,
         headers=_headers(placed["header"], placed["cookie"]),
         body=content,
+        template=prefix + template,
     )
 
 
@@ -125,17 +128,19 @@ def _render_tool(
     given = {argument["name"]: arguments[name] for name, argument in operation.arguments.items() if name in arguments}
     if field := operation.document.get("idempotency", {}).get("body"):
         given[field] = key
+    path = base.path or ("/" if base.scheme != STDIO else "")
     return Rendered(
         method="POST" if base.scheme != STDIO else "WRITE",
         scheme=base.scheme,
         host=base.hostname,
         port=base.port or DEFAULT_PORTS.get(base.scheme, 0),
-        path=base.path or ("/" if base.scheme != STDIO else ""),
+        path=path,
         query="",
         content_type=CONTENT_TYPES["json"],
         headers=(),
         body=tool_call(tool["name"], given),
         tool=Tool(tool["name"], tool["pin"]),
+        template=path,
     )
 
 

@@ -15,12 +15,13 @@ from audit.read import record_refusal
 from console.agents.identify import Identified
 from console.agents.models import Agent
 from console.core.compiled import Compiled
-from console.core.errors import Conflict, NotFound, Refusal
+from console.core.errors import Conflict, Invalid, NotFound, Refusal
 from console.core.telemetry import Parent
 from console.gateway.waiting import wait_for
 
 GUESSED = "operation"  # what an agent tried that is not granted, or is none
 LONGEST_WAIT = 60.0  # seconds
+LONGEST_KEY = 255
 _WAIT = re.compile(r"(?i)(?:^|[,;\s])wait\s*=\s*\"?(\d{1,5})\"?(?:$|[,;\s])")  # RFC 7240 §4.3
 # By its key alone: with more to choose from, a plan that was made while there were few actions reads them all.
 _ACTION = Compiled(
@@ -68,6 +69,8 @@ def ask(who: Identified, asked: Asked) -> Action:
     """The action, old or new. Raises NotFound for an operation that the team does not have, which is in the log too;
     KeyReused; TooManyWaiting, by which a few more than that may still pass at the same moment."""
     agent = who.agent
+    if len(asked.key) > LONGEST_KEY:
+        raise Invalid(f"A key has at most {LONGEST_KEY} characters.")
     if agent.observing_since is not None:
         raise Observed(
             "You are being observed: show what you do at /api/v1/observations. Nothing is done for you here."

@@ -11,14 +11,13 @@ from pydantic import ConfigDict
 from approvals.models import Action
 from console.agents.identify import Identified, identify
 from console.core.actor import ANONYMOUS
-from console.core.errors import Forbidden, Invalid
+from console.core.errors import Forbidden
 from console.core.telemetry import read_traceparent
 from console.core.web import actor_of
 from console.core.wire import Error, Moment
 from console.gateway.acts import Asked, access_action, ask, preferred_wait, review_of, take_back, wait_until
 from console.gateway.tools import tools_of
 
-LONGEST_KEY = 255
 AT_ONCE = {
     "not_granted": 403,
     "beyond_grant": 403,
@@ -116,7 +115,7 @@ def ask_for_action(request: HttpRequest, response: HttpResponse, asked: Ask) -> 
     """Ask for one call of an operation. With `Prefer: wait=N` (seconds, at most 60) the answer waits until the action
     has settled or a person has to decide; 202 means that it is not settled yet, and `Location` says where to look.
     With an `Idempotency-Key` of your own (at most 255 characters) asking again finds the same action."""
-    who, key = _who(request), _key(request)
+    who, key = _who(request), request.headers.get("Idempotency-Key", "")
     parent = read_traceparent(request.headers.get("traceparent", ""))
     evidence = [piece.dict() for piece in asked.evidence]
     action = ask(who, Asked(asked.operation, asked.arguments, key, asked.says, evidence, parent))
@@ -162,13 +161,6 @@ def _who(request: HttpRequest) -> Identified:
     who = getattr(request, "auth", None)
     assert isinstance(who, Identified)
     return who
-
-
-def _key(request: HttpRequest) -> str:
-    key = request.headers.get("Idempotency-Key", "")
-    if len(key) > LONGEST_KEY:
-        raise Invalid(f"An Idempotency-Key has at most {LONGEST_KEY} characters.")
-    return key
 
 
 def _wait(request: HttpRequest, response: HttpResponse) -> float:

@@ -24,7 +24,7 @@ from console.agents.identify import Identified, identify
 from console.core.errors import Invalid, Refusal, Tampered
 from console.core.telemetry import read_traceparent
 from console.core.threads import in_thread
-from console.gateway.acts import GUESSED, Asked, access_action, ask, take_back, wait_until
+from console.gateway.acts import GUESSED, LONGEST_KEY, Asked, access_action, ask, take_back, wait_until
 from console.gateway.api import told
 from console.gateway.proposals_api import SHOWN, Propose, as_text, propose
 from console.gateway.tools import Tool, tools_of
@@ -34,13 +34,21 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 PATH = "/mcp"
-SAYS = "countersign_says"
+SAYS, KEY = "countersign_says", "countersign_key"
 COLLECT, WITHDRAW = "countersign_action", "countersign_withdraw"
 PROPOSE, PROPOSED = "countersign_propose_grant", "countersign_grant_proposals"
 PATIENCE = 45.0  # seconds; clients give up after sixty
 ABOUT = """Each tool is an operation that this agent was granted. The console executes it with credentials of its own.
 Some calls are held until a person has signed: the answer then says so and names the action. Do not call the tool again;
-ask countersign_action what became of it, also after hours or days."""
+ask countersign_action what became of it, also after hours or days. Give a countersign_key: called
+again with the same one, where an answer was lost, a tool finds the same action."""
+BESIDE = {
+    SAYS: {"type": "string", "maxLength": 4_000, "description":
+           "Why you ask for this, in your own words; shown as such to the person who decides."},
+    KEY: {"type": "string", "maxLength": LONGEST_KEY, "description":
+          "A key of your own for this one request. Where its answer was lost, call again with the same key: it finds "
+          "the same action, and nothing is done twice."},
+}  # fmt: skip
 ACTION = {"type": "string", "description": "The id of the action, act_…"}
 OWN = [
     types.Tool(
@@ -106,8 +114,7 @@ def _listed(who: Identified) -> list[types.Tool]:
 def _tool(one: Tool) -> types.Tool:
     schema = one.schema()
     if one.effect != "read":
-        words = "Why you ask for this, in your own words; shown as such to the person who decides."
-        schema["properties"][SAYS] = {"type": "string", "maxLength": 4_000, "description": words}
+        schema["properties"] = {**BESIDE, **schema["properties"]}
     hints = types.ToolAnnotations(read_only_hint=one.effect == "read", destructive_hint=one.effect == "destructive")
     return types.Tool(name=one.name, title=one.title, description=one.says, input_schema=schema, annotations=hints)
 
@@ -141,11 +148,21 @@ def _asked(who: Identified, name: str, arguments: dict[str, Any], meta: dict[str
     if tool is None:
         record_refusal(actor=who.actor, page=GUESSED)
         raise Invalid(f"You are not granted a tool {name!r:.100}. Propose a grant by {PROPOSE}.", code="not_granted")
-    says, parent = arguments.pop(SAYS, ""), read_traceparent(str(meta.get("traceparent", "")))
-    action = ask(who, Asked(tool.operation, arguments, says=str(says), parent=parent))
+    says, key = (_beside(tool, arguments, name) for name in (SAYS, KEY))
+    parent = read_traceparent(str(meta.get("traceparent", "")))
+    action = ask(who, Asked(tool.operation, arguments, key, says, parent=parent))
     if action.settled:
         return access_action(who, action.id)
     return wait_until(who, action, seconds=PATIENCE, also_held=True)
+
+
+def _beside(tool: Tool, arguments: dict[str, Any], name: str) -> str:
+    """What is meant for the console, taken from among the arguments. One of that name that the operation has itself
+    stays the operation's."""
+    given = "" if name in tool.row.description.get("arguments", {}) else arguments.pop(name, "")
+    if not isinstance(given, str):
+        raise Invalid(f"{name} has to be text.", code="invalid_arguments")
+    return given
 
 
 def _proposed(arguments: dict[str, Any]) -> Propose:

@@ -2,10 +2,9 @@
 
 from audit.read import record_refusal
 from console.agents.identify import Identified
-from console.core.errors import Forbidden, Invalid
+from console.core.errors import Forbidden
 from console.core.telemetry import read_traceparent
 from console.gateway.acts import GUESSED, Asked
-from console.gateway.api import LONGEST_KEY
 from console.gateway.tools import granted_to
 from integrations.meant import meant
 from integrations.models import Operation
@@ -55,7 +54,4 @@ def _key(heard: Heard, understood: Understood) -> str:
     key = heard.header("Idempotency-Key") or ""
     if key and understood.key and key != understood.key:
         raise Ambiguous("The request carries two different keys.")
-    key = key or understood.key
-    if len(key) > LONGEST_KEY:
-        raise Invalid(f"A key has at most {LONGEST_KEY} characters.")
-    return key
+    return key or understood.key

@@ -30,7 +30,7 @@ def finish_step(step: Step, run: Run, *, output: Any = None, error: dict[str, st
     move(step, state, actor=actor, detail=detail, personal=personal, output=output, error=error, lease_owner=None,
          waiting_for="", due_at=None)  # fmt: skip
     if step.span_id:
-        end_span(run.trace_id, step.span_id, ok=error is None, attributes={"error": error["text"]} if error else None)
+        end_span(run.trace_id, step.span_id, ok=error is None, attributes={"error": error["code"]} if error else None)
     if step.parent_id:
         _finish_parent(step.parent_id, run, actor)
     else:

@@ -75,6 +75,7 @@ def test_people_are_told_of_what_they_have_to_do_with_and_of_nothing_else(
 
 def test_what_was_told_before_somebody_waited_for_it_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(waiting, "HEARD", 2)
+    monkeypatch.setattr(waiting, "_heard", {})
     for action in ("act_1", "act_2", "act_3"):
         waiting._tell(action)
     found = {}

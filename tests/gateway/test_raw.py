@@ -168,6 +168,7 @@ def test_grants_of_other_agents_and_tokens_that_ended_open_nothing(asking: Askin
         ("/raw/stripe/v1/charges/ch_1", [("Authorization", "Bearer sk_live")], 400),
         ("/raw/stripe/v1/charges/ch_1?expand=all", [], 422),
         ("/raw/stripe/v1/charges/ch_1", [("Range", "bytes=1")], 422),
+        ("/raw/stripe/v1/charges/ch_1", [("Stripe-Account", "acct_1")], 422),
         ("/raw/stripe/v1/charges/ch_1", [("Idempotency-Key", "k" * 256)], 422),
         ("/raw/stripe/v1/charges/ch_1", [("Idempotency-Key", "a"), ("idempotency-key", "b")], 400),
     ],

@@ -221,11 +221,14 @@ def test_the_form_of_a_review_begins_with_what_is_in_force_and_keeps_what_was_ty
     wrong = mira.post(address, given)
     assert (wrong.status_code, "sentence: [broken" in text(wrong)) == (422, True)
     assert 'value="legal" checked' in text(wrong)
-    right = mira.post(address, given | {"more": "sentence: Adds one\nsuccess: {status: [201]}"})
+    right = mira.post(
+        address, given | {"more": "sentence: Adds one\nsuccess: {status: [201]}\nignores: [Parcels-Version]"}
+    )
     assert right.status_code == 302
     assert add().description["sentence"] == "Adds one"
     assert add().description["success"] == {"status": [201]}
-    assert "sentence: Adds one success: status: - 201" in text(mira.get(address))
+    assert "sentence: Adds one success: status: - 201 ignores: - Parcels-Version" in text(mira.get(address))
+    assert "What a program says in the header Parcels-Version" in text(mira.get("/integrations/parcels/"))
     assert mira.post(address, given | {"more": ""}).status_code == 409
 
 

@@ -131,6 +131,12 @@ def test_a_star_stays_within_one_part_of_the_path_and_two_do_not(methods: str, p
     assert list(facts(f"rules: [{{methods: {methods}, paths: {paths}, categories: [legal]}}]")) == found
 
 
+def test_headers_may_be_ignored_of_all_operations_by_one_rule() -> None:
+    made = facts("rules: [{methods: [GET, POST, DELETE], paths: [/**], ignores: [Pets-Version]}]")
+    assert len(made) > 3
+    assert all(one == {"ignores": ["Pets-Version"]} for one in made.values())
+
+
 def test_a_rule_s_path_is_no_regular_expression() -> None:
     assert unapplied("rules: [{methods: [GET], paths: ['/pet.', '/pets|'], categories: [legal]}]") == [
         ("rules.0.paths", "nothing of the document matches /pet."),

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from console.core.errors import Invalid
 from integrations.description import Description
+from integrations.headers import says_nothing
 from integrations.read_back import ANYWHERE, Understood, read_back
 from integrations.recognise import Ambiguous, Heard, check_plain, has_fixed, how_exactly
 from integrations.render import _climbs, render
@@ -212,10 +213,44 @@ def test_headers_and_cookies_are_understood_and_what_is_not_described_is_left_ou
 
 @pytest.mark.parametrize("headers", [{"x_version": "v3"}, {"x_tags": ""}, {"cookie": "seen=a; seen=b"},
                                      {"range": "bytes=0-1"}, {"X_HTTP_Method_Override": "DELETE"},
-                                     {"content_encoding": "gzip"}])  # fmt: skip
+                                     {"content_encoding": "gzip"}, {"if_none_match": '"e"'}])  # fmt: skip
 def test_headers_of_two_meanings_or_that_would_be_lost_are_refused(headers: dict[str, Any]) -> None:
     with pytest.raises(Unread):
         read_back(described(arguments=HEADED), heard(**headers))
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["Acme-Account", "X-Acme-User-Project", "Acme-Organization", "X-Acme-Target", "X-Tenant", "X-Team-Id", "Sudo",
+     "X-On-Behalf-Of", "X-Client-Id", "X-Acme-Client-Context", "X-API-Key", "X-Original-URL", "X-Forwarded", "Version",
+     "X-Acme-Client-Name", "Acme-Request-Id", "X-Forwarded-User", "X-Account-Real-Ip-Of"],
+)  # fmt: skip
+def test_a_header_that_nobody_knows_is_refused_by_name(name: str) -> None:
+    """It may say whose account is meant."""
+    given_ = Heard("GET", "/things", "", [(name, "v")], b"")
+    with pytest.raises(Unread, match=f"no header '{name}'"):
+        read_back(described(arguments=HEADED), given_)
+    ignoring = described(arguments=HEADED, ignores=[name.upper()])
+    assert read_back(ignoring, given_) == Understood({}, "")
+
+
+ASIDE = """accept accept-encoding accept-language authorization b3 cache-control cdn-loop connection content-length
+cookie countersign-says date expect forwarded host idempotency-key origin pragma prefer priority referer sec-fetch-site
+te tracestate traceparent user-agent via x-acme-client-telemetry x-acme-client-user-agent x-acme-api-client x-acme-arch
+x-acme-async x-acme-lang x-acme-os x-acme-package-version x-acme-read-timeout x-acme-retry-count x-acme-runtime
+x-acme-runtime-version x-acme-trace-id x-b3-spanid x-correlation-id x-forwarded-for x-forwarded-proto x-real-ip
+x-request-id"""
+
+
+def test_headers_that_say_nothing_of_what_is_asked_for_are_left_out() -> None:
+    given_ = Heard("GET", "/things", "", [(name, "v") for name in ASIDE.split()], b"")
+    assert read_back(described(), given_) == Understood({}, "")
+
+
+@given(st.text(st.characters(codec="ascii", categories=["Ll", "Nd"], include_characters="-"), max_size=30))
+def test_no_header_that_names_an_account_is_left_out(around: str) -> None:
+    for name in ("account", "organization", "project", "tenant", "workspace", "impersonate"):
+        assert not says_nothing(f"x-{around}{name}")
 
 
 def test_what_would_be_written_otherwise_is_refused() -> None:
