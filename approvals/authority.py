@@ -103,7 +103,8 @@ def load(action_id: str) -> Loaded:
         operation.integration = integration
         operations[operation.slug] = operation
     touched = [action.amended, *(one.quarantined for slug, one in operations.items() if slug != action.operation.slug)]  # type: ignore[attr-defined]  # annotated
-    return Loaded(action, operations, any(touched), asked_at)
+    # What was put off has had a call, with which it may have been stopped.
+    return Loaded(action, operations, any(touched), 0.0 if action.put_off else asked_at)
 
 
 def verify_proposal(loaded: Loaded) -> None:
