@@ -10,7 +10,10 @@ from dataclasses import dataclass, field
 
 from django.db import connection, transaction
 
-from audit import merkle, trees
+from audit import trees
+from audit.cosigned import check_cosignature, witness_keys
+from audit.derived import DerivedTiles, held_hashes
+from audit.merkle import HASH
 from audit.models import Checkpoint, Cosignature, Disclosure, LogKey, Record, Tree
 from audit.proof import differing, erasures, open_commitment
 from audit.restored import told_end
@@ -39,6 +42,7 @@ class Report:
     records: int = 0
     checkpoints: int = 0
     cosignatures: int = 0
+    unchecked: int = 0  # of them, by keys that nobody named
     disclosed: int = 0
     erased: int = 0
     pruned: Counter[str] = field(default_factory=Counter)  # by month
@@ -86,7 +90,7 @@ class _TreeCheck:
         self, tree: Tree, report: Report, pruned: Mapping[str, int], erased: Mapping[tuple[str, str], str]
     ) -> None:
         self.tree, self.report, self.erased = tree, report, erased
-        self.frontier = Frontier()
+        self.frontier, self.tiles = Frontier(), DerivedTiles(tree, report.find)
         self.pruned = pruned
         self.vkeys = [VKey.parse(text) for text in LogKey.objects.filter(tree=tree).values_list("vkey", flat=True)]
         self.checkpoints = list(
@@ -97,6 +101,7 @@ class _TreeCheck:
         for begin in range(0, self.tree.size, CHUNK):
             self._chunk(begin, min(begin + CHUNK, self.tree.size))
         self._signed_up_to(self.tree.size, [])
+        self.tiles.finish()
         if (self.tree.size, bytes(self.tree.root)) != (self.frontier.end, self.frontier.root):
             self.report.find(f"The root of {self.tree} is not that of its leaves")
         for size, _, _ in self.checkpoints:
@@ -109,17 +114,17 @@ class _TreeCheck:
             rows = {index: (identity, at, bytes(digest)) for index, identity, at, digest in cursor.fetchall()}
         records = self._records(rows)
         disclosed = disclosures(records)
-        tile = merkle.split(trees.hashes_between(self.tree, begin, end))
-        hashes: list[bytes] = []
-        for index in range(begin, end):
-            held = tile[index - begin] if index - begin < len(tile) else b""
-            hashes.append(held)
+        hashes = held_hashes(self.tree, begin, end)
+        for index, held in enumerate(hashes, begin):
+            if not held:  # the tile is told of as a whole
+                hashes[index - begin] = held = rows[index][2] if index in rows else bytes(HASH)
             if index not in rows:
                 self.report.find(f"{self._name(index)} has no row: a place in the tree is missing")
             else:
                 identity, at, digest = rows[index]
                 self._leaf(index, identity, at, digest, held, records.get(identity), disclosed)
         self._signed_up_to(end, hashes)
+        self.tiles.append(hashes)
 
     def _records(self, rows: dict[int, tuple[uuid.UUID, dt.datetime, bytes]]) -> dict[uuid.UUID, Record]:
         if not rows:
@@ -188,13 +193,17 @@ class _TreeCheck:
             self.report.find(f"The checkpoint of {size} leaves of {self.tree} is not the root of these leaves")
 
     def _cosignatures(self) -> None:
-        notes = dict(Checkpoint.objects.filter(tree=self.tree).values_list("size", "note"))
-        for row in Cosignature.objects.filter(tree=self.tree).iterator():
+        notes, vkeys = dict(Checkpoint.objects.filter(tree=self.tree).values_list("size", "note")), witness_keys()
+        for row in Cosignature.objects.filter(tree=self.tree).order_by("size", "witness").iterator():
             self.report.cosignatures += 1
+            under = f"{row.size} leaves of {self.tree}"
             if row.size not in notes:
-                self.report.find(
-                    f"{row.witness} has signed {row.size} leaves of {self.tree}; no checkpoint tells of it"
-                )
+                self.report.find(f"{row.witness} has signed {under}; no checkpoint tells of it")
+                continue
+            try:
+                self.report.unchecked += not check_cosignature(row, notes[row.size], vkeys)
+            except Mismatch as fault:
+                self.report.find(f"The cosignature of {row.witness} under {under}: {fault}")
 
     def _name(self, index: int) -> str:
         return f"Record {index} of {self.tree}"
@@ -231,6 +240,8 @@ def lines(report: Report) -> Iterator[str]:
     pruned = report.pruned.total()
     yield f"records        {report.records:,} hashed, {pruned:,} in dropped months, {report.waiting:,} waiting"
     yield f"checkpoints    {report.checkpoints:,} derived again, {report.cosignatures:,} cosignatures"
+    if report.unchecked:
+        yield f"               {report.unchecked:,} of them not checked: by keys that the publishing file does not name"
     yield f"disclosures    {report.disclosed:,} match, {report.erased:,} erased"
     for restore in report.restores:
         yield f"restore        {restore}"

@@ -7,7 +7,8 @@ import psycopg
 import pytest
 from django.db import connection
 
-from audit import fsck, sequencer, trees
+from audit import fsck, merkle, sequencer, trees
+from audit.derived import DerivedTiles, held_hashes
 from audit.models import Checkpoint, Disclosure, Leaf, Record, Tree
 from audit.record import record
 from audit.sequencer import Broken, Sequencer, compare, faults_in_tile, integrate
@@ -16,6 +17,7 @@ from audit.signing import SignerRefused
 from audit.vocabulary import Kind
 from console.core.actor import system
 from tests.audit.conftest import Adversary, SignedLog, SignerInProcess, hashes_of, root_of
+from tests.audit.definition import LEAVES
 
 
 def name(index: int) -> str:
@@ -200,3 +202,46 @@ def test_the_look_back_tells_what_it_finds_once(signed_log: SignedLog, adversary
     told = Record.objects.filter(kind=Kind.ALARM_TAMPERED)
     assert [b"is not what the tree was made of" in bytes(one.leaf) for one in told] == [True]
     connection.close()
+
+
+PAST_THE_END = (
+    "INSERT INTO audit_tile (tree_id, level, n, hashes) SELECT tree_id, {}, hashes FROM audit_tile WHERE n = 2"
+)
+
+
+@pytest.mark.parametrize(
+    ("forge", "said"),
+    [
+        ("UPDATE audit_tile SET hashes = set_byte(hashes, 5, get_byte(hashes, 5) # 1) WHERE level = 1",
+         ["Tile 1/0 of {} is not what its leaves make"]),
+        ("UPDATE audit_tile SET hashes = hashes || hashes WHERE (level, n) = (0, 2)",
+         ["Tile 0/2 of {} is not what its leaves make"]),
+        ("DELETE FROM audit_tile WHERE (level, n) = (0, 1)", ["Tile 0/1 of {} is missing"]),
+        (PAST_THE_END.format("level, 3"),
+         ["Tile 0/3 of {} lies past its end"]),
+        (PAST_THE_END.format("8, 0"),
+         ["Tile 8/0 of {} lies past its end"]),
+    ],
+)  # fmt: skip
+def test_a_tile_that_the_leaves_do_not_make(
+    signed_log: SignedLog, adversary: Adversary, forge: str, said: list[str]
+) -> None:
+    """Also where the root rests on none of its bytes: proofs do."""
+    adversary.sql.execute(forge.encode())
+    assert fsck.check().findings == [one.format(Tree.objects.get()) for one in said]
+
+
+def test_a_tile_behind_which_the_root_is_whole(db: None) -> None:
+    """From 65,536 leaves on there are tiles that neither appending nor the root reads."""
+    tree = Tree.objects.create(log="log.example", number=1, origin="log.example/1", root=root_of(LEAVES))
+    tiles = merkle.extend(0, {}, LEAVES)
+    trees.store_tiles(tree, tiles | {(1, 0): bytes([tiles[1, 0][0] ^ 1]) + tiles[1, 0][1:]})
+    assert trees.tree_root(tree, len(LEAVES)) == root_of(LEAVES)
+    found: list[str] = []
+    derived = DerivedTiles(tree, found.append)
+    for begin in range(0, len(LEAVES), fsck.CHUNK):
+        held = held_hashes(tree, begin, min(begin + fsck.CHUNK, len(LEAVES)))
+        assert held == LEAVES[begin : begin + fsck.CHUNK]
+        derived.append(held)
+    derived.finish()
+    assert found == ["Tile 1/0 of log.example/1 is not what its leaves make"]
