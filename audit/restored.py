@@ -4,12 +4,13 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from audit.models import Leaf, LogKey, Record, Tree
-from audit.verify import Mismatch, VKey, open_note, parse_checkpoint, parse_note
+from audit.keys import TreeKeys
+from audit.models import Leaf, Record, Tree
+from audit.verify import Mismatch, parse_checkpoint, parse_note
 from audit.vocabulary import Kind
 
 
-def told_end(tree: Tree, following: Tree | None) -> str:
+def told_end(tree: Tree, following: Tree | None, keys: TreeKeys) -> str:
     """What was lost, for people. Raises Mismatch unless leaf 0 of the next tree names exactly what is here, and the end
     that the signer had signed."""
     told = first_leaf(following) if following else None
@@ -19,10 +20,10 @@ def told_end(tree: Tree, following: Tree | None) -> str:
     if (said["present"], said["present_size"], said["present_root"]) != \
             (tree.origin, tree.size, bytes(tree.root).hex()):  # fmt: skip
         raise Mismatch(f"leaf 0 of {following} names another end of it")
-    return f"{tree} ended with {tree.size:,} leaves, and {following} goes on; {_lost(tree, following, said)}"
+    return f"{tree} ended with {tree.size:,} leaves, and {following} goes on; {_lost(tree, following, said, keys)}"
 
 
-def _lost(tree: Tree, following: Tree, said: Mapping[str, Any]) -> str:
+def _lost(tree: Tree, following: Tree, said: Mapping[str, Any], keys: TreeKeys) -> str:
     signed = parse_checkpoint(parse_note(said["note"]).body)
     named = (said["before"], said["size"], said["root"])
     before = f"{tree.log}/{following.number - 1}"
@@ -30,9 +31,7 @@ def _lost(tree: Tree, following: Tree, said: Mapping[str, Any]) -> str:
         raise Mismatch(f"leaf 0 of {following} names another end of the log than its note")
     if before != tree.origin:
         return f"{before} was lost as a whole, with {signed.size:,} leaves"
-    open_note(
-        said["note"], [VKey.parse(one) for one in LogKey.objects.filter(tree=tree).values_list("vkey", flat=True)]
-    )
+    keys.open(said["note"])
     return f"{signed.size - tree.size:,} signed leaves were lost"
 
 

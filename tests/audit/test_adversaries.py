@@ -9,11 +9,12 @@ from django.db import connection
 
 from audit import fsck, merkle, sequencer, trees
 from audit.derived import DerivedTiles, held_hashes
-from audit.models import Checkpoint, Disclosure, Leaf, Record, Tree
+from audit.models import Checkpoint, Disclosure, Leaf, LogKey, Record, Tree
 from audit.record import record
 from audit.sequencer import Broken, Sequencer, compare, faults_in_tile, integrate
 from audit.signer import Signer, Store
 from audit.signing import SignerRefused
+from audit.verify import VKey
 from audit.vocabulary import Kind
 from console.core.actor import system
 from tests.audit.conftest import Adversary, SignedLog, SignerInProcess, hashes_of, root_of
@@ -85,13 +86,38 @@ def test_rewritten_rows_tiles_and_checkpoints(signed_log: SignedLog, adversary: 
 
 
 def test_checkpoints_signed_by_a_key_of_their_own(signed_log: SignedLog, adversary: Adversary, tmp_path: Path) -> None:
-    adversary.edit_leaf(20)
-    adversary.derive()
-    adversary.sql.execute("DELETE FROM audit_checkpoint")
+    """First only these; then they also write the row of the key; then the record that tells of it."""
+    tree, kept = Tree.objects.get(), LogKey.objects.get()
     forger = SignerInProcess(tmp_path / "forger")
-    sequencer.sign(Tree.objects.get(), forger)
-    assert fsck.check().findings[0].endswith("None of the given keys has signed this checkpoint.")
+    own = forger.signer.store.keys_for(tree.origin)[0].vkey
+
+    def forge() -> list[str]:
+        adversary.derive()
+        adversary.sql.execute("DELETE FROM audit_checkpoint")
+        forger.signer.store.write("trees", "{}")
+        sequencer.sign(Tree.objects.get(), forger)
+        return fsck.check().findings
+
+    adversary.edit_leaf(20)
+    unknown = "None of the given keys has signed this checkpoint."
+    assert forge() == [f"The checkpoint of {tree.size} leaves of {tree}: {unknown}"]
     assert refusals(signed_log)[0].endswith("are no longer those that were signed.")
+    adversary.sql.execute("UPDATE audit_logkey SET vkey = %s", [own])
+    short, kept_short = ("+".join(vkey.split("+")[:2]) for vkey in (own, kept.vkey))
+    assert forge() == [
+        f"No record tells that the key {short} begins at {kept.since} leaves of {tree}",
+        f"A record tells that the key {kept_short} begins at {kept.since} leaves of {tree}; no row does",
+    ]
+    replaced = "convert_to(replace(convert_from(leaf, 'UTF8'), %s, %s), 'UTF8')"
+    adversary.sql.execute(
+        f"UPDATE audit_record SET leaf = {replaced} WHERE kind = 'audit:key:added'".encode(), [kept.vkey, own]
+    )
+    assert forge() == []
+    assert fsck.check().unpinned == [tree.origin]
+    pinned = fsck.check([VKey.parse(kept.vkey)])
+    assert pinned.findings == [f"The checkpoint of {tree.size} leaves of {tree}: {unknown}"]
+    asked = fsck.check(signer=signed_log.signer)
+    assert (asked.signer, asked.findings) == ("asked", [f"What the signer has signed of {tree}: {unknown}"])
 
 
 def test_a_deleted_tail(signed_log: SignedLog, adversary: Adversary) -> None:
