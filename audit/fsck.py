@@ -263,7 +263,7 @@ def _check_end(tree: Tree, following: Tree | None, keys: TreeKeys, report: Repor
         return
     try:
         report.restores.append(told_end(tree, following, keys))
-    except (Mismatch, KeyError, TypeError) as fault:
+    except Mismatch as fault:
         report.find(f"{tree} was closed: {fault}")
 
 

@@ -1244,15 +1244,27 @@ def is_earlier(origin: str, later: str) -> bool:
 def check_restored(line: bytes, old: Checkpoint, origin: str, keys: Iterable[VKey]) -> tuple[int, str]:
     """What leaf 0 of the tree `origin` tells of the one that `old` is of, whose keys these are: with how many leaves it
     ended, and how. Raises Mismatch."""
-    try:
+    with lacking():
         detail = json_object(line, "The leaf")["detail"]
         check_end(detail, old, origin, keys)
-        people = {check_agreed(one, detail, origin) for one in detail["signatures"]}
-        if len(people) < 2:
-            raise Mismatch("fewer than two people have signed that a backup was put back.")
+        people = check_people(detail, origin)
         size, present = detail["size"], detail["present_size"] if detail["present"] == old.origin else 0
-        lost = f"{size - present:,} signed leaves were lost, as {' and '.join(sorted(people))} signed"
+        lost = f"{size - present:,} signed leaves were lost, as {' and '.join(people)} signed"
         return size, f"{old.origin} ended with {size:,} leaves, {lost}"
+
+
+def check_opened(line: bytes, origin: str) -> str:
+    """Of leaf 0 alone, where nothing was kept of the tree before: who signed that the log goes on. Raises Mismatch."""
+    with lacking():
+        people = check_people(json_object(line, "The leaf")["detail"], origin)
+    return f"The log goes on here after a restore, as {' and '.join(people)} signed."
+
+
+@contextmanager
+def lacking() -> Iterator[None]:
+    """For what reads a leaf 0 that may be anybody's. Raises Mismatch."""
+    try:
+        yield
     except (KeyError, TypeError, ValueError, AttributeError) as fault:
         raise Mismatch(f"leaf 0 lacks something ({type(fault).__name__}: {fault}).") from None
 
@@ -1272,6 +1284,14 @@ def check_end(detail: Mapping[str, Any], old: Checkpoint, origin: str, keys: Ite
     if old.size > end.size or (old.size == end.size and old.root != end.root):
         raise Mismatch(f"leaf 0 says that {before} ended otherwise, with {end.size:,} leaves. The log does not tell "
                        "the truth: keep this checkpoint.")  # fmt: skip
+
+
+def check_people(detail: Mapping[str, Any], origin: str) -> list[str]:
+    """Raises Mismatch unless two of them have signed."""
+    people = sorted({check_agreed(one, detail, origin) for one in detail["signatures"]})
+    if len(people) < 2:
+        raise Mismatch("fewer than two people have signed that a backup was put back.")
+    return people
 
 
 def check_agreed(entry: Mapping[str, Any], detail: Mapping[str, Any], origin: str) -> str:
@@ -1687,6 +1707,11 @@ class Verification:
                 verdict.say(f"Nothing was rewritten since {what} ({old.size:,} records): {how}.")
             except Mismatch as fault:
                 verdict.fail(f"Of {what} ({old.size:,} records): {fault}")
+        if self.restored and self.proven and all(old.origin == checkpoint.origin for _, old in earlier):
+            try:
+                verdict.say(check_opened(self.restored, checkpoint.origin))
+            except Mismatch as fault:
+                verdict.fail(f"Of {checkpoint.origin}, which was opened after a restore: {fault}", (0, ""))
         if not self.options.since and not self.options.state and not verdict.problems:
             verdict.leave("No earlier checkpoint of your own was given (--since, --state).")
 

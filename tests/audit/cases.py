@@ -1,7 +1,7 @@
 """Bundles sound and tampered with, each with what an auditor gives: what every verifier has to say the same about."""
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
@@ -140,6 +140,35 @@ def restored(_: Written) -> Iterator[Case]:
     yield "in another log", bundle_of(after(first="other.example/1")), {}
 
 
+def reopened(_: Written) -> Iterator[Case]:
+    """Leaf 0 of the second tree, without a checkpoint of the first."""
+    keys = {"user_ada": SoftAuthenticator(), "user_grace": SoftAuthenticator()}
+
+    def after(
+        people: Mapping[str, SoftAuthenticator] = keys, change: Callable[[Json], object] = lambda _: None
+    ) -> Written:
+        log = Written(f"{LOG}/2", a_log())
+        log.reopen(people)
+        log.rewrite(0, lambda leaf: change(leaf["detail"]))
+        log.write(Kind.PAGE_READ, "page")
+        return log
+
+    yield "signed by two", bundle_of(after()), {}
+    yield "without leaf 0", bundle_of(after({}), 1), {}
+    yield "leaf 0 alone of a filter", bundle_of(after(), chosen=[0], filtered_by={"kind": "audit:log:restored"}), {}
+    yield "signed by nobody", bundle_of(after({})), {}
+    yield "signed by one", bundle_of(after({"user_ada": keys["user_ada"]})), {}
+    yield (
+        "signed twice by one",
+        bundle_of(after(change=lambda detail: detail.update(signatures=detail["signatures"][:1] * 2))),
+        {},
+    )
+    yield "no signatures", bundle_of(after(change=lambda detail: detail.pop("signatures"))), {}
+    yield "signatures of another kind", bundle_of(after(change=lambda detail: detail.update(signatures=7))), {}
+    yield "over another end", bundle_of(after(change=lambda detail: detail.update(size=7))), {}
+    yield "over another tree", bundle_of(after(change=lambda detail: detail.update(present_root="00" * 32))), {}
+
+
 def change_second(alter: Callable[[Json], Any], entries: list[Json]) -> None:
     alter(entries[1])
 
@@ -260,4 +289,4 @@ def spoilt(log: Written) -> Iterator[Case]:
         yield f"spoilt {number} {name}", bundle, {}
 
 
-FAMILIES = (sound, tampered, filtered, decided, restored, disclosed, signed, files_changed, spoilt)
+FAMILIES = (sound, tampered, filtered, decided, restored, reopened, disclosed, signed, files_changed, spoilt)

@@ -3,17 +3,16 @@
 import { KeyNeeded, Mismatch, counted, equal, quoted, unbase64 } from "./bytes.js";
 import { DECISIONS, checkDecision } from "./decisions.js";
 import { Disclosures } from "./disclosures.js";
+import { BUNDLED, KEPT, checkHistory } from "./history.js";
 import {
   DECIDED, HASHES, INDEXES, KnownHashes, LEAVES, Ledger, MANIFEST, Manifest, Places, RESTORED, REVOKED, called, idOf, isRemarkable, readLeaf,
 } from "./leaves.js";
 import { NOT_CHECKED, Policy, checkSignatures, isEarlier, parseCheckpoint, parseNote } from "./notes.js";
-import { checkRestored } from "./restores.js";
-import { RangeCheck, checkConsistency, leafHash } from "./tree.js";
+import { RangeCheck, leafHash } from "./tree.js";
 import { ASPECTS, Verdict, momentOf } from "./verdicts.js";
 import { Unreadable } from "./zip.js";
 
 const REQUIRED = [LEAVES, "range-proof.txt", "checkpoint"];
-const [KEPT, BUNDLED] = ["the checkpoint you kept", "the earlier checkpoint in the bundle"];
 const MOST_COMPARED = 1_000_000;
 
 export class Verification {
@@ -52,7 +51,7 @@ export class Verification {
     if (this.readAll) await opened.finish();
     else disclosures.fail("They could not be checked, because the records could not be read.");
     this.judgeCompleteness();
-    await this.checkHistory(earlier);
+    await checkHistory(this, earlier);
     await decisions.fails(() => this.checkDecisions());
     return this;
   }
@@ -292,68 +291,6 @@ export class Verification {
     if (manifest.end < checkpoint.size) {
       verdict.say(`The log held ${counted(checkpoint.size)} records; ${counted(checkpoint.size - manifest.end)} newer ones were not asked for.`);
     }
-  }
-
-  async checkHistory(earlier) {
-    const { history } = this.verdicts;
-    for (const [what, old] of earlier) {
-      try {
-        if (old.origin !== this.checkpoint.origin) await this.followRestore(what, old);
-        else history.say(`Nothing was rewritten since ${what} (${counted(old.size)} records): ${await this.checkContinues(what, old)}.`);
-      } catch (fault) {
-        if (!(fault instanceof Mismatch)) throw fault;
-        history.fail(`Of ${what} (${counted(old.size)} records): ${fault.message}`);
-      }
-    }
-    if (!this.since && !history.problems.length) history.leave("No earlier checkpoint of your own was given.");
-  }
-
-  async followRestore(what, old) {
-    const { history } = this.verdicts;
-    if (!this.proven) throw new Mismatch("nothing is known about it while the records do not lead to the signed root.");
-    if (!this.restored) {
-      throw new Mismatch(
-        `it is of ${old.origin}, and there is no leaf 0 here that tells how the log went on after it. Export from the beginning, without a filter.`,
-      );
-    }
-    const [end, how] = await checkRestored(this.restored, old, this.checkpoint.origin, this.keysOf(old.origin));
-    history.say(`Since ${what} the log goes on after a restore: ${how}.`);
-    if (old.size < end) {
-      history.leave(
-        `Not shown here: that these ${counted(end)} began with the ${counted(old.size)} of ${what}. Check a bundle of ${old.origin} with it as well.`,
-      );
-    }
-  }
-
-  // How it was found out.
-  async checkContinues(what, old) {
-    const { checkpoint } = this;
-    if (old.size > checkpoint.size) throw new Mismatch(`it is newer than the one of the bundle, which has ${counted(checkpoint.size)} records.`);
-    if (this.roots.has(old.size) && what !== BUNDLED) {
-      if (!equal(this.roots.get(old.size), old.root)) throw new Mismatch("the log was rewritten: these records lead to another root than it was signed with.");
-      return "the records of the bundle lead to its root";
-    }
-    const proof = await this.consistencyProof(old);
-    if (!proof && old.size > 0 && old.size < checkpoint.size) {
-      throw new Mismatch("the bundle does not prove that it continues this. Export again, and hand this checkpoint in.");
-    }
-    try {
-      checkConsistency(old.size, checkpoint.size, old.root, checkpoint.root, proof ?? []);
-    } catch (fault) {
-      if (!(fault instanceof Mismatch)) throw fault;
-      throw new Mismatch(`the bundle does not continue it; the log may have been rewritten. ${fault.message}`);
-    }
-    return proof?.length ? "by the consistency proof" : "it is the same tree";
-  }
-
-  // That of the bundle, when it begins at a tree of this size.
-  async consistencyProof(old) {
-    if (!this.source.has("previous-checkpoint") || !this.source.has("consistency.txt")) return null;
-    const before = parseCheckpoint(parseNote(await this.source.text("previous-checkpoint")).body);
-    if (before.origin !== old.origin || before.size !== old.size) return null;
-    const lines = (await this.source.text("consistency.txt")).split("\n");
-    if (lines.pop()) throw new Mismatch("consistency.txt does not end with a whole line.");
-    return lines.map(unbase64);
   }
 
   async checkDecisions() {
