@@ -4,7 +4,6 @@ import datetime as dt
 import itertools
 import json
 import uuid
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -17,10 +16,10 @@ from audit.keys import TreeKeys
 from audit.merkle import HASH
 from audit.models import Checkpoint, Cosignature, Disclosure, Record, Tree
 from audit.proof import differing, erasures, open_commitment
+from audit.pruned import PrunedMonths
 from audit.restored import told_end
 from audit.signing import SignerAway, SignerClient, SignerRefused
 from audit.verify import Frontier, Mismatch, VKey, leaf_hash, parse_checkpoint, parse_note
-from audit.vocabulary import Kind
 from console.core.canonical import profile
 
 CHUNK = 5_000
@@ -47,7 +46,7 @@ class Report:
     unchecked: int = 0  # of them, by keys that nobody named
     disclosed: int = 0
     erased: int = 0
-    pruned: Counter[str] = field(default_factory=Counter)  # by month
+    pruned: int = 0
     waiting: int = 0
     restores: list[str] = field(default_factory=list)
     unpinned: list[str] = field(default_factory=list)  # trees of which nobody gave a key
@@ -85,8 +84,10 @@ def _check(report: Report, given: Sequence[VKey], notes: Mapping[str, str]) -> N
     """Of one moment: what is written meanwhile is left for the next time."""
     with connection.cursor() as cursor:
         cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-    pruned, erased = pruned_months(), erasures()
+    pruned, erased = PrunedMonths(), erasures()
     known = list(Tree.objects.filter(log=trees.log_name()).order_by("number"))
+    for fault in pruned.faults:
+        report.find(fault)
     for name in sorted({vkey.name for vkey in given} - {tree.origin for tree in known}):
         report.find(f"A key of {name} was given, and there is no such tree here")
     keys = {tree: TreeKeys(tree, given) for tree in known}
@@ -94,9 +95,9 @@ def _check(report: Report, given: Sequence[VKey], notes: Mapping[str, str]) -> N
         _TreeCheck(tree, keys[tree], notes.get(tree.origin, ""), report, pruned, erased).run()
     for tree, following in itertools.zip_longest(known, known[1:]):
         _check_end(tree, following, keys[tree], report)
-    for month, count in pruned.items():
-        if report.pruned[month] != count:
-            report.find(f"{report.pruned[month]:,} records of {month} are gone, and {count:,} were told to be dropped")
+    for fault in pruned.finish():
+        report.find(fault)
+    report.pruned = sum(told.gone for told in pruned.told.values())
     with connection.cursor() as cursor:
         cursor.execute(_STRAYS, [MOST])
         for (identity,) in cursor.fetchall():
@@ -106,7 +107,7 @@ def _check(report: Report, given: Sequence[VKey], notes: Mapping[str, str]) -> N
 
 
 class _TreeCheck:
-    def __init__(self, tree: Tree, keys: TreeKeys, remembered: str, report: Report, pruned: Mapping[str, int],
+    def __init__(self, tree: Tree, keys: TreeKeys, remembered: str, report: Report, pruned: PrunedMonths,
                  erased: Mapping[tuple[str, str], str]) -> None:  # fmt: skip
         self.tree, self.keys, self.report, self.erased = tree, keys, report, erased
         self.frontier, self.tiles = Frontier(), DerivedTiles(tree, report.find)
@@ -164,11 +165,9 @@ class _TreeCheck:
         name = f"{self._name(index)} ({identity})"
         if digest != held:
             self.report.find(f"{name} differs from the tile that the tree is made of")
+        if fault := self.pruned.take(self.tree, index, f"{at:%Y-%m}", record.kind if record else None):
+            self.report.find(f"{name} {fault}")
         if record is None:
-            if f"{at:%Y-%m}" in self.pruned:
-                self.report.pruned[f"{at:%Y-%m}"] += 1
-            else:
-                self.report.find(f"{name} is gone, and no record tells that its month was dropped")
             return
         self.report.records += 1
         raw = bytes(record.leaf)
@@ -267,12 +266,6 @@ def _check_end(tree: Tree, following: Tree | None, keys: TreeKeys, report: Repor
         report.find(f"{tree} was closed: {fault}")
 
 
-def pruned_months() -> dict[str, int]:
-    """How many records went with each month, as the log tells."""
-    told = Record.objects.filter(kind=Kind.RETENTION_PRUNED).values_list("subject", "leaf")
-    return {month: json.loads(bytes(leaf))["detail"].get("records", 0) for month, leaf in told}
-
-
 def disclosures(records: dict[uuid.UUID, Record]) -> dict[uuid.UUID, list[Disclosure]]:
     found: dict[uuid.UUID, list[Disclosure]] = {}
     for row in Disclosure.objects.filter(record_id__in=list(records)):
@@ -282,8 +275,7 @@ def disclosures(records: dict[uuid.UUID, Record]) -> dict[uuid.UUID, list[Disclo
 
 def lines(report: Report) -> Iterator[str]:
     """For people."""
-    pruned = report.pruned.total()
-    yield f"records        {report.records:,} hashed, {pruned:,} in dropped months, {report.waiting:,} waiting"
+    yield f"records        {report.records:,} hashed, {report.pruned:,} in dropped months, {report.waiting:,} waiting"
     yield f"checkpoints    {report.checkpoints:,} derived again, {report.cosignatures:,} cosignatures"
     if report.unchecked:
         yield f"               {report.unchecked:,} of them not checked: by keys that the publishing file does not name"

@@ -169,6 +169,62 @@ def reopened(_: Written) -> Iterator[Case]:
     yield "over another tree", bundle_of(after(change=lambda detail: detail.update(present_root="00" * 32))), {}
 
 
+def pruned(_: Written) -> Iterator[Case]:
+    """Records are missing, and retention has told why; or has not."""
+
+    def told(begin: int = 10, end: int = 20, *, month: str = "2026-04", **changed: Any) -> Written:
+        log = a_log()
+        tree = {"origin": ORIGIN, "begin": begin, "end": end, "records": end - begin} | changed
+        log.write(Kind.RETENTION_PRUNED, month, detail={"records": end - begin, "trees": [tree]})
+        return log
+
+    def without(log: Written, *missing: range, begin: int = 0, end: int | None = None, **given: Any) -> Bundle:
+        left = [index for index in range(begin, end or len(log.leaves)) if not any(index in one for one in missing)]
+        return bundle_of(log, begin, end, chosen=left, **given)
+
+    gone = range(10, 20)
+    yield "told", without(told(), gone), {}
+    yield "told of more", without(told(), range(12, 17)), {}
+    yield "told of two months", without(twice(told(), 20, 25), gone, range(20, 25)), {}
+    yield "told of what overlaps", without(twice(told(), 15, 25), gone, range(20, 25)), {}
+    yield "one between two months", without(twice(told(), 21, 30), gone, range(20, 25)), {}
+    yield "one before", without(told(), range(9, 19)), {}
+    yield "one behind", without(told(), range(11, 21)), {}
+    yield "one elsewhere", without(told(0, 30, records=1), gone), {}
+    yield "one more than was told", without(told(records=9), gone), {}
+    yield "of another tree", without(told(origin=f"{LOG}/2"), gone), {}
+    yield "too young", without(told(month="2026-05"), gone), {}
+    yield "next year", without(told(month="2027-04"), gone), {}
+    for month in ("2026-4", "2026-13", "2026-04-01", "", "april"):
+        yield f"of {month}", without(told(month=month), gone), {}
+    changes: list[Json] = [
+        {"begin": "10"},
+        {"end": None},
+        {"end": -1},
+        {"records": True},
+        {"end": 10**15},
+        {"origin": 7},
+    ]
+    for change in changes:
+        log = told()
+        log.rewrite(-1, lambda leaf, change=change: leaf["detail"]["trees"][0].update(change))  # type: ignore[misc]
+        yield f"told as {change}", without(log, gone), {}
+    yield "not told", without(a_log(), gone), {}
+    yield "the last not told", without(a_log(), range(30, 38)), {}
+    yield "what would tell comes later", without(told(), gone, end=30), {}
+    yield "the range begins among them", without(told(), gone, begin=15), {}
+    closed = without(a_log(), gone)
+    closed.seal(closed=True)
+    yield "not told, of a closed tree", closed, {}
+    yield "filtered", without(a_log(), gone, filtered_by={"kind": "audit:page:read"}), {}
+
+
+def twice(log: Written, begin: int, end: int) -> Written:
+    tree = {"origin": ORIGIN, "begin": begin, "end": end, "records": end - begin}
+    log.write(Kind.RETENTION_PRUNED, "2026-03", detail={"records": end - begin, "trees": [tree]})
+    return log
+
+
 def change_second(alter: Callable[[Json], Any], entries: list[Json]) -> None:
     alter(entries[1])
 
@@ -289,4 +345,4 @@ def spoilt(log: Written) -> Iterator[Case]:
         yield f"spoilt {number} {name}", bundle, {}
 
 
-FAMILIES = (sound, tampered, filtered, decided, restored, reopened, disclosed, signed, files_changed, spoilt)
+FAMILIES = (sound, tampered, filtered, decided, restored, reopened, pruned, disclosed, signed, files_changed, spoilt)

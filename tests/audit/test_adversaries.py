@@ -17,8 +17,10 @@ from audit.signing import SignerRefused
 from audit.verify import VKey
 from audit.vocabulary import Kind
 from console.core.actor import system
+from console.core.clock import now
 from tests.audit.conftest import Adversary, SignedLog, SignerInProcess, hashes_of, root_of
 from tests.audit.definition import LEAVES
+from tests.audit.past import months_ago
 
 
 def name(index: int) -> str:
@@ -132,6 +134,31 @@ def test_a_deleted_tail(signed_log: SignedLog, adversary: Adversary) -> None:
 def test_a_deleted_record_in_the_middle(signed_log: SignedLog, adversary: Adversary) -> None:
     adversary.sql.execute("DELETE FROM audit_record WHERE id = (SELECT record_id FROM audit_leaf WHERE idx = 33)")
     assert fsck.check().findings == [f"{name(33)} is gone, and no record tells that its month was dropped"]
+
+
+def test_a_deleted_record_that_retention_is_said_to_have_dropped(
+    signed_log: SignedLog, adversary: Adversary, committed: str
+) -> None:
+    """Whoever can delete a record can write one as well."""
+    tree = Tree.objects.get()
+    adversary.sql.execute("DELETE FROM audit_record WHERE id = (SELECT record_id FROM audit_leaf WHERE idx = 33)")
+    told = [{"origin": tree.origin, "begin": 33, "end": 34, "records": 1}]
+
+    def tell(month: str) -> None:
+        record(Kind.RETENTION_PRUNED, subject=month, actor=system("retention"), detail={"records": 1, "trees": told})
+        signed_log.sequence()
+
+    this = f"{now():%Y-%m}"
+    tell(this)
+    gone = f"{name(33)} is gone, and no record tells that its month was dropped"
+    assert fsck.check().findings == [f"{this} is told to be dropped, and is here", gone]
+    young, old = f"{months_ago(6):%Y-%m}", f"{months_ago(7):%Y-%m}"
+    tell(young)
+    assert fsck.check().findings[1:] == [f"{young} is told to be dropped before it was six months old", gone]
+    tell(old)  # and nothing of that month was ever here
+    nothing = [f"0 records of {old} are gone, and 1 were told to be dropped",
+               f"0 leaves of {tree} are of {old}, and 1 were told"]  # fmt: skip
+    assert fsck.check().findings[2:] == [gone, *nothing]
 
 
 def test_a_deleted_record_and_its_place(signed_log: SignedLog, adversary: Adversary) -> None:

@@ -3,9 +3,10 @@
 import { KeyNeeded, Mismatch, counted, equal, quoted, unbase64 } from "./bytes.js";
 import { DECISIONS, checkDecision } from "./decisions.js";
 import { Disclosures } from "./disclosures.js";
+import { Gaps } from "./gaps.js";
 import { BUNDLED, KEPT, checkHistory } from "./history.js";
 import {
-  DECIDED, HASHES, INDEXES, KnownHashes, LEAVES, Ledger, MANIFEST, Manifest, Places, RESTORED, REVOKED, called, idOf, isRemarkable, readLeaf,
+  DECIDED, HASHES, INDEXES, KnownHashes, LEAVES, Ledger, MANIFEST, Manifest, PRUNED, Places, RESTORED, REVOKED, called, idOf, isRemarkable, readLeaf,
 } from "./leaves.js";
 import { NOT_CHECKED, Policy, checkSignatures, isEarlier, parseCheckpoint, parseNote } from "./notes.js";
 import { RangeCheck, leafHash } from "./tree.js";
@@ -30,7 +31,7 @@ export class Verification {
     Object.assign(this, { source, manifest, keys, policy, since, progress });
     this.verdicts = Object.fromEntries(ASPECTS.map((aspect) => [aspect, new Verdict()]));
     Object.assign(this, { checkpoint: null, note: "", allKeys: [], logKeys: [], decided: new Map(), revoked: new Map(), roots: new Map() });
-    Object.assign(this, { restored: null, firstFault: null, records: 0, readAll: false, proven: false });
+    Object.assign(this, { restored: null, firstFault: null, records: 0, readAll: false, proven: false, gaps: new Gaps(manifest.begin) });
   }
 
   async run() {
@@ -213,6 +214,7 @@ export class Verification {
       const block = [];
       for (const line of lines) block.push([places.parts ? await places.take() : places.next++, line]);
       for (const [index, line] of block) {
+        if (places.parts && !manifest.chosenBy) this.gaps.passBy(index);
         const hash = leafHash(line);
         if (!known) range.append(hash);
         else if (!equal(hash, await known.at(index))) differs ??= [index, idOf(readLeaf(line, manifest.log)[0])];
@@ -234,6 +236,7 @@ export class Verification {
     await disclosures.check(index, idOf(leaf), leaf);
     if (leaf.action === DECIDED) this.decided.set(index, leaf);
     if (leaf.action === RESTORED && index === 0) this.restored = leaf;
+    if (leaf.action === PRUNED) this.gaps.takeDown(leaf, this.manifest.origin, this.manifest.size);
     if (leaf.action === REVOKED && !this.revoked.has(String(leaf.object))) this.revoked.set(String(leaf.object), index);
   }
 
@@ -283,13 +286,26 @@ export class Verification {
           "The others are there as hashes; that none of them fits the filter, the exporter says.",
       );
     } else {
-      verdict.leave(
-        `${counted(asked - records)} of the ${counted(asked)} records ${range} are there only as hashes, and no filter says why. ` +
-          "Retention may have removed them.",
-      );
+      this.judgeMissing(`${counted(asked - records)} of the ${counted(asked)} records ${range} are there only as hashes`);
     }
     if (manifest.end < checkpoint.size) {
       verdict.say(`The log held ${counted(checkpoint.size)} records; ${counted(checkpoint.size - manifest.end)} newer ones were not asked for.`);
+    }
+  }
+
+  // A record that tells of a dropped month comes after all of that month: it is newer than some ranges, and may stand in the
+  // next tree where this one was closed.
+  judgeMissing(text) {
+    const [{ completeness }, { end, size, told }, first] = [this.verdicts, this.manifest, this.gaps.unexplained(this.manifest.end)];
+    if (first === null) completeness.leave(`${text}: retention dropped them, as records of this bundle tell.`);
+    else if (end < size || told.closed === true) {
+      completeness.leave(`${text}, and no filter says why. Retention may have removed them; what would tell of it comes after this range.`);
+    } else {
+      completeness.fail(
+        `${text}, and neither a filter nor a record of this bundle says why, of record ${counted(first)} for one. ` +
+          "If a month was being dropped when this was written, another export says so.",
+        [first, ""],
+      );
     }
   }
 
