@@ -1168,6 +1168,9 @@ class Disclosures:
         if not self.disclosed and not self.redacted:
             self.verdict.say("No personal values belong to these records.")
             return
+        if withheld := self.redacted - explained:
+            self.verdict.leave(f"{withheld:,} personal values are not here, and no record here tells that they were "
+                               "erased.")  # fmt: skip
         known = f", {explained:,} of them by an erasure that is on record" if explained else ""
         self.verdict.say(f"{self.disclosed:,} personal values disclosed, as they were recorded; {self.redacted:,} "
                          f"redacted{known}.")  # fmt: skip
