@@ -2,27 +2,45 @@
 
 import json
 from collections.abc import Mapping
+from hashlib import sha256
 from typing import Any
 
-from audit.models import Leaf, LogKey, Record, Tree
-from audit.verify import Mismatch, VKey, open_note, parse_checkpoint, parse_note
+from audit.keys import TreeKeys
+from audit.models import Leaf, Record, Tree
+from audit.verify import Mismatch, check_agreed, check_people, lacking, parse_checkpoint, parse_note, unbase64
 from audit.vocabulary import Kind
 
 
-def told_end(tree: Tree, following: Tree | None) -> str:
+def told_end(tree: Tree, following: Tree | None, keys: TreeKeys) -> str:
     """What was lost, for people. Raises Mismatch unless leaf 0 of the next tree names exactly what is here, and the end
-    that the signer had signed."""
+    that the signer had signed, and two people have signed that."""
     told = first_leaf(following) if following else None
     if following is None or told is None or told["action"] != Kind.LOG_RESTORED:
         raise Mismatch("no record tells of a restore")
-    said = told["detail"]
+    with lacking():
+        return _told(tree, following, told["detail"], keys)
+
+
+def _told(tree: Tree, following: Tree, said: Mapping[str, Any], keys: TreeKeys) -> str:
     if (said["present"], said["present_size"], said["present_root"]) != \
             (tree.origin, tree.size, bytes(tree.root).hex()):  # fmt: skip
         raise Mismatch(f"leaf 0 of {following} names another end of it")
-    return f"{tree} ended with {tree.size:,} leaves, and {following} goes on; {_lost(tree, following, said)}"
+    _check_people(said, following)
+    return f"{tree} ended with {tree.size:,} leaves, and {following} goes on; {_lost(tree, following, said, keys)}"
 
 
-def _lost(tree: Tree, following: Tree, said: Mapping[str, Any]) -> str:
+def _check_people(said: Mapping[str, Any], following: Tree) -> None:
+    """Two have signed exactly this, each with a passkey that the log says is theirs."""
+    check_people(said, following.origin)
+    for entry in said["signatures"]:
+        enrolled = Record.objects.filter(kind=Kind.PASSKEY_ENROLLED, subject=entry["passkey"]).first()
+        told = json.loads(bytes(enrolled.leaf))["detail"] if enrolled else {}
+        key = sha256(unbase64(entry["public_key"])).hexdigest()
+        if (told.get("public_key"), told.get("user")) != (key, check_agreed(entry, said, following.origin)):
+            raise Mismatch(f"no record tells that {entry['passkey']}, which signed it, was enrolled for who signed")
+
+
+def _lost(tree: Tree, following: Tree, said: Mapping[str, Any], keys: TreeKeys) -> str:
     signed = parse_checkpoint(parse_note(said["note"]).body)
     named = (said["before"], said["size"], said["root"])
     before = f"{tree.log}/{following.number - 1}"
@@ -30,9 +48,7 @@ def _lost(tree: Tree, following: Tree, said: Mapping[str, Any]) -> str:
         raise Mismatch(f"leaf 0 of {following} names another end of the log than its note")
     if before != tree.origin:
         return f"{before} was lost as a whole, with {signed.size:,} leaves"
-    open_note(
-        said["note"], [VKey.parse(one) for one in LogKey.objects.filter(tree=tree).values_list("vkey", flat=True)]
-    )
+    keys.open(said["note"])
     return f"{signed.size - tree.size:,} signed leaves were lost"
 
 

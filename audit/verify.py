@@ -861,11 +861,11 @@ class Manifest(NamedTuple):
 
 # Leaves, in blocks: the part that has to be fast
 
-DECIDED, ERASED, REVOKED, ENROLLED, RESTORED = (
+DECIDED, ERASED, REVOKED, ENROLLED, RESTORED, PRUNED = (
     "approvals:decision:made", "audit:disclosure:erased", "accounts:passkey:revoked", "accounts:passkey:enrolled",
-    "audit:log:restored",
+    "audit:log:restored", "audit:retention:pruned",
 )  # fmt: skip
-WANTED = frozenset({DECIDED, ERASED, REVOKED, RESTORED})
+WANTED = frozenset({DECIDED, ERASED, REVOKED, RESTORED, PRUNED})
 
 
 class Remarkable(NamedTuple):
@@ -1040,6 +1040,59 @@ class KnownHashes:
             raise Mismatch(f"{HASHES} goes on behind the end of the range.")
 
 
+# Records that are missing
+
+
+class Gaps:
+    """Where a bundle holds hashes in place of records, and what its records tell of months that retention dropped."""
+
+    def __init__(self, begin: int) -> None:
+        self.next, self.gaps = begin, list[tuple[int, int]]()
+        self.told: list[tuple[int, int, int]] = []  # begin, end, and how many of these at most
+
+    def pass_by(self, indexes: Iterable[int]) -> None:
+        for index in indexes:
+            if index > self.next:
+                self.gaps.append((self.next, index))
+            self.next = index + 1
+
+    def take_down(self, leaf: Mapping[str, Any], origin: str, size: int) -> None:
+        """What is not told as retention tells it explains nothing."""
+        detail = leaf.get("detail")
+        if not isinstance(detail, dict) or not is_old(leaf.get("object"), leaf.get("ts")):
+            return
+        for tree in detail["trees"] if isinstance(detail.get("trees"), list) else []:
+            if isinstance(tree, dict) and tree.get("origin") == origin:
+                numbers: list[Any] = [tree.get("begin"), tree.get("end"), tree.get("records"), detail.get("records")]
+                if all(type(one) is int and 0 <= one <= size for one in numbers):
+                    begin, end, *counts = numbers
+                    self.told.append((begin, end, min(counts)))
+
+    def unexplained(self, end: int) -> int | None:
+        """The first missing record that was not told to be dropped; the first of all where fewer were told."""
+        self.pass_by([end])
+        if sum(end - begin for begin, end in self.gaps) > sum(count for _, _, count in self.told):
+            return self.gaps[0][0]
+        told, reached = deque(sorted(self.told)), 0
+        for begin, end in self.gaps:
+            reached = max(reached, begin)
+            while told and told[0][0] <= reached:
+                reached = max(reached, told.popleft()[1])
+            if reached < end:
+                return reached
+        return None
+
+
+def is_old(month: object, moment: object) -> bool:
+    """Whether six whole months lie between this month and the moment: none is dropped sooner."""
+    numbers = [MONTH.match(one) if isinstance(one, str) else None for one in (month, moment)]
+    first, then = (int(one[1]) * 12 + int(one[2]) if one else None for one in numbers)
+    return first is not None and then is not None and then - first > 6 and len(str(month)) == 7
+
+
+MONTH = re.compile(r"([0-9]{4})-(0[1-9]|1[0-2])")
+
+
 # Disclosures and decisions
 
 
@@ -1115,6 +1168,9 @@ class Disclosures:
         if not self.disclosed and not self.redacted:
             self.verdict.say("No personal values belong to these records.")
             return
+        if withheld := self.redacted - explained:
+            self.verdict.leave(f"{withheld:,} personal values are not here, and no record here tells that they were "
+                               "erased.")  # fmt: skip
         known = f", {explained:,} of them by an erasure that is on record" if explained else ""
         self.verdict.say(f"{self.disclosed:,} personal values disclosed, as they were recorded; {self.redacted:,} "
                          f"redacted{known}.")  # fmt: skip
@@ -1244,15 +1300,27 @@ def is_earlier(origin: str, later: str) -> bool:
 def check_restored(line: bytes, old: Checkpoint, origin: str, keys: Iterable[VKey]) -> tuple[int, str]:
     """What leaf 0 of the tree `origin` tells of the one that `old` is of, whose keys these are: with how many leaves it
     ended, and how. Raises Mismatch."""
-    try:
+    with lacking():
         detail = json_object(line, "The leaf")["detail"]
         check_end(detail, old, origin, keys)
-        people = {check_agreed(one, detail, origin) for one in detail["signatures"]}
-        if len(people) < 2:
-            raise Mismatch("fewer than two people have signed that a backup was put back.")
+        people = check_people(detail, origin)
         size, present = detail["size"], detail["present_size"] if detail["present"] == old.origin else 0
-        lost = f"{size - present:,} signed leaves were lost, as {' and '.join(sorted(people))} signed"
+        lost = f"{size - present:,} signed leaves were lost, as {' and '.join(people)} signed"
         return size, f"{old.origin} ended with {size:,} leaves, {lost}"
+
+
+def check_opened(line: bytes, origin: str) -> str:
+    """Of leaf 0 alone, where nothing was kept of the tree before: who signed that the log goes on. Raises Mismatch."""
+    with lacking():
+        people = check_people(json_object(line, "The leaf")["detail"], origin)
+    return f"The log goes on here after a restore, as {' and '.join(people)} signed."
+
+
+@contextmanager
+def lacking() -> Iterator[None]:
+    """For what reads a leaf 0 that may be anybody's. Raises Mismatch."""
+    try:
+        yield
     except (KeyError, TypeError, ValueError, AttributeError) as fault:
         raise Mismatch(f"leaf 0 lacks something ({type(fault).__name__}: {fault}).") from None
 
@@ -1272,6 +1340,14 @@ def check_end(detail: Mapping[str, Any], old: Checkpoint, origin: str, keys: Ite
     if old.size > end.size or (old.size == end.size and old.root != end.root):
         raise Mismatch(f"leaf 0 says that {before} ended otherwise, with {end.size:,} leaves. The log does not tell "
                        "the truth: keep this checkpoint.")  # fmt: skip
+
+
+def check_people(detail: Mapping[str, Any], origin: str) -> list[str]:
+    """Raises Mismatch unless two of them have signed."""
+    people = sorted({check_agreed(one, detail, origin) for one in detail["signatures"]})
+    if len(people) < 2:
+        raise Mismatch("fewer than two people have signed that a backup was put back.")
+    return people
 
 
 def check_agreed(entry: Mapping[str, Any], detail: Mapping[str, Any], origin: str) -> str:
@@ -1358,6 +1434,7 @@ class Verification:
         self.keys: Sequence[VKey] = ()  # of the log and its earlier trees: given, or as the bundle says
         self.log_keys: list[VKey] = []
         self.restored = b""  # leaf 0, when it tells of a restore
+        self.gaps = Gaps(self.manifest.begin)
         self.decided: dict[int, bytes] = {}
         self.revoked: dict[str, int] = {}
         self.roots: dict[int, bytes] = {}  # at sizes that earlier checkpoints have, from the records themselves
@@ -1544,6 +1621,8 @@ class Verification:
             listed = self.listed_indexes()
             for one in examined(blocks(file, ledger), self.manifest.log, self.options.lint, self.options.jobs):
                 places = self.places(len(one.hashes), listed)
+                if listed is not None and not self.manifest.filter:
+                    self.gaps.pass_by(places)
                 if known is None:
                     found.append(one.hashes)
                 elif (at := known.compare(places, one.hashes)) is not None and differs is None:
@@ -1603,6 +1682,8 @@ class Verification:
                     self.revoked.setdefault(str(leaf.get("object")), index)
                 elif leaf["action"] == RESTORED and index == 0:
                     self.restored = record.leaf
+                elif leaf["action"] == PRUNED:
+                    self.gaps.take_down(leaf, self.manifest.origin, self.manifest.size)
 
     def blame(self, fault: str, differs: Bad | None) -> None:
         """The range as a whole is not what was signed: say as much as can be known about where."""
@@ -1670,11 +1751,25 @@ class Verification:
                         f"{manifest.begin:,} to {last:,}, chosen by {canonical(manifest.filter)}. The others are there "
                         "as hashes; that none of them fits the filter, the exporter says.")  # fmt: skip
         else:
-            verdict.leave(f"{asked - self.records:,} of the {asked:,} records from {manifest.begin:,} to {last:,} are "
-                          "there only as hashes, and no filter says why. Retention may have removed them.")  # fmt: skip
+            self.judge_missing(verdict, f"{asked - self.records:,} of the {asked:,} records from {manifest.begin:,} to "
+                               f"{last:,} are there only as hashes")  # fmt: skip
         if manifest.end < checkpoint.size:
             verdict.say(f"The log held {checkpoint.size:,} records; {checkpoint.size - manifest.end:,} newer ones were "
                         "not asked for.")  # fmt: skip
+
+    def judge_missing(self, verdict: Verdict, text: str) -> None:
+        """A record that tells of a dropped month comes after all of that month: it is newer than some ranges, and may
+        stand in the next tree where this one was closed."""
+        manifest, first = self.manifest, self.gaps.unexplained(self.manifest.end)
+        if first is None:
+            verdict.leave(f"{text}: retention dropped them, as records of this bundle tell.")
+        elif manifest.end < manifest.size or manifest.told.get("closed") is True:
+            verdict.leave(f"{text}, and no filter says why. Retention may have removed them; what would tell of it "
+                          "comes after this range.")  # fmt: skip
+        else:
+            verdict.fail(f"{text}, and neither a filter nor a record of this bundle says why, of record {first:,} for "
+                         "one. If a month was being dropped when this was written, another export says so.",
+                         (first, ""))  # fmt: skip
 
     def check_history(self, earlier: list[tuple[str, Checkpoint]], checkpoint: Checkpoint) -> None:
         verdict = self.verdicts["history"]
@@ -1687,6 +1782,11 @@ class Verification:
                 verdict.say(f"Nothing was rewritten since {what} ({old.size:,} records): {how}.")
             except Mismatch as fault:
                 verdict.fail(f"Of {what} ({old.size:,} records): {fault}")
+        if self.restored and self.proven and all(old.origin == checkpoint.origin for _, old in earlier):
+            try:
+                verdict.say(check_opened(self.restored, checkpoint.origin))
+            except Mismatch as fault:
+                verdict.fail(f"Of {checkpoint.origin}, which was opened after a restore: {fault}", (0, ""))
         if not self.options.since and not self.options.state and not verdict.problems:
             verdict.leave("No earlier checkpoint of your own was given (--since, --state).")
 

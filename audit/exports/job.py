@@ -166,7 +166,7 @@ def _finish(export: Export, tree: Tree, leaves: Leaves, output: Output) -> None:
     assert checkpoint is not None, "there was one when the export began"
     export.size = checkpoint.size
     others = _others(export, tree, checkpoint, leaves, output)
-    told = manifest(export, tree.origin, output, others)
+    told = manifest(export, tree, output, others)
     output.archive.finish({**others, "manifest.json": told.text})
     length = archive_of(export).stat().st_size
     detail = {"records": export.records, "begin": export.begin, "end": export.end, "size": export.size,

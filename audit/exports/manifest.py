@@ -8,7 +8,7 @@ from typing import NamedTuple
 from audit.exports.files import Content, Output, digest_of
 from audit.exports.forms import FORMS
 from audit.exports.scope import DAYS, choice
-from audit.models import Export
+from audit.models import Export, Tree
 from audit.verify import FORMAT
 from console.core.clock import iso, now
 
@@ -20,7 +20,7 @@ class Manifest(NamedTuple):
     digest: str
 
 
-def manifest(export: Export, origin: str, output: Output, others: Mapping[str, Content]) -> Manifest:
+def manifest(export: Export, tree: Tree, output: Output, others: Mapping[str, Content]) -> Manifest:
     form = FORMS[export.form]
     files: dict[str, object] = {}
     if form.main:
@@ -30,7 +30,8 @@ def manifest(export: Export, origin: str, output: Output, others: Mapping[str, C
         files[name] = {"bytes": size, "sha256": digest}
     told = {
         "format": FORMAT if form.proves else PLAIN_FORMAT,
-        "origin": origin,
+        "origin": tree.origin,
+        **({"closed": True} if tree.closed_at else {}),
         "begin": export.begin,
         "end": export.end,
         "size": export.size,

@@ -1,7 +1,7 @@
 """Bundles sound and tampered with, each with what an auditor gives: what every verifier has to say the same about."""
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
@@ -140,6 +140,91 @@ def restored(_: Written) -> Iterator[Case]:
     yield "in another log", bundle_of(after(first="other.example/1")), {}
 
 
+def reopened(_: Written) -> Iterator[Case]:
+    """Leaf 0 of the second tree, without a checkpoint of the first."""
+    keys = {"user_ada": SoftAuthenticator(), "user_grace": SoftAuthenticator()}
+
+    def after(
+        people: Mapping[str, SoftAuthenticator] = keys, change: Callable[[Json], object] = lambda _: None
+    ) -> Written:
+        log = Written(f"{LOG}/2", a_log())
+        log.reopen(people)
+        log.rewrite(0, lambda leaf: change(leaf["detail"]))
+        log.write(Kind.PAGE_READ, "page")
+        return log
+
+    yield "signed by two", bundle_of(after()), {}
+    yield "without leaf 0", bundle_of(after({}), 1), {}
+    yield "leaf 0 alone of a filter", bundle_of(after(), chosen=[0], filtered_by={"kind": "audit:log:restored"}), {}
+    yield "signed by nobody", bundle_of(after({})), {}
+    yield "signed by one", bundle_of(after({"user_ada": keys["user_ada"]})), {}
+    yield (
+        "signed twice by one",
+        bundle_of(after(change=lambda detail: detail.update(signatures=detail["signatures"][:1] * 2))),
+        {},
+    )
+    yield "no signatures", bundle_of(after(change=lambda detail: detail.pop("signatures"))), {}
+    yield "signatures of another kind", bundle_of(after(change=lambda detail: detail.update(signatures=7))), {}
+    yield "over another end", bundle_of(after(change=lambda detail: detail.update(size=7))), {}
+    yield "over another tree", bundle_of(after(change=lambda detail: detail.update(present_root="00" * 32))), {}
+
+
+def pruned(_: Written) -> Iterator[Case]:
+    """Records are missing, and retention has told why; or has not."""
+
+    def told(begin: int = 10, end: int = 20, *, month: str = "2026-04", **changed: Any) -> Written:
+        log = a_log()
+        tree = {"origin": ORIGIN, "begin": begin, "end": end, "records": end - begin} | changed
+        log.write(Kind.RETENTION_PRUNED, month, detail={"records": end - begin, "trees": [tree]})
+        return log
+
+    def without(log: Written, *missing: range, begin: int = 0, end: int | None = None, **given: Any) -> Bundle:
+        left = [index for index in range(begin, end or len(log.leaves)) if not any(index in one for one in missing)]
+        return bundle_of(log, begin, end, chosen=left, **given)
+
+    gone = range(10, 20)
+    yield "told", without(told(), gone), {}
+    yield "told of more", without(told(), range(12, 17)), {}
+    yield "told of two months", without(twice(told(), 20, 25), gone, range(20, 25)), {}
+    yield "told of what overlaps", without(twice(told(), 15, 25), gone, range(20, 25)), {}
+    yield "one between two months", without(twice(told(), 21, 30), gone, range(20, 25)), {}
+    yield "one before", without(told(), range(9, 19)), {}
+    yield "one behind", without(told(), range(11, 21)), {}
+    yield "one elsewhere", without(told(0, 30, records=1), gone), {}
+    yield "one more than was told", without(told(records=9), gone), {}
+    yield "of another tree", without(told(origin=f"{LOG}/2"), gone), {}
+    yield "too young", without(told(month="2026-05"), gone), {}
+    yield "next year", without(told(month="2027-04"), gone), {}
+    for month in ("2026-4", "2026-13", "2026-04-01", "", "april"):
+        yield f"of {month}", without(told(month=month), gone), {}
+    changes: list[Json] = [
+        {"begin": "10"},
+        {"end": None},
+        {"end": -1},
+        {"records": True},
+        {"end": 10**15},
+        {"origin": 7},
+    ]
+    for change in changes:
+        log = told()
+        log.rewrite(-1, lambda leaf, change=change: leaf["detail"]["trees"][0].update(change))  # type: ignore[misc]
+        yield f"told as {change}", without(log, gone), {}
+    yield "not told", without(a_log(), gone), {}
+    yield "the last not told", without(a_log(), range(30, 38)), {}
+    yield "what would tell comes later", without(told(), gone, end=30), {}
+    yield "the range begins among them", without(told(), gone, begin=15), {}
+    closed = without(a_log(), gone)
+    closed.seal(closed=True)
+    yield "not told, of a closed tree", closed, {}
+    yield "filtered", without(a_log(), gone, filtered_by={"kind": "audit:page:read"}), {}
+
+
+def twice(log: Written, begin: int, end: int) -> Written:
+    tree = {"origin": ORIGIN, "begin": begin, "end": end, "records": end - begin}
+    log.write(Kind.RETENTION_PRUNED, "2026-03", detail={"records": end - begin, "trees": [tree]})
+    return log
+
+
 def change_second(alter: Callable[[Json], Any], entries: list[Json]) -> None:
     alter(entries[1])
 
@@ -260,4 +345,4 @@ def spoilt(log: Written) -> Iterator[Case]:
         yield f"spoilt {number} {name}", bundle, {}
 
 
-FAMILIES = (sound, tampered, filtered, decided, restored, disclosed, signed, files_changed, spoilt)
+FAMILIES = (sound, tampered, filtered, decided, restored, reopened, pruned, disclosed, signed, files_changed, spoilt)

@@ -1,11 +1,12 @@
 """A log with a tree over it: sequencer and signer by hand, in this process or as the real programs."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import psycopg
 import pytest
+from django.conf import settings
 
 from audit import merkle, sequencer, trees
 from audit.models import Leaf, Tree, Waiting
@@ -17,6 +18,9 @@ from audit.trees import log_name
 from audit.verify import Frontier
 from audit.vocabulary import Kind
 from console.core.actor import system
+from console.home.restore import statement_of
+from tests.accounts.authenticator import SoftAuthenticator
+from tests.audit.written import agreement
 from tests.services import services
 
 
@@ -121,10 +125,18 @@ def adversary(committed: str, signed_log: SignedLog) -> Iterator[Adversary]:
         yield Adversary(superuser)
 
 
+def agreed_by_two(tree: Tree, note: str) -> dict[str, object]:
+    """By passkeys that nobody enrolled here."""
+    statement = statement_of(tree, note)
+    people = {"usr_mira": SoftAuthenticator(), "usr_max": SoftAuthenticator()}
+    told = {"after": statement.after, **asdict(statement)}
+    return {"signatures": agreement(told, people, settings.ORIGIN, settings.RP_ID)}
+
+
 def begin_next_tree(log: SignedLog) -> None:
     """As after a restore of a backup from which nothing was missing."""
     tree = log.sequence()
     newest = trees.newest_checkpoint(tree)
     assert newest is not None
-    sequencer.reopen(tree, newest.note, {})
+    sequencer.reopen(tree, newest.note, agreed_by_two(tree, newest.note))
     log.sequence()

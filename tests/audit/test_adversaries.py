@@ -8,15 +8,20 @@ import psycopg
 import pytest
 from django.db import connection
 
-from audit import fsck, sequencer, trees
-from audit.models import Checkpoint, Disclosure, Leaf, Record, Tree
+from audit import fsck, merkle, sequencer, trees
+from audit.derived import DerivedTiles, held_hashes
+from audit.models import Checkpoint, Disclosure, Leaf, LogKey, Record, Tree
 from audit.record import record
 from audit.sequencer import Broken, Sequencer, compare, faults_in_tile, integrate
 from audit.signer import Signer, Store
 from audit.signing import SignerRefused
+from audit.verify import VKey
 from audit.vocabulary import Kind
 from console.core.actor import system
+from console.core.clock import now
 from tests.audit.conftest import Adversary, SignedLog, SignerInProcess, hashes_of, root_of
+from tests.audit.definition import LEAVES
+from tests.audit.past import months_ago
 
 
 def name(index: int) -> str:
@@ -84,13 +89,38 @@ def test_rewritten_rows_tiles_and_checkpoints(signed_log: SignedLog, adversary: 
 
 
 def test_checkpoints_signed_by_a_key_of_their_own(signed_log: SignedLog, adversary: Adversary, tmp_path: Path) -> None:
-    adversary.edit_leaf(20)
-    adversary.derive()
-    adversary.sql.execute("DELETE FROM audit_checkpoint")
+    """First only these; then they also write the row of the key; then the record that tells of it."""
+    tree, kept = Tree.objects.get(), LogKey.objects.get()
     forger = SignerInProcess(tmp_path / "forger")
-    sequencer.sign(Tree.objects.get(), forger)
-    assert fsck.check().findings[0].endswith("None of the given keys has signed this checkpoint.")
+    own = forger.signer.store.keys_for(tree.origin)[0].vkey
+
+    def forge() -> list[str]:
+        adversary.derive()
+        adversary.sql.execute("DELETE FROM audit_checkpoint")
+        forger.signer.store.write("trees", "{}")
+        sequencer.sign(Tree.objects.get(), forger)
+        return fsck.check().findings
+
+    adversary.edit_leaf(20)
+    unknown = "None of the given keys has signed this checkpoint."
+    assert forge() == [f"The checkpoint of {tree.size} leaves of {tree}: {unknown}"]
     assert refusals(signed_log)[0].endswith("are no longer those that were signed.")
+    adversary.sql.execute("UPDATE audit_logkey SET vkey = %s", [own])
+    short, kept_short = ("+".join(vkey.split("+")[:2]) for vkey in (own, kept.vkey))
+    assert forge() == [
+        f"No record tells that the key {short} begins at {kept.since} leaves of {tree}",
+        f"A record tells that the key {kept_short} begins at {kept.since} leaves of {tree}; no row does",
+    ]
+    replaced = "convert_to(replace(convert_from(leaf, 'UTF8'), %s, %s), 'UTF8')"
+    adversary.sql.execute(
+        f"UPDATE audit_record SET leaf = {replaced} WHERE kind = 'audit:key:added'".encode(), [kept.vkey, own]
+    )
+    assert forge() == []
+    assert fsck.check().unpinned == [tree.origin]
+    pinned = fsck.check([VKey.parse(kept.vkey)])
+    assert pinned.findings == [f"The checkpoint of {tree.size} leaves of {tree}: {unknown}"]
+    asked = fsck.check(signer=signed_log.signer)
+    assert (asked.signer, asked.findings) == ("asked", [f"What the signer has signed of {tree}: {unknown}"])
 
 
 def test_a_deleted_tail(signed_log: SignedLog, adversary: Adversary) -> None:
@@ -105,6 +135,31 @@ def test_a_deleted_tail(signed_log: SignedLog, adversary: Adversary) -> None:
 def test_a_deleted_record_in_the_middle(signed_log: SignedLog, adversary: Adversary) -> None:
     adversary.sql.execute("DELETE FROM audit_record WHERE id = (SELECT record_id FROM audit_leaf WHERE idx = 33)")
     assert fsck.check().findings == [f"{name(33)} is gone, and no record tells that its month was dropped"]
+
+
+def test_a_deleted_record_that_retention_is_said_to_have_dropped(
+    signed_log: SignedLog, adversary: Adversary, committed: str
+) -> None:
+    """Whoever can delete a record can write one as well."""
+    tree = Tree.objects.get()
+    adversary.sql.execute("DELETE FROM audit_record WHERE id = (SELECT record_id FROM audit_leaf WHERE idx = 33)")
+    told = [{"origin": tree.origin, "begin": 33, "end": 34, "records": 1}]
+
+    def tell(month: str) -> None:
+        record(Kind.RETENTION_PRUNED, subject=month, actor=system("retention"), detail={"records": 1, "trees": told})
+        signed_log.sequence()
+
+    this = f"{now():%Y-%m}"
+    tell(this)
+    gone = f"{name(33)} is gone, and no record tells that its month was dropped"
+    assert fsck.check().findings == [f"{this} is told to be dropped, and is here", gone]
+    young, old = f"{months_ago(6):%Y-%m}", f"{months_ago(7):%Y-%m}"
+    tell(young)
+    assert fsck.check().findings[1:] == [f"{young} is told to be dropped before it was six months old", gone]
+    tell(old)  # and nothing of that month was ever here
+    nothing = [f"0 records of {old} are gone, and 1 were told to be dropped",
+               f"0 leaves of {tree} are of {old}, and 1 were told"]  # fmt: skip
+    assert fsck.check().findings[2:] == [gone, *nothing]
 
 
 def test_a_deleted_record_and_its_place(signed_log: SignedLog, adversary: Adversary) -> None:
@@ -202,3 +257,46 @@ def test_the_look_back_tells_what_it_finds_once(signed_log: SignedLog, adversary
     told = Record.objects.filter(kind=Kind.ALARM_TAMPERED)
     assert [b"is not what the tree was made of" in bytes(one.leaf) for one in told] == [True]
     connection.close()
+
+
+PAST_THE_END = (
+    "INSERT INTO audit_tile (tree_id, level, n, hashes) SELECT tree_id, {}, hashes FROM audit_tile WHERE n = 2"
+)
+
+
+@pytest.mark.parametrize(
+    ("forge", "said"),
+    [
+        ("UPDATE audit_tile SET hashes = set_byte(hashes, 5, get_byte(hashes, 5) # 1) WHERE level = 1",
+         ["Tile 1/0 of {} is not what its leaves make"]),
+        ("UPDATE audit_tile SET hashes = hashes || hashes WHERE (level, n) = (0, 2)",
+         ["Tile 0/2 of {} is not what its leaves make"]),
+        ("DELETE FROM audit_tile WHERE (level, n) = (0, 1)", ["Tile 0/1 of {} is missing"]),
+        (PAST_THE_END.format("level, 3"),
+         ["Tile 0/3 of {} lies past its end"]),
+        (PAST_THE_END.format("8, 0"),
+         ["Tile 8/0 of {} lies past its end"]),
+    ],
+)  # fmt: skip
+def test_a_tile_that_the_leaves_do_not_make(
+    signed_log: SignedLog, adversary: Adversary, forge: str, said: list[str]
+) -> None:
+    """Also where the root rests on none of its bytes: proofs do."""
+    adversary.sql.execute(forge.encode())
+    assert fsck.check().findings == [one.format(Tree.objects.get()) for one in said]
+
+
+def test_a_tile_behind_which_the_root_is_whole(db: None) -> None:
+    """From 65,536 leaves on there are tiles that neither appending nor the root reads."""
+    tree = Tree.objects.create(log="log.example", number=1, origin="log.example/1", root=root_of(LEAVES))
+    tiles = merkle.extend(0, {}, LEAVES)
+    trees.store_tiles(tree, tiles | {(1, 0): bytes([tiles[1, 0][0] ^ 1]) + tiles[1, 0][1:]})
+    assert trees.tree_root(tree, len(LEAVES)) == root_of(LEAVES)
+    found: list[str] = []
+    derived = DerivedTiles(tree, found.append)
+    for begin in range(0, len(LEAVES), fsck.CHUNK):
+        held = held_hashes(tree, begin, min(begin + fsck.CHUNK, len(LEAVES)))
+        assert held == LEAVES[begin : begin + fsck.CHUNK]
+        derived.append(held)
+    derived.finish()
+    assert found == ["Tile 1/0 of log.example/1 is not what its leaves make"]

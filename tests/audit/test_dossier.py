@@ -21,7 +21,7 @@ from audit.vocabulary import Kind
 from console.accounts.models import User
 from console.core.errors import Conflict, Forbidden, NotFound
 from examples.demo.people import acting
-from tests.audit.conftest import SignedLog, SignerInProcess, begin_next_tree
+from tests.audit.conftest import SignedLog, SignerInProcess, agreed_by_two, begin_next_tree
 from tests.services import services
 from tests.spine.conftest import World, held, proxy, running_standin, standin, world
 
@@ -192,7 +192,7 @@ def test_record_that_a_restore_put_into_both_trees_is_proven_where_it_is_signed(
     with services().superuser(committed) as superuser:  # the backup was made before this was signed
         superuser.execute("SET session_replication_role = replica")
         superuser.execute("DELETE FROM audit_checkpoint WHERE size > %s", [first.size])
-    sequencer.reopen(tree, newest.note, {})
+    sequencer.reopen(tree, newest.note, agreed_by_two(tree, newest.note))
     signed.sequence()
     before, after = check(data(make_dossier(acting("theo"), review.id).page))
     assert "approvals:action:proposed" in before

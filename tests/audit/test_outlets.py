@@ -9,11 +9,12 @@ import pytest
 from django.conf import LazySettings
 from django.core.exceptions import ImproperlyConfigured
 
-from audit import anchors, outlets, publishing, sequencer, standing
+from audit import anchors, fsck, outlets, publishing, sequencer, standing
 from audit.models import Checkpoint, Cosignature, LogKey, Outlet, Receipt, Record, Tree
 from audit.outlets import Anchoring, OutletFailed, Way, covered, step, uncovered_since
 from audit.verify import VKey, open_note
 from audit.vocabulary import Kind
+from tests.audit.bundles import changed_base64
 from tests.audit.conftest import Adversary, SignedLog
 from tests.audit.witnesses import Running
 from tests.audit.witnesses import Witness as Program
@@ -55,6 +56,37 @@ def test_a_witness_signs_each_tree_that_continues_the_last(
     assert (outlet.name, outlet.kind, outlet.reached, outlet.error) == (way.name, "witness", tree.size, "")
     assert covered(tree) == tree.size
     assert uncovered_since(tree) is None
+
+
+def test_each_cosignature_is_checked_with_the_keys_that_were_given(
+    signed_log: SignedLog, program: Program, witness: Running, adversary: Adversary, settings: LazySettings
+) -> None:
+    way = way_to(program, witness)
+    assert step(way)
+    signed_log.sequence()
+    line, size = Cosignature.objects.get().line, Cosignature.objects.get().size
+    under = f"The cosignature of {way.name} under {size} leaves of {Tree.objects.get()}:"
+
+    def found(**forged: object) -> list[str]:
+        columns, values = ", ".join(f"{column} = %s" for column in forged), list(forged.values())
+        adversary.sql.execute(f"UPDATE audit_cosignature SET {columns}".encode(), values)
+        report = fsck.check()
+        assert (report.cosignatures, report.unchecked) == (1, 0)
+        return report.findings
+
+    settings.PUBLISHING = f"witnesses: [{{key: {way.vkey}, url: {way.url}}}]"
+    assert found(line=line) == []
+    assert found(line="x\n") == [f"{under} 'x' is not a signature of a note."]
+    name, encoded = line.split()[1:]
+    assert found(line=f"— {name} {changed_base64(encoded)}\n")[0].startswith(f"{under} The signature by {way.name}")
+    assert found(line=line * 2) == [f"{under} its line is not one line of this witness."]
+    assert found(line=line, at="2020-01-01Z") == [f"{under} its row tells another moment than was signed."]
+    larger = Checkpoint.objects.order_by("-size")[0].size
+    assert found(size=larger)[0].startswith(f"The cosignature of {way.name} under {larger} leaves")
+    settings.PUBLISHING = ""
+    report = fsck.check()
+    assert (report.findings, report.unchecked) == ([], 1)
+    assert "               1 of them not checked: by keys that the publishing file does not name" in fsck.lines(report)
 
 
 def test_the_database_forgets_how_far_the_witness_came(

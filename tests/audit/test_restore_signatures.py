@@ -3,10 +3,12 @@
 import datetime as dt
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from django.db import DatabaseError, transaction
 
+from audit import fsck, sequencer, trees
 from audit.models import Record, Tree
 from audit.vocabulary import Kind
 from console.accounts.enrolment import revoke_passkey
@@ -21,10 +23,14 @@ from console.home import restore
 from console.home.models import RestoreSignature
 from console.home.restore import counted, sign_restore, wanted
 from tests.accounts.conftest import acting
+from tests.audit.bundles import told as texts
+from tests.audit.conftest import SignedLog, begin_next_tree
+from tests.audit.exports import ask, state, write
 from tests.audit.restoring import House, broken, house
+from tests.audit.test_verify_restored import checked
 from tests.services import services
 
-__all__ = ["broken", "house"]
+__all__ = ["broken", "house", "state"]
 
 
 def test_who_lost_the_role_has_not_agreed(broken: House) -> None:
@@ -167,3 +173,32 @@ def test_while_the_log_goes_on_there_is_nothing_to_sign(house: House) -> None:
     house.sequence()
     with pytest.raises(Conflict, match="There is nothing to sign"):
         house.prepare("mira")
+
+
+# What was opened without them
+
+
+def test_a_tree_that_nobody_signed_for_is_found(signed_log: SignedLog, state: Path) -> None:
+    """Whoever acts as the sequencer can have the signer sign it: neither asks who agreed."""
+    tree = signed_log.sequence_in([3])
+    newest = trees.newest_checkpoint(tree)
+    assert newest is not None
+    sequencer.reopen(tree, newest.note, {})
+    opened = signed_log.sequence()
+    assert fsck.check().findings == [f"{tree} was closed: leaf 0 lacks something (KeyError: 'signatures')."]
+    found = checked(write(ask()), "", [])
+    assert texts(found, "history").startswith(
+        f"Of {opened}, which was opened after a restore: leaf 0 lacks something (KeyError: 'signatures')."
+    )
+    assert (found.failed, found.first_bad) == (True, (0, ""))
+
+
+def test_a_tree_that_strangers_signed_for_is_found(signed_log: SignedLog, state: Path) -> None:
+    """Their passkeys are no one's here. An export cannot tell; it names who signed."""
+    tree = signed_log.sequence_in([3])
+    begin_next_tree(signed_log)
+    said = "no record tells that pk_usr_mira, which signed it, was enrolled for who signed"
+    assert fsck.check().findings == [f"{tree} was closed: {said}"]
+    found = checked(write(ask()), "", [])
+    assert not found.failed
+    assert "The log goes on here after a restore, as usr_max and usr_mira signed." in texts(found, "history")

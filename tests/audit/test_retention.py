@@ -106,7 +106,7 @@ def test_what_is_left_still_verifies(owner: Past, tmp_path: Path) -> None:
     proof = trees.consistency_proof(tree, before.size, tree.size)
     check_consistency(before.size, tree.size, bytes(before.root), bytes(tree.root), proof)
     report = fsck.check()
-    assert (report.findings, report.pruned.total(), report.erased) == ([], 300, 0)
+    assert (report.findings, report.pruned, report.erased) == ([], 300, 0)
     assert report.records == tree.size - 300
     assert all(faults_in_tile(tree, number) == [] for number in range(tree.size // 256))
     export = made(previous=earlier.note)
@@ -152,6 +152,29 @@ def test_a_record_that_goes_with_a_dropped_month_unseen_is_counted(owner: Past) 
         superuser.execute("SET session_replication_role = replica")
         superuser.execute("DELETE FROM audit_record WHERE subject = 'kept'")
     assert fsck.check().findings == [f"1 records of {HELD:%Y-%m} are gone, and 0 were told to be dropped"]
+
+
+def test_what_is_missing_beside_a_dropped_month_is_found(owner: Past) -> None:
+    """They say that a record of today was of that month, or that one more was dropped."""
+    tree = Tree.objects.get()
+    drop_month(month(OLD), actor=MIGRATION)
+    owner.log.sequence()
+    (places,) = [one["detail"]["trees"][0] for one in told(Kind.RETENTION_PRUNED)]
+    place = Leaf.objects.get(idx=places["end"] + 5)
+    name = f"Record {place.idx} of {tree} ({place.record_id})"
+    counted = [f"301 leaves of {tree} are of {OLD:%Y-%m}, and 300 were told"]
+    with services().superuser(owner.database) as superuser:
+        superuser.execute("SET session_replication_role = replica")
+        superuser.execute("UPDATE audit_leaf SET at = %s WHERE idx = %s", [midnight(OLD), place.idx])
+        left = f"{name} is left of {OLD:%Y-%m}, which was dropped"
+        stray = f"Record {place.record_id} is in the log and has no place in a tree"
+        assert fsck.check().findings == [left, *counted, stray]
+        superuser.execute("DELETE FROM audit_record WHERE id = %s", [place.record_id])
+        outside = f"{name} is gone, and lies outside of what was told to be dropped with {OLD:%Y-%m}"
+        assert fsck.check().findings == [outside, *counted]
+    record(Kind.RETENTION_PRUNED, subject=f"{OLD:%Y-%m}", actor=MIGRATION, team="", detail={"records": 1})
+    owner.log.sequence()
+    assert fsck.check().findings[0] == f"{OLD:%Y-%m} is told to be dropped more than once"
 
 
 def test_a_month_is_kept_as_long_as_was_set(owner: Past, settings: Any) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.audit.bundles import Bundle, Verify, bundle_of, failed, told, verifier
+from tests.audit.cases import pruned
 from tests.audit.test_verify_bundle import Tamper, drop, drop_tail, edit, edited, renumber, swap
 from tests.audit.written import Written, a_log
 
@@ -28,10 +29,18 @@ def test_a_filtered_bundle_says_what_is_proven_and_what_is_asserted(verify: Veri
     assert '{"kind":"audit:page:read"}' in said
 
 
-def test_records_that_are_missing_without_a_filter_are_left_to_the_reader(verify: Verify, log: Written) -> None:
-    done = verify(bundle_of(log, chosen=range(10, 38)))
-    assert done.verdicts["completeness"].state == "open"
-    assert "10 of the 38 records" in told(done, "completeness")
+def test_records_that_are_missing_are_explained_by_retention_or_by_nothing(verify: Verify, log: Written) -> None:
+    """Nobody needs to be told of a month in order to delete a record: the verifier asks where it lay."""
+    states = {name: verify(bundle) for name, bundle, _ in pruned(log)}
+    told_of = {"told", "told of more", "told of two months", "told of what overlaps", "the range begins among them"}
+    left = {"what would tell comes later", "not told, of a closed tree"}
+    assert {name for name, done in states.items() if not failed(done)} == {*told_of, *left, "filtered"}
+    assert {name for name, done in states.items() if done.verdicts["completeness"].state == "open"} == told_of | left
+    for name in told_of:
+        assert "retention dropped them, as records of this bundle tell" in told(states[name], "completeness")
+    named = {name: done.first_bad for name, done in states.items() if done.first_bad}
+    assert (named["one before"], named["one behind"]) == ((9, ""), (20, ""))
+    assert (named["not told"], named["one between two months"]) == ((10, ""), (20, ""))
 
 
 @pytest.mark.parametrize("tamper", [edit, swap, renumber, drop_tail, drop])

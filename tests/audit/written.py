@@ -5,7 +5,7 @@ import hashlib
 import json
 import struct
 from base64 import b64encode, urlsafe_b64decode
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from copy import copy
 from dataclasses import dataclass, field
 from typing import Any
@@ -85,6 +85,16 @@ class Written:
         self.enrolments[passkey] = self.write(Kind.PASSKEY_ENROLLED, passkey, detail=detail)
         return passkey
 
+    def reopen(self, people: Mapping[str, SoftAuthenticator]) -> int:
+        """Leaf 0 of a tree after a restore from a backup that lacked nothing."""
+        before = self.before or self
+        size, root = len(before.leaves), before.tree().root().hex()
+        told = {"before": before.origin, "size": size, "root": root, "present": before.origin, "present_size": size,
+                "present_root": root}  # fmt: skip
+        signatures = agreement({"after": self.origin, **told}, people, CONSOLE, RP_ID)
+        return self.write(Kind.LOG_RESTORED, self.origin, actor=system("sequencer"),
+                          detail={**told, "note": before.note(), "signatures": signatures})  # fmt: skip
+
     def decide(self, key: SoftAuthenticator | None = None, passkey: str = "", **changed: Any) -> int:
         """With a passkey, or without with a password. `changed` is passed on to the authenticator."""
         payload = jcs({
@@ -162,6 +172,23 @@ class Grown:
 
     def nodes(self, nodes: Iterable[Node]) -> list[bytes]:
         return list(map(self.read, nodes))
+
+
+def agreement(statement: Json, people: Mapping[str, SoftAuthenticator], console: str, rp_id: str) -> list[Json]:
+    """What leaf 0 of a tree holds that goes on after a restore: each signs the statement with a passkey."""
+    found = []
+    for reviewer, key in people.items():
+        payload = jcs({"type": "countersign.restore", "reviewer": reviewer, **statement})
+        answer: Any = key.sign(
+            hashlib.sha256(b"countersign/restore/v1\0" + payload).digest(), origin=console, rp_id=rp_id
+        )
+        found.append({
+            "payload": b64encode(payload).decode(), "client_data_json": standard(answer["response"]["clientDataJSON"]),
+            "authenticator_data": standard(answer["response"]["authenticatorData"]),
+            "signature": standard(answer["response"]["signature"]), "passkey": f"pk_{reviewer}",
+            "public_key": b64encode(key.public_key).decode(), "origin": console, "rp_id": rp_id,
+        })  # fmt: skip
+    return found
 
 
 def standard(text: str) -> str:

@@ -80,6 +80,8 @@ export class Disclosures {
       this.verdict.say("No personal values belong to these records.");
       return;
     }
+    const withheld = this.redacted - explained;
+    if (withheld) this.verdict.leave(`${counted(withheld)} personal values are not here, and no record here tells that they were erased.`);
     const known = explained ? `, ${counted(explained)} of them by an erasure that is on record` : "";
     this.verdict.say(`${counted(this.disclosed)} personal values disclosed, as they were recorded; ${counted(this.redacted)} redacted${known}.`);
   }

@@ -5,10 +5,11 @@ import { Unreadable } from "./zip.js";
 
 const FORMAT = "countersign-bundle/1";
 export const [MANIFEST, LEAVES, INDEXES, HASHES] = ["manifest.json", "leaves.jsonl", "indexes.txt", "hashes.bin"];
-export const [DECIDED, ERASED, REVOKED, ENROLLED, RESTORED] = [
+export const [DECIDED, ERASED, REVOKED, ENROLLED, RESTORED, PRUNED] = [
   "approvals:decision:made", "audit:disclosure:erased", "accounts:passkey:revoked", "accounts:passkey:enrolled", "audit:log:restored",
+  "audit:retention:pruned",
 ];
-const WANTED = new Set([DECIDED, ERASED, REVOKED, RESTORED]);
+const WANTED = new Set([DECIDED, ERASED, REVOKED, RESTORED, PRUNED]);
 const LONGEST_LEAF = 65_535;
 
 export class Manifest {

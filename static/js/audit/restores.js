@@ -13,16 +13,33 @@ export async function checkRestored(leaf, old, origin, keys) {
   try {
     const detail = need(leaf, "detail");
     await checkEnd(detail, old, origin, keys);
-    const people = new Set();
-    for (const entry of need(detail, "signatures")) people.add(await checkAgreed(entry, detail, origin));
-    if (people.size < 2) throw new Mismatch("fewer than two people have signed that a backup was put back.");
+    const people = await checkPeople(detail, origin);
     const [size, present] = [detail.size, detail.present === old.origin ? need(detail, "present_size") : 0];
-    const lost = `${counted(size - present)} signed leaves were lost, as ${[...people].sort().join(" and ")} signed`;
+    const lost = `${counted(size - present)} signed leaves were lost, as ${people.join(" and ")} signed`;
     return [size, `${old.origin} ended with ${counted(size)} leaves, ${lost}`];
   } catch (fault) {
-    if (!(fault instanceof TypeError)) throw fault;
-    throw new Mismatch(`leaf 0 lacks something (${fault.message}).`);
+    throw lacking(fault);
   }
+}
+
+// Of leaf 0 alone, where nothing was kept of the tree before: who signed that the log goes on.
+export async function checkOpened(leaf, origin) {
+  try {
+    const people = await checkPeople(need(leaf, "detail"), origin);
+    return `The log goes on here after a restore, as ${people.join(" and ")} signed.`;
+  } catch (fault) {
+    throw lacking(fault);
+  }
+}
+
+const lacking = (fault) => (fault instanceof TypeError ? new Mismatch(`leaf 0 lacks something (${fault.message}).`) : fault);
+
+// Two of them have to sign.
+async function checkPeople(detail, origin) {
+  const people = new Set();
+  for (const entry of need(detail, "signatures")) people.add(await checkAgreed(entry, detail, origin));
+  if (people.size < 2) throw new Mismatch("fewer than two people have signed that a backup was put back.");
+  return [...people].sort();
 }
 
 async function checkEnd(detail, old, origin, keys) {

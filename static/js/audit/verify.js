@@ -3,17 +3,17 @@
 import { KeyNeeded, Mismatch, counted, equal, quoted, unbase64 } from "./bytes.js";
 import { DECISIONS, checkDecision } from "./decisions.js";
 import { Disclosures } from "./disclosures.js";
+import { Gaps } from "./gaps.js";
+import { BUNDLED, KEPT, checkHistory } from "./history.js";
 import {
-  DECIDED, HASHES, INDEXES, KnownHashes, LEAVES, Ledger, MANIFEST, Manifest, Places, RESTORED, REVOKED, called, idOf, isRemarkable, readLeaf,
+  DECIDED, HASHES, INDEXES, KnownHashes, LEAVES, Ledger, MANIFEST, Manifest, PRUNED, Places, RESTORED, REVOKED, called, idOf, isRemarkable, readLeaf,
 } from "./leaves.js";
 import { NOT_CHECKED, Policy, checkSignatures, isEarlier, parseCheckpoint, parseNote } from "./notes.js";
-import { checkRestored } from "./restores.js";
-import { RangeCheck, checkConsistency, leafHash } from "./tree.js";
+import { RangeCheck, leafHash } from "./tree.js";
 import { ASPECTS, Verdict, momentOf } from "./verdicts.js";
 import { Unreadable } from "./zip.js";
 
 const REQUIRED = [LEAVES, "range-proof.txt", "checkpoint"];
-const [KEPT, BUNDLED] = ["the checkpoint you kept", "the earlier checkpoint in the bundle"];
 const MOST_COMPARED = 1_000_000;
 
 export class Verification {
@@ -31,7 +31,7 @@ export class Verification {
     Object.assign(this, { source, manifest, keys, policy, since, progress });
     this.verdicts = Object.fromEntries(ASPECTS.map((aspect) => [aspect, new Verdict()]));
     Object.assign(this, { checkpoint: null, note: "", allKeys: [], logKeys: [], decided: new Map(), revoked: new Map(), roots: new Map() });
-    Object.assign(this, { restored: null, firstFault: null, records: 0, readAll: false, proven: false });
+    Object.assign(this, { restored: null, firstFault: null, records: 0, readAll: false, proven: false, gaps: new Gaps(manifest.begin) });
   }
 
   async run() {
@@ -52,7 +52,7 @@ export class Verification {
     if (this.readAll) await opened.finish();
     else disclosures.fail("They could not be checked, because the records could not be read.");
     this.judgeCompleteness();
-    await this.checkHistory(earlier);
+    await checkHistory(this, earlier);
     await decisions.fails(() => this.checkDecisions());
     return this;
   }
@@ -214,6 +214,7 @@ export class Verification {
       const block = [];
       for (const line of lines) block.push([places.parts ? await places.take() : places.next++, line]);
       for (const [index, line] of block) {
+        if (places.parts && !manifest.chosenBy) this.gaps.passBy(index);
         const hash = leafHash(line);
         if (!known) range.append(hash);
         else if (!equal(hash, await known.at(index))) differs ??= [index, idOf(readLeaf(line, manifest.log)[0])];
@@ -235,6 +236,7 @@ export class Verification {
     await disclosures.check(index, idOf(leaf), leaf);
     if (leaf.action === DECIDED) this.decided.set(index, leaf);
     if (leaf.action === RESTORED && index === 0) this.restored = leaf;
+    if (leaf.action === PRUNED) this.gaps.takeDown(leaf, this.manifest.origin, this.manifest.size);
     if (leaf.action === REVOKED && !this.revoked.has(String(leaf.object))) this.revoked.set(String(leaf.object), index);
   }
 
@@ -284,76 +286,27 @@ export class Verification {
           "The others are there as hashes; that none of them fits the filter, the exporter says.",
       );
     } else {
-      verdict.leave(
-        `${counted(asked - records)} of the ${counted(asked)} records ${range} are there only as hashes, and no filter says why. ` +
-          "Retention may have removed them.",
-      );
+      this.judgeMissing(`${counted(asked - records)} of the ${counted(asked)} records ${range} are there only as hashes`);
     }
     if (manifest.end < checkpoint.size) {
       verdict.say(`The log held ${counted(checkpoint.size)} records; ${counted(checkpoint.size - manifest.end)} newer ones were not asked for.`);
     }
   }
 
-  async checkHistory(earlier) {
-    const { history } = this.verdicts;
-    for (const [what, old] of earlier) {
-      try {
-        if (old.origin !== this.checkpoint.origin) await this.followRestore(what, old);
-        else history.say(`Nothing was rewritten since ${what} (${counted(old.size)} records): ${await this.checkContinues(what, old)}.`);
-      } catch (fault) {
-        if (!(fault instanceof Mismatch)) throw fault;
-        history.fail(`Of ${what} (${counted(old.size)} records): ${fault.message}`);
-      }
-    }
-    if (!this.since && !history.problems.length) history.leave("No earlier checkpoint of your own was given.");
-  }
-
-  async followRestore(what, old) {
-    const { history } = this.verdicts;
-    if (!this.proven) throw new Mismatch("nothing is known about it while the records do not lead to the signed root.");
-    if (!this.restored) {
-      throw new Mismatch(
-        `it is of ${old.origin}, and there is no leaf 0 here that tells how the log went on after it. Export from the beginning, without a filter.`,
+  // A record that tells of a dropped month comes after all of that month: it is newer than some ranges, and may stand in the
+  // next tree where this one was closed.
+  judgeMissing(text) {
+    const [{ completeness }, { end, size, told }, first] = [this.verdicts, this.manifest, this.gaps.unexplained(this.manifest.end)];
+    if (first === null) completeness.leave(`${text}: retention dropped them, as records of this bundle tell.`);
+    else if (end < size || told.closed === true) {
+      completeness.leave(`${text}, and no filter says why. Retention may have removed them; what would tell of it comes after this range.`);
+    } else {
+      completeness.fail(
+        `${text}, and neither a filter nor a record of this bundle says why, of record ${counted(first)} for one. ` +
+          "If a month was being dropped when this was written, another export says so.",
+        [first, ""],
       );
     }
-    const [end, how] = await checkRestored(this.restored, old, this.checkpoint.origin, this.keysOf(old.origin));
-    history.say(`Since ${what} the log goes on after a restore: ${how}.`);
-    if (old.size < end) {
-      history.leave(
-        `Not shown here: that these ${counted(end)} began with the ${counted(old.size)} of ${what}. Check a bundle of ${old.origin} with it as well.`,
-      );
-    }
-  }
-
-  // How it was found out.
-  async checkContinues(what, old) {
-    const { checkpoint } = this;
-    if (old.size > checkpoint.size) throw new Mismatch(`it is newer than the one of the bundle, which has ${counted(checkpoint.size)} records.`);
-    if (this.roots.has(old.size) && what !== BUNDLED) {
-      if (!equal(this.roots.get(old.size), old.root)) throw new Mismatch("the log was rewritten: these records lead to another root than it was signed with.");
-      return "the records of the bundle lead to its root";
-    }
-    const proof = await this.consistencyProof(old);
-    if (!proof && old.size > 0 && old.size < checkpoint.size) {
-      throw new Mismatch("the bundle does not prove that it continues this. Export again, and hand this checkpoint in.");
-    }
-    try {
-      checkConsistency(old.size, checkpoint.size, old.root, checkpoint.root, proof ?? []);
-    } catch (fault) {
-      if (!(fault instanceof Mismatch)) throw fault;
-      throw new Mismatch(`the bundle does not continue it; the log may have been rewritten. ${fault.message}`);
-    }
-    return proof?.length ? "by the consistency proof" : "it is the same tree";
-  }
-
-  // That of the bundle, when it begins at a tree of this size.
-  async consistencyProof(old) {
-    if (!this.source.has("previous-checkpoint") || !this.source.has("consistency.txt")) return null;
-    const before = parseCheckpoint(parseNote(await this.source.text("previous-checkpoint")).body);
-    if (before.origin !== old.origin || before.size !== old.size) return null;
-    const lines = (await this.source.text("consistency.txt")).split("\n");
-    if (lines.pop()) throw new Mismatch("consistency.txt does not end with a whole line.");
-    return lines.map(unbase64);
   }
 
   async checkDecisions() {
