@@ -13,12 +13,12 @@ from django.db import Error, connection, transaction
 from django.db.models.functions import Now
 
 from audit import trees
-from audit.anchors import Anchor, AnchorFailed
+from audit.anchors import Anchor, AnchorAhead, AnchorFailed
 from audit.models import Checkpoint, Cosignature, Outlet, Receipt, Tree
 from audit.record import record
 from audit.verify import VKey, open_note
 from audit.vocabulary import Kind
-from audit.witnessing import WitnessFailed, submit
+from audit.witnessing import Ahead, WitnessFailed, submit
 from console.core.actor import system
 
 logger = logging.getLogger(__name__)
@@ -67,7 +67,10 @@ class Witness:
         if newest is None or newest.size <= reached:
             return reached
         try:
-            line = submit(self.url, self.vkey, newest.note, reached, lambda old: _proof(tree, old, newest.size))
+            line = submit(self.url, self.vkey, newest.note, reached,
+                          lambda old: trees.consistency_proof(tree, old, newest.size))  # fmt: skip
+        except Ahead as fault:
+            raise OutletAhead(str(fault)) from fault
         except WitnessFailed as fault:
             raise OutletFailed(str(fault)) from fault
         _, signed = open_note(newest.note + line, [VKey.parse(self.vkey)])
@@ -75,13 +78,6 @@ class Witness:
         row = Cosignature(tree=tree, size=newest.size, witness=self.name, line=line, at=moment)
         Cosignature.objects.bulk_create([row], ignore_conflicts=True)
         return newest.size
-
-
-def _proof(tree: Tree, old: int, size: int) -> list[bytes]:
-    try:
-        return trees.consistency_proof(tree, old, size)
-    except ValueError as fault:
-        raise OutletAhead(f"The witness has seen {old} leaves, and this log has {size}.") from fault
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +98,8 @@ class Anchoring:
             return reached
         try:
             receipt = self.anchor.anchor(newest.note, origin=tree.origin, size=newest.size)
+        except AnchorAhead as fault:
+            raise OutletAhead(str(fault)) from fault
         except AnchorFailed as fault:
             raise OutletFailed(str(fault)) from fault
         detail = {"anchor": self.name, "kind": self.kind, "size": newest.size, "root": bytes(newest.root).hex(),
@@ -148,18 +146,27 @@ def step(way: Way) -> bool:
 def _advance(way: Way, outlet: Outlet) -> int:
     """A tree that a restore has closed is finished first, unless the other side is ahead; then the next one begins."""
     assert outlet.tree is not None
-    later = Tree.objects.filter(log=outlet.tree.log, number__gt=outlet.tree.number)
-    following = later.order_by("number").first()
+    while True:
+        reached = _reached_in(way, outlet)
+        following = _next_of(outlet.tree)
+        if following is None or reached < _signed(outlet.tree):
+            return reached
+        outlet.tree, outlet.reached = following, 0
+
+
+def _reached_in(way: Way, outlet: Outlet) -> int:
+    """Of a closed tree, the other side may hold leaves that were lost here: then it has all that there will be."""
+    assert outlet.tree is not None
     try:
-        reached = way.advance(outlet.tree, outlet.reached)
+        return way.advance(outlet.tree, outlet.reached)
     except OutletAhead:
-        if following is None:
+        if _next_of(outlet.tree) is None:
             raise
-        reached = _signed(outlet.tree)
-    if following is None or reached < _signed(outlet.tree):
-        return reached
-    outlet.tree, outlet.reached = following, 0
-    return way.advance(following, 0)
+        return _signed(outlet.tree)
+
+
+def _next_of(tree: Tree) -> Tree | None:
+    return Tree.objects.filter(log=tree.log, number__gt=tree.number).order_by("number").first()
 
 
 def _signed(tree: Tree) -> int:

@@ -9,12 +9,13 @@ import logging
 import random
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
 from django.conf import settings
-from django.db import Error, connection, transaction
+from django.db import Error, InterfaceError, OperationalError, connection, transaction
 from django.db.models.functions import Now
 
 from audit import merkle, trees
@@ -23,6 +24,7 @@ from audit.record import record
 from audit.signing import SignerAway, SignerClient, SignerRefused
 from audit.verify import EMPTY, leaf_hash, parse_checkpoint, parse_note
 from audit.vocabulary import Kind
+from audit.waiting import OLDEST, ONE, take
 from console.core import presence
 from console.core.actor import system
 
@@ -40,35 +42,6 @@ ACTOR = system("sequencer")
 # Whether people agreed that the log goes on in a new tree: what its first leaf has to tell of that, or None.
 # It is asked for the tree here and for the newest note of the signer.
 Restorations = Callable[[Tree, str], Mapping[str, object] | None]
-
-# The index of a batch goes on from the size of the tree, under the lock on its row. A second record with the id of one
-# that has its place was not written by the product: it is kept, gets none, and is told.
-_TAKE = """
-WITH taken AS (
-    DELETE FROM audit_waiting WHERE {chosen}
-    RETURNING id, log, at, leaf, kind, subject, state, actor_kind, actor, team, run, trace
-), kept AS (
-    INSERT INTO audit_record (id, log, at, leaf, kind, subject, state, actor_kind, actor, team, run, trace)
-    SELECT * FROM taken
-), ranked AS (
-    SELECT id, at, leaf, row_number() OVER (PARTITION BY id ORDER BY at) > 1
-        OR (SELECT idx FROM audit_leaf WHERE record_id = id AND tree_id = %(tree)s) IS NOT NULL AS again
-    FROM taken
-), placed AS (
-    INSERT INTO audit_leaf (tree_id, idx, record_id, at, leaf_hash)
-    SELECT %(tree)s, %(size)s + row_number() OVER (ORDER BY id) - 1, id, at, sha256('\\x00'::bytea || leaf)
-    FROM ranked WHERE NOT again
-    RETURNING idx, leaf_hash
-)
-SELECT idx, leaf_hash, NULL::uuid FROM placed
-UNION ALL SELECT NULL::bigint, NULL::bytea, id FROM ranked WHERE again
-ORDER BY idx
-"""
-
-# Ids are ordered by time. In their order, records that were written together lie together in the tree as well, which is
-# what exports live on. There is no index to read it from: writers would pay for it, and what waits is little.
-_OLDEST = _TAKE.format(chosen="ctid = ANY (ARRAY(SELECT ctid FROM audit_waiting ORDER BY id LIMIT %(given)s))")
-_ONE = _TAKE.format(chosen="id = %(given)s")
 
 # What no checkpoint here holds gets a second place, in the next tree, where it can be proven.
 _UNSIGNED = """
@@ -164,14 +137,19 @@ class Sequencer:
         learn_keys(tree, self.signer)
 
     def _watched(self, work: Callable[[], object]) -> bool:
-        """A tree that may not be signed is a matter for people; a signer or database that is away comes back."""
+        """A tree that may not be signed is a matter for people, and so is what the database refuses; a signer or
+        database that is away comes back."""
         try:
             work()
         except (Broken, SignerRefused, SignerAway) as problem:
             self._tell(str(problem), getattr(problem, "note", ""))
             return False
-        except Error as error:
+        except (OperationalError, InterfaceError) as error:
             logger.warning("the sequencer lost the database (%s); trying again", type(error).__name__)
+            return False
+        except Error as refusal:
+            why, _, _ = str(refusal).partition("\n")
+            self._tell(f"The database refuses what would go into the tree: {why}")
             return False
         self._tell("")
         return True
@@ -213,30 +191,36 @@ def current() -> Tree:
 @transaction.atomic
 def integrate(tree: Tree) -> int:
     """The oldest pending records become leaves. Returns how many were taken off the queue."""
-    return _take(Tree.objects.select_for_update().get(pk=tree.pk), _OLDEST, BATCH)
+    return _take(Tree.objects.select_for_update().get(pk=tree.pk), OLDEST, BATCH)
 
 
 def _take(locked: Tree, which: str, given: int | str) -> int:
-    with connection.cursor() as cursor:
-        cursor.execute("SET LOCAL plan_cache_mode = force_custom_plan")  # both tables may have been empty a moment ago
-        cursor.execute(which, {"given": given, "tree": locked.pk, "size": locked.size})
-        rows = cursor.fetchall()
-    new = [bytes(digest) for _, digest, again in rows if again is None]
-    for _, _, again in rows[len(new) :]:
-        what = f"a second record bears the id {again}: it is kept, and has no place in the tree"
+    new, again = take(locked, which, given)
+    for one in again:
+        what = f"a second record bears the id {one}: it is kept, and has no place in the tree"
         record(Kind.ALARM_TAMPERED, subject=locked.origin, actor=ACTOR, team="", detail={"what": what})
     if new:
         grow(locked, new)
-    return len(rows)
+    return len(new) + len(again)
 
 
 def grow(tree: Tree, new: list[bytes]) -> None:
     partial = trees.read_tiles(tree, merkle.rightmost(tree.size))
-    changed = merkle.extend(tree.size, partial, new)
     size = tree.size + len(new)
-    root = merkle.tree_root(size, merkle.reader({**partial, **changed}))
+    with whole_tiles(tree):
+        changed = merkle.extend(tree.size, partial, new)
+        root = merkle.tree_root(size, merkle.reader({**partial, **changed}))
     trees.store_tiles(tree, changed)
     Tree.objects.filter(pk=tree.pk).update(size=size, root=root)
+
+
+@contextmanager
+def whole_tiles(tree: Tree) -> Iterator[None]:
+    """Raises Broken for tiles that are missing or too short."""
+    try:
+        yield
+    except (KeyError, ValueError) as fault:
+        raise Broken(f"Tiles of {tree.origin} are missing or too short: {fault}") from fault
 
 
 def compare(tree: Tree, signer: SignerClient) -> None:
@@ -259,7 +243,9 @@ def compare(tree: Tree, signer: SignerClient) -> None:
             " an older copy was restored, or leaves were deleted.",
             note,
         )
-    if trees.tree_root(tree, last.size) != last.root:
+    with whole_tiles(tree):
+        root = trees.tree_root(tree, last.size)
+    if root != last.root:
         raise Broken(f"The first {last.size} leaves of {tree.origin} are no longer those that were signed.")
     store_checkpoint(tree, note)
 
@@ -289,7 +275,7 @@ def reopen(tree: Tree, note: str, agreed: Mapping[str, object]) -> Tree:
     detail = {"before": last.origin, "size": last.size, "root": last.root.hex(), "note": note, **agreed,
               "present": here.origin, "present_size": here.size, "present_root": bytes(here.root).hex()}  # fmt: skip
     first = record(Kind.LOG_RESTORED, subject=opened.origin, actor=ACTOR, team="", detail=detail)
-    _take(opened, _ONE, first)
+    _take(opened, ONE, first)
     with connection.cursor() as cursor:
         cursor.execute(_UNSIGNED, [opened.pk, 1, here.pk, newest.size if newest else 0])
         again = sorted(cursor.fetchall())
@@ -300,8 +286,9 @@ def reopen(tree: Tree, note: str, agreed: Mapping[str, object]) -> Tree:
 
 def holds(tree: Tree, checkpoint: Checkpoint) -> bool:
     try:
-        return trees.tree_root(tree, checkpoint.size) == bytes(checkpoint.root)
-    except (KeyError, ValueError):  # tiles are missing, or too short
+        with whole_tiles(tree):
+            return trees.tree_root(tree, checkpoint.size) == bytes(checkpoint.root)
+    except Broken:
         return False
 
 
@@ -312,7 +299,8 @@ def sign(tree: Tree, signer: SignerClient) -> None:
     old = last.size if last else 0
     if old > tree.size:
         raise Broken(f"The signer has signed {old} leaves of {tree.origin}, and this database holds {tree.size}.")
-    proof = trees.consistency_proof(tree, old, tree.size)
+    with whole_tiles(tree):
+        proof = trees.consistency_proof(tree, old, tree.size)
     opens = leaf_zero(tree) if tree.number > 1 and not last else b""
     size, root = (1, leaf_hash(opens)) if opens else (tree.size, bytes(tree.root))
     store_checkpoint(tree, signer.sign(tree.origin, size, root, old=old, proof=proof if not opens else [], opens=opens))
@@ -360,6 +348,8 @@ def faults_in_tile(tree: Tree, number: int) -> list[str]:
     """What differs between a tile, the places of its leaves and the records. Dropped months have no records."""
     begin = number * merkle.WIDTH
     hashes = merkle.split(trees.hashes_between(tree, begin, begin + merkle.WIDTH))
+    if len(hashes) != merkle.WIDTH:
+        return [f"The tile of the records from {begin} on of {tree.origin} is missing or has another length"]
     with connection.cursor() as cursor:
         cursor.execute(_TILE, [tree.pk, begin, begin + merkle.WIDTH])
         rows = {index: (bytes(digest), leaf) for index, digest, leaf in cursor.fetchall()}

@@ -9,7 +9,7 @@ from django.conf import settings
 from django.db import connection
 
 from audit import trees
-from audit.models import Cosignature, Receipt, Tree
+from audit.models import Cosignature, Leaf, Receipt, Tree
 from audit.outlets import covered, uncovered_since
 
 COUNTED = 100_000
@@ -83,7 +83,8 @@ _remembered = _Remembered()
 
 
 def why_risky_actions_wait() -> str:
-    """Empty when they need not wait: no limit is set, or somebody outside has seen the log recently enough."""
+    """Empty when they need not wait: no limit is set, or the log is being signed and somebody outside has seen it
+    recently enough."""
     return _remembered.ask() if settings.MAX_UNANCHORED else ""
 
 
@@ -91,13 +92,35 @@ def _why_not() -> str:
     tree = trees.open_tree()
     if tree is None:
         return "The log has no tree yet."
-    since = uncovered_since(tree) if covered(tree) else tree.opened_at
-    if since is None or age(since) <= settings.MAX_UNANCHORED:
+    if tree.problem:
+        return f"Nothing is signed: {tree.problem} Until it is, risky actions wait."
+    oldest = _oldest_unknown(tree)
+    if oldest is None or age(oldest) <= settings.MAX_UNANCHORED:
         return ""
     return (
-        f"For {age(since):.0f} seconds no witness and no anchor has taken the log;"
+        f"For {age(oldest):.0f} seconds no witness and no anchor has taken the log;"
         f" after {settings.MAX_UNANCHORED:.0f} risky actions wait."
     )
+
+
+def _oldest_unknown(tree: Tree) -> dt.datetime | None:
+    """Of what is signed, in the tree or waiting for it: the moment of what nobody outside can know by now."""
+    since = uncovered_since(tree) if covered(tree) else tree.opened_at
+    newest = trees.newest_checkpoint(tree)
+    unsigned = Leaf.objects.filter(tree=tree, idx=newest.size if newest else 0).values_list("at", flat=True).first()
+    return min((moment for moment in (since, unsigned, _waiting_too_long()) if moment), default=None)
+
+
+def _waiting_too_long() -> dt.datetime | None:
+    """One record that waits for its place longer than it may. It ends at the first one: where the sequencer stands
+    still, the oldest come first, and no index has to be kept for it."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT at FROM audit_waiting WHERE extract(epoch FROM clock_timestamp() - at) > %s LIMIT 1",
+            [settings.MAX_UNANCHORED],
+        )
+        row = cursor.fetchone()
+    return row[0] if row else None
 
 
 def age(moment: dt.datetime) -> float:

@@ -5,14 +5,14 @@ An anchor is made from a mapping, as it stands in a YAML file: `build({"kind": "
 
 from collections.abc import Mapping
 
-from audit.anchors.base import Anchor, AnchorFailed, Options, Receipt, WrongConfiguration
+from audit.anchors.base import Anchor, AnchorAhead, AnchorFailed, Options, Receipt, WrongConfiguration
 from audit.anchors.file import FileAnchor
 from audit.anchors.git import GitAnchor
 from audit.anchors.mail import MailAnchor
 from audit.anchors.rfc3161 import TimestampAnchor
 from audit.anchors.s3 import S3Anchor
 
-__all__ = ["KINDS", "Anchor", "AnchorFailed", "Receipt", "WrongConfiguration", "build"]
+__all__ = ["KINDS", "Anchor", "AnchorAhead", "AnchorFailed", "Receipt", "WrongConfiguration", "build"]
 
 KINDS: dict[str, type[FileAnchor | GitAnchor | MailAnchor | TimestampAnchor | S3Anchor]] = {
     "file": FileAnchor,

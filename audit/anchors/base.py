@@ -21,6 +21,10 @@ class AnchorFailed(Exception):
     """Says why there is no receipt, without any secret. The same checkpoint may be handed in again."""
 
 
+class AnchorAhead(AnchorFailed):
+    """What is kept there is a later checkpoint of the same tree."""
+
+
 class WrongConfiguration(ValueError):
     """Says which key of an anchor's configuration is wrong."""
 
@@ -190,7 +194,8 @@ def read_checkpoint(note: str, origin: str, size: int) -> Checkpoint:
 
 
 def check_continues(kept: str, checkpoint: Checkpoint) -> None:
-    """By its size and root; no proof is asked for. `kept` is a note of the same log. Raises AnchorFailed."""
+    """By its size and root; no proof is asked for. `kept` is a note of the same log. Raises AnchorFailed, for a later
+    one AnchorAhead."""
     try:
         last = parse_checkpoint(parse_note(kept).body)
     except Mismatch as fault:
@@ -198,6 +203,6 @@ def check_continues(kept: str, checkpoint: Checkpoint) -> None:
     if last.origin != checkpoint.origin:
         raise AnchorFailed(f"What is kept there is of another log: {last.origin}.")
     if last.size > checkpoint.size:
-        raise AnchorFailed(f"A checkpoint of {last.size} leaves is kept there; this one has {checkpoint.size}.")
+        raise AnchorAhead(f"A checkpoint of {last.size} leaves is kept there; this one has {checkpoint.size}.")
     if last.size == checkpoint.size and last.root != checkpoint.root:
         raise AnchorFailed(f"Another tree of {last.size} leaves is kept there.")

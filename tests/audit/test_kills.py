@@ -37,6 +37,15 @@ def pid_of(up: Up, victim: str) -> int | None:
     return next((pid for pid in up.children() if VICTIMS[victim] in command_line(pid)), None)
 
 
+def kill(up: Up, victim: str) -> None:
+    """It is there to be killed, and is gone afterwards."""
+    wait_until(lambda: pid_of(up, victim), f"{victim} runs")
+    pid = pid_of(up, victim)
+    assert pid is not None
+    os.kill(pid, signal.SIGKILL)
+    wait_until(lambda: pid_of(up, victim) != pid, f"{victim} is killed")
+
+
 def asked(url: str, question: str) -> list[tuple[Any, ...]]:
     with psycopg.connect(url) as database:
         return database.execute(question.encode()).fetchall()
@@ -64,16 +73,18 @@ def test_no_record_is_lost_none_doubled_and_no_index_missing(up: Up, tmp_path: P
     )
     assert writer.stdout is not None
     assert writer.stdout.readline() == b"writing\n"
-    for victim in chance.sample([*VICTIMS] * 3, 6 if seed == 1 else 9):
+    victims = chance.sample([*VICTIMS] * 3, 6 if seed == 1 else 9)
+    assert {*victims} == {*VICTIMS}
+    for victim in victims:
         before = size_of(url)
-        pid = pid_of(up, victim)
-        if pid is not None:
-            os.kill(pid, signal.SIGKILL)
+        kill(up, victim)
         wait_until(lambda before=before: size_of(url) > max(before, 0), f"signed again after {victim}")  # type: ignore[misc]
     writer.communicate(timeout=60)
     wait_until(lambda: asked(url, "SELECT count(*) FROM audit_waiting") == [(0,)], "all is in the tree")
     wait_until(lambda: size_of(url) == asked(url, "SELECT size FROM audit_tree")[0][0], "all is signed")
-    check_whole(url, set(noted.read_text().split()))
+    written = set(noted.read_text().split())
+    assert len(written) > 1000  # in all of these seconds four threads write tens of thousands
+    check_whole(url, written)
 
 
 def check_whole(url: str, noted: set[str]) -> None:

@@ -1,7 +1,7 @@
 """What leaves the house, and what is told when it cannot."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -10,14 +10,16 @@ from django.conf import LazySettings
 from django.core.exceptions import ImproperlyConfigured
 
 from audit import anchors, fsck, outlets, publishing, sequencer, standing
-from audit.models import Checkpoint, Cosignature, LogKey, Outlet, Receipt, Record, Tree
+from audit.models import Checkpoint, Cosignature, LogKey, Outlet, Receipt, Record, Tree, Waiting
 from audit.outlets import Anchoring, OutletFailed, Way, covered, step, uncovered_since
+from audit.signing import SignerClient
 from audit.verify import VKey, open_note
 from audit.vocabulary import Kind
 from tests.audit.bundles import changed_base64
 from tests.audit.conftest import Adversary, SignedLog
 from tests.audit.witnesses import Running
 from tests.audit.witnesses import Witness as Program
+from tests.services import services
 
 
 @pytest.fixture
@@ -220,21 +222,76 @@ def test_a_wrong_publishing_file_says_where(text: str, says: str) -> None:
         publishing.read(text)
 
 
-def test_risky_actions_wait_while_nobody_outside_knows(
-    signed_log: SignedLog, settings: LazySettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def pass_an_hour(database: str) -> None:
+    """For all that is written by now."""
+    with services().superuser(database) as superuser:
+        superuser.execute("""
+            SET session_replication_role = replica;
+            UPDATE audit_waiting SET at = at - interval '1 hour';
+            UPDATE audit_leaf SET at = at - interval '1 hour';
+            UPDATE audit_checkpoint SET at = at - interval '1 hour';
+            UPDATE audit_tree SET opened_at = opened_at - interval '1 hour';
+        """)
+
+
+@pytest.fixture
+def waits(settings: LazySettings, monkeypatch: pytest.MonkeyPatch) -> Callable[[], str]:
     monkeypatch.setattr(standing, "REMEMBERED", 0.0)
-    settings.MAX_UNANCHORED = 0.0
-    assert standing.why_risky_actions_wait() == ""
-    settings.MAX_UNANCHORED = 1e-6
-    assert standing.why_risky_actions_wait() == "The log has no tree yet."
+    settings.MAX_UNANCHORED = 600.0
+    return standing.why_risky_actions_wait
+
+
+@pytest.fixture
+def notary(tmp_path: Path) -> Way:
+    return Anchoring("notary", anchors.build({"kind": "file", "path": str(tmp_path / "anchored")}))
+
+
+def test_risky_actions_wait_while_nobody_outside_knows(
+    signed_log: SignedLog, committed: str, waits: Callable[[], str], notary: Way, settings: LazySettings
+) -> None:
+    assert waits() == "The log has no tree yet."
     signed_log.sequence()
-    assert "no witness and no anchor has taken the log" in standing.why_risky_actions_wait()
-    settings.MAX_UNANCHORED = 3600.0
-    assert standing.why_risky_actions_wait() == ""
-    settings.MAX_UNANCHORED = 1e-6
-    step(Anchoring("notary", anchors.build({"kind": "file", "path": str(tmp_path / "anchored")})))
-    assert standing.why_risky_actions_wait() == ""
+    assert waits() == ""
+    pass_an_hour(committed)
+    assert "no witness and no anchor has taken the log; after 600 risky actions wait" in waits()
+    step(notary)
+    assert waits() == ""
     signed_log.write()
     signed_log.sequence()
-    assert "risky actions wait" in standing.why_risky_actions_wait()
+    assert waits() == ""
+    pass_an_hour(committed)
+    assert "risky actions wait" in waits()
+    settings.MAX_UNANCHORED = 0.0
+    assert waits() == ""
+
+
+def test_risky_actions_wait_while_records_have_no_place_in_a_signed_tree(
+    signed_log: SignedLog, committed: str, waits: Callable[[], str], notary: Way
+) -> None:
+    """A sequencer that is killed says nothing."""
+    tree = signed_log.sequence()
+    step(notary)
+    signed_log.write(5)
+    assert waits() == ""
+    pass_an_hour(committed)
+    assert "risky actions wait" in waits()
+    while sequencer.integrate(tree):
+        pass
+    assert not Waiting.objects.exists()
+    assert "risky actions wait" in waits()
+    signed_log.sequence()
+    step(notary)
+    assert waits() == ""
+
+
+def test_risky_actions_wait_at_once_while_nothing_can_be_signed(
+    signed_log: SignedLog, waits: Callable[[], str], notary: Way, tmp_path: Path
+) -> None:
+    signed_log.sequence()
+    step(notary)
+    assert waits() == ""
+    alone = sequencer.Sequencer(SignerClient(tmp_path / "nobody"), heart=lambda _: None)
+    assert not alone._work()
+    assert waits().startswith("Nothing is signed: The signer does not answer")
+    assert sequencer.Sequencer(signed_log.signer, heart=lambda _: None)._work()
+    assert waits() == ""

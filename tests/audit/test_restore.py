@@ -2,27 +2,29 @@
 
 import hashlib
 import json
+import subprocess
 from base64 import b64decode
+from pathlib import Path
 from typing import Any
 
 import pytest
 from django.db import connection, connections
 
 from audit import fsck, sequencer, trees
+from audit.anchors import build
 from audit.models import Checkpoint, Leaf, LogKey, Outlet, Record, Tree
-from audit.outlets import OutletAhead, OutletFailed, step
+from audit.outlets import Anchoring, Way, Witness, covered, step
 from audit.proof import prove
-from audit.record import record
 from audit.signing import SignerRefused
 from audit.verify import VKey, check_assertion, check_inclusion, leaf_hash, open_note
 from audit.vocabulary import Kind
-from console.core.actor import system
 from console.core.errors import Conflict, Forbidden
 from console.home import restore
 from console.home.embedded import role_password
 from console.home.provision import SEQUENCER
 from console.home.restore import NEEDED, wanted
 from tests.audit.restoring import House, broken, house
+from tests.audit.witnesses import Witness as Program
 from tests.services import services
 
 __all__ = ["broken", "house"]
@@ -277,23 +279,65 @@ def test_an_end_that_leaf_zero_does_not_name_is_found(broken: House) -> None:
 # What is outside
 
 
-class Ahead:
-    name, kind, every = "witness.example", "witness", 0.0
+def settled(house: House) -> Tree:
+    """Two people have signed, and the next tree is open."""
+    assert not house.goes_on()
+    house.sign("mira")
+    house.sign("max")
+    return house.sequence()
 
-    def advance(self, tree: Tree, reached: int) -> int:
-        if tree.number == 1:
-            raise OutletAhead("The witness has seen more.")
-        return tree.size
+
+def test_who_has_seen_what_was_lost_goes_on_with_the_new_tree(house: House, tmp_path: Path) -> None:
+    """The backup is from between two visits of theirs: what it has signed, they have seen, and more."""
+    program, remote = Program(tmp_path / "witness"), tmp_path / "remote.git"
+    subprocess.run(["git", "init", "--quiet", "--bare", remote], check=True)
+    kept = {"kind": "file", "path": str(tmp_path / "kept")}
+    pushed = {"kind": "git", "remote": str(remote), "state": str(tmp_path / "clone")}
+    with program.start() as running:
+        ways: list[Way] = [
+            Witness(program.vkeys[0], running.url), Anchoring("kept", build(kept)), Anchoring("pushed", build(pushed)),
+        ]  # fmt: skip
+        house.write(5)
+        house.sequence()
+        program.watch(LogKey.objects.get().vkey)
+        assert [step(way) for way in ways] == [True] * 3
+        house.write(5)
+        house.sequence()
+        backup = house.backup()
+        house.write(30)
+        house.sequence()
+        assert [step(way) for way in ways] == [True] * 3
+        with house.restored(backup):
+            assert not house.goes_on()
+            assert [step(way) for way in ways] == [False] * 3  # nobody has signed: this is a fault
+            tree = settled(house)
+            program.watch(LogKey.objects.get(tree=tree).vkey)
+            assert [step(way) for way in ways] == [True] * 3
+            outlets = Outlet.objects.values_list("tree", "reached", "error")
+            assert [*outlets] == [(tree.pk, tree.size, "")] * 3
+            assert covered(tree) == tree.size
+    services().drop(backup)
 
 
-def test_a_witness_that_has_seen_what_was_lost_goes_on_with_the_new_tree(broken: House) -> None:
-    assert not step(Ahead())  # nobody has signed: this is a fault
-    assert issubclass(OutletAhead, OutletFailed)
-    broken.sign("mira")
-    broken.sign("max")
-    tree = broken.sequence()
-    assert step(Ahead())
-    outlet = Outlet.objects.get()
-    assert (outlet.tree_id, outlet.reached, outlet.error) == (tree.pk, tree.size, "")
-    record(Kind.PAGE_READ, subject="more", actor=system("tests"))
-    assert broken.sequence().size > tree.size
+def test_who_has_seen_what_two_restores_lost_goes_on_with_the_newest_tree(house: House, tmp_path: Path) -> None:
+    way = Anchoring("kept", build({"kind": "file", "path": str(tmp_path / "kept")}))
+    house.write(5)
+    house.sequence()
+    first = house.backup()
+    house.write(5)
+    house.sequence()
+    assert step(way)
+    with house.restored(first):
+        settled(house)
+        second = house.backup()
+        house.write(5)
+        house.sequence()
+        assert step(way)
+        with house.restored(second):
+            tree = settled(house)
+            assert tree.number == 3
+            assert step(way)
+            assert Outlet.objects.get().tree_id == tree.pk
+            assert covered(tree) == tree.size
+    services().drop(first)
+    services().drop(second)

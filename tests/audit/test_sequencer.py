@@ -3,6 +3,7 @@
 import json
 import threading
 import uuid
+from collections.abc import Callable
 
 import psycopg
 import pytest
@@ -11,12 +12,13 @@ from django.db import connection, transaction
 from audit import merkle, sequencer, trees
 from audit.models import Checkpoint, Leaf, LogKey, Record, Tile, Tree, Waiting
 from audit.record import record
-from audit.sequencer import Sequencer, compare, integrate
+from audit.sequencer import Sequencer, compare, faults_in_tile, integrate
 from audit.signing import SignerAway
 from audit.verify import EMPTY, VKey, check_consistency, check_inclusion, leaf_hash, open_note
 from audit.vocabulary import Kind
 from console.core.actor import system
 from tests.audit.conftest import SignedLog, hashes_of, root_of
+from tests.services import services
 
 
 def test_every_record_gets_one_place_and_a_signed_tree(signed_log: SignedLog) -> None:
@@ -147,6 +149,84 @@ def test_a_second_record_of_one_id_is_kept_and_told(signed_log: SignedLog) -> No
     assert Record.objects.filter(subject="forged").count() == 3
     assert Leaf.objects.filter(idx__gte=first.size).count() == 3  # one of them, and what was told
     assert not Waiting.objects.exists()
+
+
+def test_what_was_written_to_hold_up_the_queue_holds_up_nothing(signed_log: SignedLog, committed: str) -> None:
+    """Hundreds of one id and one moment, one with those of a record that has its place, and one that no index takes."""
+    signed_log.sequence_in([1])
+    placed = Record.objects.get(subject="thing 0")
+    forge = ("INSERT INTO audit_waiting (id, at, leaf, team, run, log, kind, subject, actor_kind, actor)"
+             " SELECT %s, %s, convert_to('forged ' || number, 'UTF8'), text, text, 'l', 'k', 'forged', 'system', 'a'"
+             " FROM generate_series(%s::int, %s) AS number,"
+             " (SELECT coalesce(string_agg(md5(n::text), ''), '') FROM generate_series(1, %s) AS n)"
+             " AS long(text)")  # fmt: skip
+    with services().superuser(committed) as superuser:
+        superuser.execute(forge, [uuid.uuid4(), placed.at, 1, 300, 0])
+        superuser.execute(forge, [placed.pk, placed.at, 301, 301, 0])
+        superuser.execute(forge, [uuid.uuid4(), placed.at, 302, 302, 500])
+    signed_log.write(5)
+    assert Sequencer(signed_log.signer, heart=lambda _: None)._work()
+    assert Tree.objects.get().problem == ""
+    tree = signed_log.sequence()
+    assert not Waiting.objects.exists()
+    forged = [bytes(one) for one in Record.objects.filter(subject="forged").values_list("leaf", flat=True)]
+    assert sorted(forged) == sorted(f"forged {number}".encode() for number in range(1, 303))
+    assert Leaf.objects.filter(tree=tree, record_id__in=Record.objects.filter(subject="thing 4").values("id")).exists()
+    assert Record.objects.filter(kind=Kind.ALARM_TAMPERED).count() == 299 + 1
+    assert faults_in_tile(tree, 0) == []
+
+
+def unguarded(database: str, statement: str) -> None:
+    with services().superuser(database) as superuser:
+        superuser.execute("SET session_replication_role = replica")
+        superuser.execute(statement.encode())
+
+
+def test_what_the_database_refuses_is_said_and_nothing_is_lost(signed_log: SignedLog, committed: str) -> None:
+    signed_log.sequence_in([3])
+    signed_log.write(5)
+    at_work = Sequencer(signed_log.signer, heart=lambda _: None)
+    unguarded(committed, "ALTER TABLE audit_record ADD CONSTRAINT refused CHECK (subject <> 'thing 4')")
+    assert not at_work._work()
+    says = "The database refuses what would go into the tree: new row for relation"
+    assert Tree.objects.get().problem.startswith(says)
+    assert Waiting.objects.filter(pk__in=Record.objects.filter(subject="thing 4").values("id")).exists()
+    unguarded(committed, "ALTER TABLE audit_record DROP CONSTRAINT refused")
+    assert at_work._begin()
+    assert at_work._work()
+    assert (Tree.objects.get().problem, Waiting.objects.exists()) == ("", False)
+
+
+@pytest.mark.parametrize("damage", ["DELETE FROM audit_tile", "UPDATE audit_tile SET hashes = substr(hashes, 1, 32)"])
+def test_damaged_tiles_are_said_and_stop_the_tree(signed_log: SignedLog, committed: str, damage: str) -> None:
+    """Found by whoever comes to them first: who appends, who signs, and who compares with the signer."""
+    signed_log.sequence_in([300])
+    at_work = Sequencer(signed_log.signer, heart=lambda _: None)
+    says = f"Tiles of {trees.log_name()}/1 are missing or too short: "
+
+    def stopped(work: Callable[[], bool]) -> bool:
+        whole = [(one.level, one.n, bytes(one.hashes)) for one in Tile.objects.all()]
+        unguarded(committed, damage)
+        done, problem = work(), Tree.objects.get().problem
+        trees.store_tiles(Tree.objects.get(), {(level, n): hashes for level, n, hashes in whole})
+        return not done and problem.startswith(says)
+
+    assert stopped(at_work._begin)
+    signed_log.write(5)
+    assert stopped(at_work._work)
+    assert integrate(Tree.objects.get())
+    assert stopped(at_work._work)
+    assert at_work._begin()
+    assert at_work._work()
+    assert Tree.objects.get().problem == ""
+
+
+def test_looking_back_finds_a_tile_that_is_gone(signed_log: SignedLog, committed: str) -> None:
+    tree = signed_log.sequence_in([300])
+    unguarded(committed, "DELETE FROM audit_tile WHERE level = 0 AND n = 0")
+    Sequencer(signed_log.signer, heart=lambda _: None)._look_back()
+    told = json.loads(bytes(Record.objects.get(kind=Kind.ALARM_TAMPERED).leaf))["detail"]["what"]
+    assert told == f"The tile of the records from 0 on of {tree.origin} is missing or has another length"
 
 
 def test_a_signer_that_is_away_is_said_and_nothing_is_lost(
