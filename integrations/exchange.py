@@ -1,8 +1,12 @@
 """One exchange with another system in the name of a credential. The secret is opened for it, by the door alone."""
 
-from collections.abc import Callable, Mapping
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
+
+from django.db import Error, connection
 
 from console.core.actor import system
 from console.core.door_keys import KeyMissing
@@ -18,6 +22,8 @@ from integrations.outbound import Answer, NotSent, send
 from integrations.refusals import UNAUTHORIZED, note_answer
 from integrations.render import Rendered
 from integrations.tokens import Token, forget_token, token_for
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,12 +65,25 @@ def exchange(
             else send(rendered, expected=expected, headers=headers, credential=used_by, first=first, **sign_in)
         )
     except Drifted as drift:
-        keep_drift(integration, drift.tools, actor=system("door"))
+        with _noting():
+            keep_drift(integration, drift.tools, actor=system("door"))
         raise
-    if secret.token and answer.status == UNAUTHORIZED:
-        forget_token(credential, secret.token)
-    note_answer(credential, answer.status)
+    with _noting():
+        if secret.token and answer.status == UNAUTHORIZED:
+            forget_token(credential, secret.token)
+        note_answer(credential, answer.status)
     return answer
+
+
+@contextmanager
+def _noting() -> Iterator[None]:
+    """What the door notes beside an answer must not cost the answer: a fault of the database is logged, and a session
+    that ended gives way to another for the receipt. The next answer says the same again."""
+    try:
+        yield
+    except Error as fault:
+        logger.warning("what an answer says could not be noted (%s)", type(fault).__name__)
+        connection.close_if_unusable_or_obsolete()
 
 
 def refused(operation: Description, answer: Answer) -> bool:

@@ -55,6 +55,19 @@ def test_a_token_is_renewed_before_its_end_and_after_a_refusal(consented: Connec
         "failed", "The authorization server says invalid_grant: inva")  # fmt: skip
 
 
+def test_a_refusal_is_an_answer_although_the_token_could_not_be_forgotten(consented: Connected, committed: str) -> None:
+    consented.connect()
+    consented.server.end_consents()
+    with services().superuser(committed) as somebody, somebody.transaction(), connection.cursor() as cursor:
+        somebody.execute("SELECT 1 FROM integrations_accesstoken FOR UPDATE")
+        cursor.execute("SET lock_timeout = '30ms'")
+        refused = consented.ask()
+    assert (refused.state, refused.outcome and refused.outcome["status"]) == ("failed", 401)
+    assert consented.token()  # which the next refusal makes the door forget
+    assert [(one.state, (one.outcome or {})["code"]) for one in (consented.ask(), consented.ask())] == [
+        ("failed", "rejected"), ("failed", "unreachable")]  # fmt: skip
+
+
 def test_one_that_the_server_takes_no_more_is_dead_told_once_and_shown(consented: Connected) -> None:
     consented.connect()
     consented.server.end_consents()

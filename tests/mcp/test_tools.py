@@ -27,6 +27,7 @@ from integrations.models import Amendment, Call, Credential, Integration, Listin
 from integrations.queries import genuine
 from integrations.tasks import compare_listing, hear_listing
 from tests.mcp.speaking import SEND, Speaking, speaking
+from tests.services import services
 from tests.spine.conftest import World, proxy, running_standin, standin, world
 
 __all__ = ["proxy", "running_standin", "standin", "world"]
@@ -152,6 +153,21 @@ def test_a_tool_that_changed_after_the_signature_is_never_called(added: Connecte
     added.server.tools = [SEND]
     drive(action.id)
     assert added.server.calls == []
+
+
+def test_a_tool_that_changed_was_not_called_although_its_list_could_not_be_kept(
+    added: Connected, committed: str
+) -> None:
+    first, second = (added.sign(added.ask()) for _ in range(2))
+    added.server.tools = [POISON]
+    with services().superuser(committed) as somebody, somebody.transaction(), connection.cursor() as cursor:
+        somebody.execute("LOCK TABLE integrations_listing IN SHARE MODE")
+        cursor.execute("SET lock_timeout = '30ms'")
+        drive(first.id)
+    assert (ended(first), added.server.calls) == (("failed", "not_sent"), [])
+    assert not Listing.objects.filter(state="listed").exists()
+    drive(second.id)
+    assert (ended(second), Listing.objects.filter(state="listed").count()) == (("failed", "not_sent"), 1)
 
 
 def test_what_an_admin_adopts_is_called_again(added: Connected) -> None:
