@@ -31,11 +31,11 @@ from console.core import presence
 from console.core.actor import Actor, system
 from console.core.clock import now
 from console.core.telemetry import new_span_id, new_trace_id
-from integrations import calls
+from integrations import calls, outbound
 from integrations.describe import describe_integration, give_grant, store_credential
 from integrations.models import Call
 from tests.accounts.authenticator import SoftAuthenticator
-from tests.crash.lines import Killed, Lines
+from tests.crash.lines import Killed, Lines, Stop
 from tests.factories import a_grantee
 from tests.standins.upstream import Upstream
 
@@ -161,9 +161,11 @@ class Place:
     def effects(self, action: Action) -> int:
         return self.upstream.effects(action.arguments["thing"])
 
-    def dies_at(self, line: int, act: Callable[[], object]) -> Lines:
-        """The door does this, dies there if it comes so far, and another one takes its place."""
-        lines = Lines(line)
+    def dies_at(self, stop: Stop | None, act: Callable[[], object]) -> Lines:
+        """The door does this, dies there if it comes so far, and another one takes its place. It has just started, and
+        has no connections yet: one that stands or not, by the time that has passed, would lead to other lines."""
+        outbound._pool.cache_clear()
+        lines = Lines(stop)
         try:
             with lines:
                 act()

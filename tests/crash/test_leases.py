@@ -14,6 +14,7 @@ from approvals.models import Action, Review
 from approvals.tasks import drive
 from approvals.withdraw import withdraw_actions
 from audit.models import Record
+from console.core import wake
 from console.core.actor import Actor
 from console.core.ids import new_id
 from integrations import outbound
@@ -66,6 +67,7 @@ class Cancelling(threading.Thread):
         self.done, self.too_late = False, False
 
     def run(self) -> None:
+        wake._started = threading.Lock()  # theirs is another process
         try:
             with connection.cursor() as cursor:
                 cursor.execute("SET lock_timeout = '30ms'")

@@ -16,6 +16,7 @@ from hypothesis.stateful import (
 from approvals.models import Review
 from approvals.tasks import drive
 from approvals.withdraw import WITHDRAWABLE, withdraw_action
+from tests.crash.lines import Stop
 from tests.crash.place import Place
 from tests.crash.test_matrix import FAULTS, MODES
 
@@ -51,7 +52,7 @@ class Life(RuleBasedStateMachine):
 
     @rule(line=LINES)
     def is_driven_to_death(self, line: int) -> None:
-        self.place.dies_at(line, lambda: drive(self.action.id))
+        self.place.dies_at(Stop("", line), lambda: drive(self.action.id))
 
     @rule()
     def the_door_is_thought_dead(self) -> None:

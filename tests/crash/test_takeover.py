@@ -19,6 +19,7 @@ from approvals.repeat import FRESH
 from approvals.tasks import drive
 from audit.models import Record
 from audit.vocabulary import Kind
+from console.core import wake
 from console.core.clock import now
 from console.core.errors import Conflict
 from integrations import outbound
@@ -42,7 +43,9 @@ class Other(threading.Thread):
 
     def run(self) -> None:
         self.place.doors.replaced()
-        outbound._pool.cache_clear()  # another door has connections of its own, and never meets the first one's lock
+        # Another door has connections and a thread of its own, and never meets the first one's locks.
+        outbound._pool.cache_clear()
+        wake._started = threading.Lock()
         try:
             with connection.cursor() as cursor:
                 cursor.execute("SET lock_timeout = '30ms'")
