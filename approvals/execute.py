@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass, replace
 from typing import Any
 
-from django.db import transaction
+from django.db import OperationalError, connection, transaction
 
 from approvals.alarm import guarded
 from approvals.authority import Loaded, Stale, rule, verify_decisions, verify_proposal
@@ -234,10 +234,15 @@ def judge(loaded: Loaded, answer: Answer) -> Result:
 
 
 def finish(loaded: Loaded, call: Call, result: Result, *, actor: Actor) -> Action:
-    """The receipt, in one transaction with the end of call and action. What is answered after the call was sent again
-    is kept for whoever may be asked. Raises Conflict then."""
+    """The receipt, in one transaction with the end of call and action, and on a new session of the database where its
+    own has ended while the other side took its time. What is answered after the call was sent again is kept for
+    whoever may be asked. Raises Conflict then."""
     try:
-        return _finish(loaded, call, result, actor)
+        try:
+            return _finish(loaded, call, result, actor)
+        except OperationalError:
+            connection.close()
+            return _finish(loaded, call, result, actor)
     except Conflict:
         if result.receipt.get("status") is not None:
             detail = {"attempt": call.attempt, **receipt_detail(result.receipt)}

@@ -1,15 +1,17 @@
-"""The database fails while the door notes of a credential what an answer says of it: the answer is known all the same,
-and nobody is asked."""
+"""The database fails while the door keeps an answer, or notes what it says of a credential: the answer is known all the
+same, and nobody is asked."""
 
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import psycopg
 import pytest
 from django.db import connection
 
+from approvals import execute
 from approvals.models import Review
 from approvals.tasks import drive
 from integrations.models import Call, Credential
@@ -61,4 +63,22 @@ def test_an_answer_is_known_although_nothing_of_it_could_be_noted(
     action.refresh_from_db()
     assert (action.state, Call.objects.get(action=action.id).state) == (state, state)
     assert not Review.objects.filter(action=action, kind="doubt").exists()
+    place.check_end(action)
+
+
+def test_an_answer_is_known_although_the_session_ended_while_it_was_awaited(
+    place: Place, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    action, sent = place.permitted("none_blind"), execute.perform
+
+    def slowly(*given: Any) -> execute.Result:
+        result = sent(*given)
+        with services().superuser(database) as session:
+            session.execute("SELECT pg_terminate_backend(%s)", [connection.connection.info.backend_pid])
+        return result
+
+    monkeypatch.setattr(execute, "perform", slowly)
+    drive(action.id)
+    action.refresh_from_db()
+    assert (action.state, Call.objects.get(action=action.id).state) == ("succeeded", "succeeded")
     place.check_end(action)
