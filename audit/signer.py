@@ -29,7 +29,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from audit.note import ED25519, ML_DSA_44, SigningKey, checkpoint_body, sign_note
-from audit.verify import Mismatch, check_consistency, leaf_hash
+from audit.verify import Mismatch, check_consistency, check_people, lacking, leaf_hash
 from audit.vocabulary import Kind
 
 LARGEST_REQUEST = 512 * 1024
@@ -173,7 +173,8 @@ class Signer:
         return note
 
     def _check_beginning(self, origin: str, size: int, root: bytes, opening: str) -> None:
-        """A first tree of all, or one after a restore, which says in its only leaf from where it goes on."""
+        """A first tree of all, or one after a restore, which says in its only leaf from where it goes on, and which two
+        people have signed. Whether their passkeys were enrolled stands in the log, and not here."""
         number = int(origin.rpartition("/")[2])
         if number == 1 and not self.store.trees():
             return
@@ -188,6 +189,11 @@ class Signer:
         if said["action"] != Kind.LOG_RESTORED or \
                 (named["before"], named["size"], named["root"]) != (before, last.size, last.root.hex()):  # fmt: skip
             raise Refused(f"The first leaf of {origin} does not name the last signed tree of {before}.")
+        try:
+            with lacking():
+                check_people(named, origin)
+        except Mismatch as fault:
+            raise Refused(f"The first leaf of {origin} is not signed by two people: {fault}") from fault
 
     def _check_newest(self, origin: str) -> None:
         number = int(origin.rpartition("/")[2])

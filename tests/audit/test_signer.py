@@ -1,5 +1,6 @@
 """The signer's memory: what it signs once binds everything that it signs later."""
 
+import json
 import os
 import signal
 import subprocess
@@ -18,6 +19,8 @@ from audit.signing import SignerAway, SignerClient, SignerRefused
 from audit.verify import Frontier, VKey, cover, leaf_hash, open_note
 from console.core.canonical import profile
 from console.home.processes import ROOT
+from tests.accounts.authenticator import SoftAuthenticator
+from tests.audit.written import agreement
 
 LOG = "log.example:8000"
 ORIGIN = f"{LOG}/1"
@@ -131,9 +134,13 @@ def test_rubbish_is_refused_and_changes_nothing(signer: Signer, store: Store, re
     assert store.trees() == {}
 
 
-def restored(before: str, tree: Tree) -> bytes:
-    named = {"before": before, "size": tree.size, "root": tree.root.hex()}
-    return profile({"action": "audit:log:restored", "detail": named})
+def restored(before: str, tree: Tree, *people: str) -> bytes:
+    """Leaf 0 of the next tree, signed by these, or by two."""
+    named = {"before": before, "size": tree.size, "root": tree.root.hex(), "present": before,
+             "present_size": tree.size, "present_root": tree.root.hex()}  # fmt: skip
+    keys = {name: SoftAuthenticator() for name in people or ("usr_mira", "usr_max")}
+    signatures = agreement({"after": f"{LOG}/2", **named}, keys, f"https://{LOG}", LOG.partition(":")[0])
+    return profile({"action": "audit:log:restored", "detail": {**named, "signatures": signatures}})
 
 
 def test_after_a_restore_it_goes_on_from_what_it_knows(signer: Signer, store: Store) -> None:
@@ -146,7 +153,8 @@ def test_after_a_restore_it_goes_on_from_what_it_knows(signer: Signer, store: St
         signer.answer(asked(8, leaves(9)))
 
 
-@pytest.mark.parametrize("case", ["older tree", "other root", "no leaf", "two leaves", "skips one", "other act"])
+@pytest.mark.parametrize("case", ["older tree", "other root", "no leaf", "two leaves", "skips one", "other act",
+                                  "one person", "other end", "nobody"])  # fmt: skip
 def test_a_restore_that_does_not_name_the_last_tree_is_refused(signer: Signer, store: Store, case: str) -> None:
     signer.answer(asked(0, leaves(8)))
     last = store.trees()[ORIGIN]
@@ -155,6 +163,12 @@ def test_a_restore_that_does_not_name_the_last_tree_is_refused(signer: Signer, s
         leaf = restored(ORIGIN, Tree(7, root_of(leaves(7)), ""))
     if case == "other root":
         leaf = restored(ORIGIN, last._replace(root=bytes(32)))
+    if case == "one person":
+        leaf = restored(ORIGIN, last, "usr_mira")
+    if case == "other end":  # than what was signed
+        leaf = leaf.replace(b'"present_size":8', b'"present_size":7')
+    if case == "nobody":
+        leaf = profile({**json.loads(leaf), "detail": {**json.loads(leaf)["detail"], "signatures": []}})
     if case == "other act":
         leaf = leaf.replace(b"audit:log:restored", b"audit:log:opened")
     origin = f"{LOG}/{3 if case == 'skips one' else 2}"
