@@ -27,7 +27,7 @@ from audit.vocabulary import Kind
 from console.accounts.actors import human
 from console.accounts.models import User
 from console.accounts.people import create_team, create_user, set_membership
-from console.core import presence
+from console.core import presence, wake
 from console.core.actor import Actor, system
 from console.core.clock import now
 from console.core.telemetry import new_span_id, new_trace_id
@@ -171,6 +171,7 @@ class Place:
                 act()
         except Killed:
             lose_connection()
+            wake._started = threading.Lock()  # which a death on the way out of it would leave locked
         self.doors.replaced()
         return lines
 
