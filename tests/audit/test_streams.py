@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.db.models.functions import Now
 
 from audit import sequencer, trees
 from audit.models import Leaf, LogKey, Outlet, Record, Tree
@@ -21,11 +20,11 @@ from audit.outlets import step
 from audit.record import record
 from audit.retention import drop_month
 from audit.streams import Stream, build
-from audit.verify import EMPTY, Frontier, leaf_hash
+from audit.verify import Frontier, leaf_hash
 from audit.vocabulary import Kind
 from console.core.actor import system
 from console.home.processes import ROOT
-from tests.audit.conftest import Adversary, SignedLog
+from tests.audit.conftest import Adversary, SignedLog, begin_next_tree
 from tests.audit.past import MIGRATION, Past, as_migrator, month, months_ago
 from tests.audit.peers import certificate, misbehaving, serving
 from tests.audit.receivers import TOKEN, Collector, Got, Rsyslog, Telemetry
@@ -283,11 +282,7 @@ def test_the_tree_after_a_restore_is_sent_from_its_first_leaf(signed_log: Signed
     stream = receiver.stream(begin="now")
     caught_up(stream)
     size = signed_log.sequence_in([5]).size
-    Tree.objects.update(closed_at=Now())
-    Tree.objects.create(log=first.log, number=2, origin=f"{first.log}/2", root=EMPTY)
-    end = {"before": first.origin, "size": size, "root": bytes(Tree.objects.get(number=1).root).hex()}
-    record(Kind.LOG_RESTORED, subject=f"{first.log}/2", actor=system("tests"), team="", detail=end)
-    signed_log.sequence()  # a tree opens with this leaf alone
+    begin_next_tree(signed_log)
     second = signed_log.sequence_in([3])
     caught_up(stream)
     caught_up(stream)
