@@ -59,6 +59,17 @@ function refetch(list) {
   }
 }
 
+// A piece whose answer comes while the page is being left must not lead elsewhere: asked for with a session that has just
+// ended, it would call off the very way on which a new one is begun. (A download leaves nothing: then it is asked again.)
+let left = -Infinity;
+addEventListener("beforeunload", () => (left = performance.now()));
+document.addEventListener("htmx:beforeOnLoad", (event) => {
+  const piece = event.detail.elt;
+  if (!piece.matches("[data-live]") || performance.now() - left > 5_000) return;
+  event.preventDefault();
+  later(piece);
+});
+
 function later(piece) {
   setTimeout(() => piece.isConnected && refetch([piece]), 2000);
 }

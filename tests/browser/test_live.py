@@ -37,6 +37,23 @@ class Line:
             socket.close()
 
 
+def test_piece_that_comes_while_the_page_is_left_leads_nowhere_else(office: Office, enter: Enter) -> None:
+    """Asked for with a session that has just ended, it is answered by the way to the sign-in page."""
+    ana, pieces, ways = enter("ana"), list[Route](), list[Route]()
+    ana.page.route("**/rail", lambda route: pieces.append(route))
+    ana.page.route("**/demo/persona/", lambda route: ways.append(route))
+    with ana.page.expect_request("**/rail"):
+        ana.page.goto("/account/")
+    ana.page.locator(".personas > summary").click()
+    with ana.page.expect_request("**/demo/persona/"):
+        ana.page.get_by_role("button", name="Mira Okafor").click(no_wait_after=True)
+    with ana.page.expect_response("**/rail"):
+        pieces[0].fulfill(status=200, headers={"HX-Redirect": "/sign-in/?next=/account/"})
+    ana.page.wait_for_timeout(200)  # in which it would be on its way
+    ways[0].continue_()
+    expect(ana.page).to_have_url(re.compile("/integrations/"))
+
+
 def test_page_catches_up_after_its_connection_was_cut(office: Office, enter: Enter) -> None:
     run = office.begin()
     jonas = enter("jonas", polls=False)
