@@ -251,7 +251,8 @@ def finish(loaded: Loaded, call: Call, result: Result, *, actor: Actor) -> Actio
 
 
 def _finish(loaded: Loaded, call: Call, result: Result, actor: Actor) -> Action:
-    if loaded.action.state == "executing" and result.state in ("succeeded", "failed"):
+    plain = result.state in ("succeeded", "failed") and result.receipt.get("code") != "tampered"
+    if plain and loaded.action.state == "executing":
         with contextlib.suppress(Conflict):  # somebody took over meanwhile
             return _end(loaded.action, call, result, actor)
     with transaction.atomic():

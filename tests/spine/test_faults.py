@@ -8,7 +8,7 @@ import pytest
 
 from approvals import recover as recovery
 from approvals.authority import Loaded, load
-from approvals.execute import begin_call, perform, verify_authority
+from approvals.execute import Result, begin_call, finish, perform, verify_authority
 from approvals.models import Action, Permit, Review
 from approvals.repeat import OUTRUN
 from approvals.tasks import drive
@@ -74,6 +74,14 @@ def test_each_write_has_a_fresh_connection(held: World, monkeypatch: pytest.Monk
     drive(held.sign(held.review(large=True)).action_id)
     assert [refund["amount"] for refund in held.refunds()] == [48_000]
     assert dict(sent) == {"GET": Credential.objects.get(integration__slug="stripe").pk, "POST": ""}
+
+
+def test_a_request_that_the_transport_refuses_as_altered_ends_with_an_alarm(held: World) -> None:
+    loaded = load(held.sign(held.review(large=True)).action_id)
+    call = begin_call(loaded, verify_authority(loaded), actor=DOOR)
+    finish(loaded, call, Result("failed", {"error": "It is another one.", "code": "tampered"}), actor=DOOR)
+    alarms = Record.objects.of(loaded.action.id).filter(kind="console:alarm:tampered").count()
+    assert (Action.objects.get(pk=loaded.action.id).state, alarms) == ("failed", 1)
 
 
 def test_a_call_of_a_living_door_is_left_to_it(held: World) -> None:
