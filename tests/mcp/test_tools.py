@@ -66,11 +66,14 @@ class Connected:
     def send(self) -> Operation:
         return Operation.objects.select_related("integration").get(slug="send_message")
 
-    def ask(self) -> Action:
+    def propose(self) -> Action:
         proposal = Proposal(
             Team.objects.get().id, "messages.send_message", ARGUMENTS, "workflow:billing-care", ["usr_m"]
         )
-        action = propose(proposal, actor=system("worker"))
+        return propose(proposal, actor=system("worker"))
+
+    def ask(self) -> Action:
+        action = self.propose()
         drive(action.id)
         return Action.objects.get(pk=action.pk)
 
