@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.conf import settings
+from django.db.models import TextField
+from django.db.models.expressions import RawSQL
 
 from approvals.digests import comment_digest, evidence_digest, read_payload, render_digest
 from approvals.models import Action, Decision, PolicyVersion, Slot
@@ -25,6 +27,8 @@ GRANT_ENDED = "The grant or its credential has ended."
 AMENDED = "The description of its operation has changed since it was proposed. Propose it again."
 TOO_LATE = "The other side does not take it back any more: the time for that is over."
 PASSKEY, PASSWORD = "passkey", "password"
+# Seconds. Nothing leaves later than this after the revocation was committed; within it, one question is enough.
+KNOWN_FOR = 0.05
 
 
 class Stale(Exception):
@@ -35,11 +39,23 @@ class Stale(Exception):
         self.code, self.text = code, text
 
 
+def _newest(team: str) -> RawSQL:
+    """Which row is the newest policy, and which states of it and of the row that points at it: another one comes with
+    each change, by whatever means."""
+    return RawSQL(  # noqa: S611
+        f"""(SELECT version.id || ' ' || version.xmin || version.ctid || policy.xmin || policy.ctid
+        FROM approvals_policyversion version JOIN approvals_policy policy ON policy.id = version.policy_id
+        WHERE policy.team_id = {team} ORDER BY version.number DESC LIMIT 1)""",  # noqa: S608  (our own column)
+        [],
+        output_field=TextField(),
+    )
+
+
 _ACTION = Compiled(
     lambda action: (
         Action.objects.filter(pk=action)
         .select_related("operation__integration", "grant__credential")
-        .annotate(amended=amended("operation", "created_at"))
+        .annotate(amended=amended("operation", "created_at"), newest=_newest("approvals_action.team_id"))
         .defer("created_at", "settled_at", "outcome", "operation__title", "operation__categories", "operation__trust",
                "grant__created_at", "grant__credential__created_at")
     )
@@ -50,8 +66,14 @@ _OPERATIONS = Compiled(
     )
 )
 _POLICY = Compiled(
-    lambda team: PolicyVersion.objects.select_related("policy").filter(policy__team=team).order_by("-number")[:1]
+    lambda team: (
+        PolicyVersion.objects.select_related("policy")
+        .filter(policy__team=team)
+        .annotate(read_as=_newest("approvals_policy.team_id"))
+        .order_by("-number")[:1]
+    )
 )
+_verified: dict[str, PolicyVersion] = {}  # by team: the last one that was verified in this process
 _APPROVALS = Compiled(
     lambda action: (
         Decision.objects.filter(review__action=action, review__kind="action", verdict="approve")
@@ -73,6 +95,8 @@ class Loaded:
     operations: dict[str, Operation]  # by slug, the action's own and those it reads and probes with
     amended: bool = False  # one of them, since the action was proposed
     known_at: float = 0.0  # by time.monotonic(): when it was last known that its lease goes on
+    asked_at: float = 0.0  # by the same clock: when all this was read, unless the other side was asked since
+    newest: str = ""  # which policy there was then
 
     @property
     def operation(self) -> Description:
@@ -104,7 +128,7 @@ def load(action_id: str) -> Loaded:
         operations[operation.slug] = operation
     touched = [action.amended, *(one.quarantined for slug, one in operations.items() if slug != action.operation.slug)]  # type: ignore[attr-defined]  # annotated
     # What was put off has had a call, with which it may have been stopped.
-    return Loaded(action, operations, any(touched), 0.0 if action.put_off else asked_at)
+    return Loaded(action, operations, any(touched), 0.0 if action.put_off else asked_at, asked_at, action.newest)  # type: ignore[attr-defined]  # annotated
 
 
 def verify_proposal(loaded: Loaded) -> None:
@@ -190,11 +214,21 @@ def current_policy(team: str) -> PolicyVersion | None:
     if policy_digest(version.document) != bytes(version.digest):
         raise Tampered("The policy was altered after it was published.")
     verify("policy", version.attested(), version.attestation)
+    _verified[team] = version
     return version
 
 
+def _policy_now(loaded: Loaded) -> PolicyVersion | None:
+    """The one that was verified last, where it was still the same when the action was read, just now."""
+    known = _verified.get(loaded.action.team_id)
+    just_now = time.monotonic() - loaded.asked_at < KNOWN_FOR
+    if known and just_now and known.read_as == loaded.newest:  # type: ignore[attr-defined]  # annotated
+        return known
+    return current_policy(loaded.action.team_id)
+
+
 def rule(loaded: Loaded, amount: int | None, currency: str) -> tuple[PolicyVersion | None, Answer]:
-    action, version = loaded.action, current_policy(loaded.action.team_id)
+    action, version = loaded.action, _policy_now(loaded)
     asked = question(action.operation, action.grantee, amount, currency)
     return version, decide(version.document if version else None, asked)
 

@@ -3,19 +3,20 @@
 import contextlib
 import datetime as dt
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from django.db import OperationalError, connection, transaction
 
 from approvals.alarm import guarded
-from approvals.authority import Loaded, Stale, rule, verify_decisions, verify_proposal
+from approvals.authority import KNOWN_FOR, Loaded, Stale, rule, verify_decisions, verify_proposal
 from approvals.digests import action_digest
 from approvals.facts import Facts, decode
-from approvals.lease import KNOWN_FOR, LeaseEnded, check_not_stopped
+from approvals.lease import LeaseEnded, check_not_stopped
 from approvals.models import Action, Review
 from approvals.pace import Throttled, keep_pace, keep_read_pace, next_try, throttled
-from approvals.permit import consume_permit
+from approvals.permit import consume_permit, minting
 from approvals.reading import (
     Unreadable,
     check_preconditions,
@@ -26,7 +27,7 @@ from approvals.reading import (
 )
 from approvals.repeat import FRESH
 from approvals.settle import lock_action, settle, settling
-from approvals.spending import beyond_sent
+from approvals.spending import beyond_sent, counting
 from audit.move import move
 from audit.record import record
 from audit.standing import why_risky_actions_wait
@@ -116,11 +117,9 @@ def _check_shown(action: Action, facts: Facts) -> None:
 
 
 @transaction.atomic(savepoint=False)
-def begin_call(
-    loaded: Loaded, rendered: Rendered, *, actor: Actor, again: Call | None = None, permit: str = ""
-) -> Call:
+def begin_call(loaded: Loaded, rendered: Rendered, *, actor: Actor, again: Call | None = None) -> Call:
     """The intent: permit consumed, call `sending`, action `executing`, committed before the first byte. Keep pace
-    before a first sending; one that is in doubt has waited long enough. `permit` was consumed by this transaction."""
+    before a first sending; one that is in doubt has waited long enough."""
     action = loaded.action
     if again:
         move(action, "executing", actor=actor, detail={"call": again.id, "from": action.state})  # or another door has
@@ -128,12 +127,50 @@ def begin_call(
         check_not_stopped(again)
         resend_call(again, door=presence.number(), permit=consume_permit(action), actor=actor)
         return again
+    _check_room(action)
+    return _start(loaded, rendered, consume_permit(action), actor)
+
+
+def begin_allowed(
+    loaded: Loaded,
+    rendered: Rendered,
+    *,
+    actor: Actor,
+    decision: Mapping[str, object],
+    detail: Mapping[str, object],
+    also: Sequence[Statement],
+    **fields: Any,
+) -> Call:
+    """The same, in one with the ruling, of what nobody is asked about: what was read and verified to rule on it is what
+    it rests on. Its permit is stored as used."""
+    permit, minted = minting(loaded.action, consumed=True)
+    with counting(loaded.action):
+        _check_room(loaded.action)
+        detail = {**detail, "permit": permit}
+        return _start(loaded, rendered, permit, actor, decision=decision, detail=detail, also=[*also, minted], **fields)
+
+
+def _check_room(action: Action) -> None:
     if beyond := beyond_sent(action):
         raise Stale("beyond_grant", beyond)
-    call = _new_call(loaded, rendered)
-    started = starting_call(call, permit=permit or consume_permit(action), actor=actor)
-    detail = {"call": call.id, "from": action.state}
-    move(action, "executing", actor=actor, detail=detail, also=[started, *_spans(loaded, call, rendered)])
+
+
+def _start(
+    loaded: Loaded,
+    rendered: Rendered,
+    permit: str,
+    actor: Actor,
+    *,
+    decision: Mapping[str, object] | None = None,
+    detail: Mapping[str, object] | None = None,
+    also: Sequence[Statement] = (),
+    **fields: Any,
+) -> Call:
+    action, call = loaded.action, _new_call(loaded, rendered)
+    started = starting_call(call, permit=permit, actor=actor)
+    detail = {**(detail or {}), "call": call.id, "from": action.state}
+    move(action, "executing", actor=actor, decision=decision, detail=detail,
+         also=[*also, started, *_spans(loaded, call, rendered)], **fields)  # fmt: skip
     return call
 
 

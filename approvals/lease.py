@@ -9,7 +9,7 @@ import time
 
 from django.db.models import Exists, OuterRef
 
-from approvals.authority import AMENDED, GRANT_ENDED, Loaded, Stale
+from approvals.authority import AMENDED, GRANT_ENDED, KNOWN_FOR, Loaded, Stale
 from approvals.models import Action
 from console.core.clock import now
 from console.core.compiled import Compiled
@@ -17,8 +17,6 @@ from integrations.amend import amended
 from integrations.models import Call
 from integrations.outbound import NotSent
 
-# Seconds. Nothing leaves later than this after the revocation was committed; within it, one question is enough.
-KNOWN_FOR = 0.05
 STOPPED = "The run or the agent that it was for was stopped."
 
 _LIVE = Compiled(

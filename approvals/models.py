@@ -46,7 +46,7 @@ def permit_id() -> str:
 
 ACTION = transitions(
     initial="proposed",
-    proposed="held permitted succeeded refused failed withdrawn",
+    proposed="held permitted executing succeeded refused failed withdrawn",
     held="permitted refused expired withdrawn stale",
     permitted="executing refused stale withdrawn",
     executing="succeeded failed in_doubt permitted",  # permitted again: put off by the other side

@@ -8,11 +8,10 @@ from typing import Any
 from django.db import transaction
 
 from approvals.alarm import guarded
-from approvals.authority import Loaded, Stale, rule, verify_proposal
+from approvals.authority import KNOWN_FOR, Loaded, Stale, rule, verify_proposal
 from approvals.digests import action_digest, evidence_digest, render_digest
-from approvals.execute import Result, begin_call, finish, perform, read_once, read_outcome
+from approvals.execute import Result, begin_allowed, finish, perform, read_once, read_outcome
 from approvals.facts import Facts, decode
-from approvals.lease import KNOWN_FOR
 from approvals.models import Action, PolicyVersion, Review, Ruling, Slot
 from approvals.pace import TooEarly, keep_pace
 from approvals.permit import minting
@@ -136,8 +135,7 @@ def _fail(action: Action, code: str, text: str, actor: Actor) -> Action:
 
 
 def _rule(loaded: Loaded, prepared: Prepared, actor: Actor) -> Call | None:
-    """The call that is to be made now, begun: of a write that is allowed without anybody being asked. Its permit is
-    used in the transaction that mints it, and nothing needs to be read or verified a second time."""
+    """The call that is to be made now, begun: of a write that is allowed without anybody being asked."""
     action, answer = loaded.action, prepared.answer
     if answer.outcome == "review":
         with transaction.atomic():
@@ -147,22 +145,21 @@ def _rule(loaded: Loaded, prepared: Prepared, actor: Actor) -> Call | None:
         _settle(action, prepared, "refused", {"code": "denied", "rule": answer.rule, "text": text}, actor)
     elif prepared.read is not None:
         _settle(action, prepared, *read_outcome(prepared.read), actor)
+    elif loaded.is_gated or not _in_time(loaded):
+        _permit(action, prepared, actor)
     else:
-        with transaction.atomic():
-            return _permit(loaded, prepared, actor)
+        also = [_ruled(action, prepared)]
+        return begin_allowed(loaded, prepared.rendered, actor=actor, decision=prepared.decision,
+                             detail=prepared.digests, also=also, **prepared.fields)  # fmt: skip
     return None
 
 
-def _permit(loaded: Loaded, prepared: Prepared, actor: Actor) -> Call | None:
-    action, detail, also, permit = loaded.action, dict(prepared.digests), [_ruled(loaded.action, prepared)], ""
-    writes = loaded.operation.effect != "read"
-    at_once = writes and not loaded.is_gated and _in_time(loaded)
-    if writes:
-        permit, minted = minting(action, consumed=at_once)
-        detail["permit"] = permit
-        also.append(minted)
-    move(action, "permitted", actor=actor, decision=prepared.decision, detail=detail, also=also, **prepared.fields)
-    return begin_call(loaded, prepared.rendered, actor=actor, permit=permit) if at_once else None
+def _permit(action: Action, prepared: Prepared, actor: Actor) -> None:
+    permit, minted = minting(action)
+    detail = {**prepared.digests, "permit": permit}
+    with transaction.atomic():
+        move(action, "permitted", actor=actor, decision=prepared.decision, detail=detail,
+             also=[_ruled(action, prepared), minted], **prepared.fields)  # fmt: skip
 
 
 def _in_time(loaded: Loaded) -> bool:

@@ -46,6 +46,7 @@ def exchange(
     fresh: bool = False, settling: bool = False,
 ) -> Answer:  # fmt: skip
     """One outbound request with the action's secret, whose lease is looked at once more before its first byte."""
+    loaded.asked_at = 0.0  # it may take minutes
     return exchanged(
         loaded.credential, loaded.action.operation.integration, secret, rendered, expected=expected, headers=headers,
         fresh=fresh, first=functools.partial(check_lease, loaded, settling=settling),

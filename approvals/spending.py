@@ -2,8 +2,10 @@
 
 import datetime as dt
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
+from django.db import transaction
 from django.db.models import Q
 
 from approvals.models import UNDONE, Action
@@ -22,6 +24,11 @@ def beyond_asked(grant: Grant, arguments: Mapping[str, Any]) -> str:
     take_turn(grant.pk)
     earlier = _asked(grant)
     return beyond_calls(grant.limits, earlier) or beyond_sums(grant.limits, arguments, earlier)
+
+
+def counting(action: Action) -> AbstractContextManager[object]:
+    """What `beyond_sent` and the sending that follows need around them, unless they are in a transaction already."""
+    return transaction.atomic() if action.grant and longest(action.grant.limits) else nullcontext()
 
 
 def beyond_sent(action: Action) -> str:

@@ -12,6 +12,7 @@ import httpcore
 
 ROOT = Path(__file__).resolve().parents[2]
 OURS = tuple(f"{ROOT / room}{os.sep}" for room in ("approvals", "audit", "console", "integrations"))
+INTENTS = {"begin_call", "begin_allowed"}
 # Where the bytes leave and come.
 TRANSPORT = {
     str(Path(httpcore.__file__).parent / name)
@@ -64,7 +65,7 @@ class Lines:
         code = frame.f_code
         if not is_watched(code.co_filename):
             return None
-        if code.co_name == "begin_call" and not self.begun:
+        if code.co_name in INTENTS and not self.begun:
             self.begun = True
             _watch_callers(frame, self._line)
         return self._line if self.begun else None

@@ -15,6 +15,7 @@ from approvals.models import Action, Decision, Permit, PolicyVersion, Review
 from approvals.policy import policy_digest
 from approvals.publish import publish_policy
 from approvals.signoff import ByPassword, signoff
+from audit.move import begin
 from console.accounts.models import Passkey, User
 from console.accounts.people import set_membership
 from console.core.errors import Forbidden, NotFound, Refusal, Tampered
@@ -25,7 +26,7 @@ from integrations.models import Call, Credential, Integration, Operation
 from integrations.render import render
 from tests.accounts.authenticator import SoftAuthenticator
 from tests.spine.attacker import FORGED, Attacker, alarms, ends_unsent, owner, writes
-from tests.spine.conftest import PASSWORD, World
+from tests.spine.conftest import DOOR, PASSWORD, World
 from tests.spine.forgery import insert_decision, insert_passkey, seal_by_sql, wrap_by_sql
 from tests.spine.scene import Scene, prepared_scene, scene, sql  # noqa: F401  (fixtures)
 from tests.standins.fault_proxy import FaultProxy
@@ -354,11 +355,11 @@ def test_not_even_the_door_begins_a_call_without_a_permit(scene: Scene) -> None:
     call = Call(team_id=action.team_id, operation_id=action.operation_id, action=action.id, effect="write",
                 request_digest=bytes(action.request_digest or b""), key=action.key, door=1)  # fmt: skip
     with pytest.raises(DatabaseError, match="no permit for this request was consumed here") as refusal:
-        call.save(force_insert=True)
+        begin(call, actor=DOOR)
     assert getattr(refusal.value.__cause__, "sqlstate", "") == "42501"
     call.effect = "read"
     with pytest.raises(DatabaseError, match="its effect is not that of its operation"):
-        call.save(force_insert=True)
+        begin(call, actor=DOOR)
 
 
 def test_a_used_permit_is_not_used_again_by_the_door_role(scene: Scene) -> None:

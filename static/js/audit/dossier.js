@@ -15,7 +15,7 @@ export const QUESTIONS = {
 };
 const FORMAT = "countersign-dossier/2";
 const SENDING = "integrations:call:sending";
-const SETTLING = ["approvals:action:held", "approvals:action:permitted"];
+const SETTLING = ["approvals:action:held", "approvals:action:permitted", "approvals:action:executing"];
 
 const digestOf = (tag, document) => hex(sha256(encode(`countersign/${tag}/v1\0`), encode(canonical(document))));
 
