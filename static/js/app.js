@@ -49,7 +49,7 @@ function decorate(root) {
       copy.textContent = "Copied";
       setTimeout(() => { copy.textContent = "Copy"; }, 2000);
     });
-    block.append(copy);
+    block.prepend(copy);
   }
 }
 
