@@ -23,11 +23,15 @@ GUESSED = "operation"  # what an agent tried that is not granted, or is none
 LONGEST_WAIT = 60.0  # seconds
 LONGEST_KEY = 255
 _WAIT = re.compile(r"(?i)(?:^|[,;\s])wait\s*=\s*\"?(\d{1,5})\"?(?:$|[,;\s])")  # RFC 7240 §4.3
-# By its key alone: with more to choose from, a plan that was made while there were few actions reads them all.
+_TOLD = ("team", "grantee", "state", "outcome", "not_before", "created_at", "settled_at",
+         "operation__slug", "operation__integration__slug")  # fmt: skip
+# By its key alone: with more to choose from, a plan that was made while there were few actions reads them all. And only
+# what is told of it: what was asked for, and how it is described, may be long.
 _ACTION = Compiled(
     lambda action: (
         Action.objects.filter(pk=action)
         .select_related("operation__integration")
+        .only(*_TOLD)
         .annotate(reviewed=Exists(Review.objects.filter(action=OuterRef("pk"))))
     )
 )
