@@ -127,7 +127,7 @@ def begin_call(loaded: Loaded, rendered: Rendered, *, actor: Actor, again: Call 
         check_not_stopped(again)
         resend_call(again, door=presence.number(), permit=consume_permit(action), actor=actor)
         return again
-    _check_room(action)
+    _check_limits(action)
     return _start(loaded, rendered, consume_permit(action), actor)
 
 
@@ -145,12 +145,12 @@ def begin_allowed(
     it rests on. Its permit is stored as used."""
     permit, minted = minting(loaded.action, consumed=True)
     with counting(loaded.action):
-        _check_room(loaded.action)
+        _check_limits(loaded.action)
         detail = {**detail, "permit": permit}
         return _start(loaded, rendered, permit, actor, decision=decision, detail=detail, also=[*also, minted], **fields)
 
 
-def _check_room(action: Action) -> None:
+def _check_limits(action: Action) -> None:
     if beyond := beyond_sent(action):
         raise Stale("beyond_grant", beyond)
 

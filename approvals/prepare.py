@@ -157,9 +157,8 @@ def _rule(loaded: Loaded, prepared: Prepared, actor: Actor) -> Call | None:
 def _permit(action: Action, prepared: Prepared, actor: Actor) -> None:
     permit, minted = minting(action)
     detail = {**prepared.digests, "permit": permit}
-    with transaction.atomic():
-        move(action, "permitted", actor=actor, decision=prepared.decision, detail=detail,
-             also=[_ruled(action, prepared), minted], **prepared.fields)  # fmt: skip
+    move(action, "permitted", actor=actor, decision=prepared.decision, detail=detail,
+         also=[_ruled(action, prepared), minted], **prepared.fields)  # fmt: skip
 
 
 def _in_time(loaded: Loaded) -> bool:

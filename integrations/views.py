@@ -9,6 +9,7 @@ from console.core.actor import Role
 from console.core.keyset import newest_first
 from console.core.web import Request, signed_in
 from integrations.access import READERS, access_integration, visible_calls, visible_grants, visible_integrations
+from integrations.attention import attention
 from integrations.door_key import standing
 from integrations.models import Amendment
 from integrations.queries import credentials_of, listed, operations_of, sentences
@@ -23,7 +24,7 @@ def list_integrations(request: Request) -> HttpResponse:
     require_role(request.actor, *READERS, page="integrations")
     integrations = list(listed(visible_integrations(request.actor)))
     record_read(actor=request.actor, page="integrations", subject=request.actor.team)
-    context = {"integrations": integrations, "door": standing(request.actor.team)}
+    context = {"integrations": integrations, "attention": attention(integrations), "door": standing(request.actor.team)}
     return render(request, "integrations/list.html", context)
 
 

@@ -119,6 +119,8 @@ def test_it_is_read_by_whoever_asked_once_somebody_else_has_signed(
     assert "Show the secret" in text
     assert chrome.key in text
     assert "It has been opened" in text
+    listed = " ".join(enter("ana").get("/integrations/").content.decode().split())
+    assert "for <bdi>Mira Okafor</bdi>, who may have it still" in listed
     others = Membership.objects.get(user__username="sam")
     set_membership(others.user, others.team, roles=("reviewer", "admin"), groups=others.groups, actor=system("tests"))
     assert "data-opened" not in enter("sam").get(page).content.decode()
