@@ -48,10 +48,16 @@ def passed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         traced(first, event, info)
 
     def noted(action: str) -> Sequence[Action]:
-        answer = ask(action)
-        if writing[-1:] == ["http11.send_request_headers.started"]:
-            found.append(action)
-        return answer
+        """As soon as the database has answered, and not when all of that is read."""
+
+        def answered(execute: Callable[..., object], *question: object) -> object:
+            answer = execute(*question)
+            if writing[-1:] == ["http11.send_request_headers.started"]:
+                found.append(action)
+            return answer
+
+        with connection.execute_wrapper(answered):
+            return ask(action)
 
     monkeypatch.setattr(outbound, "_traced", note)
     monkeypatch.setattr(lease, "_LIVE", noted)
