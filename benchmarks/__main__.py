@@ -33,14 +33,14 @@ def run(name: str, *, quick: bool) -> str:
     """The report. A benchmark's own module is imported last: it may import models."""
     from benchmarks import bench, form  # noqa: PLC0415 - not before it is known that Django is there
 
-    load = form.load_average()
+    load, times = form.load_average(), form.times()
     try:
         with bench.running() as installation:
             measured = importlib.import_module(f"benchmarks.{name}").measure(installation, quick=quick)
             versions = form.versions(**bench.service_versions(installation))
     except bench.CouldNotMeasure as error:
         sys.exit(str(error))
-    return form.as_json(form.report(name, measured, form.machine(load), versions))
+    return form.as_json(form.report(name, measured, form.machine(load, times), versions))
 
 
 def read(arguments: list[str]) -> argparse.Namespace:

@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
+from typing import NamedTuple
 
 PACKAGES = ("django", "celery", "redis", "psycopg", "httpx", "webauthn")
 
@@ -109,7 +110,32 @@ def load_average() -> list[float]:
     return [round(value, 2) for value in os.getloadavg()]
 
 
-def machine(load_before: Sequence[float]) -> dict[str, object]:
+class Times(NamedTuple):
+    """Of all processors since the machine began, in ticks: what its programs wanted, and what of it the host gave to
+    others."""
+
+    wanted: int
+    stolen: int
+
+
+def times() -> Times | None:
+    """As Linux counts them (proc(5), /proc/stat); None elsewhere."""
+    try:
+        first = Path("/proc/stat").read_text().splitlines()[0]
+    except OSError:
+        return None
+    user, nice, system, _, _, irq, softirq, stolen = map(int, first.split()[1:9])
+    return Times(user + nice + system + irq + softirq + stolen, stolen)
+
+
+def stolen_percent(before: Times | None, after: Times | None) -> float | None:
+    """On a virtual machine whose host is busy each figure is worse, and no load average tells it."""
+    if before is None or after is None or after.wanted == before.wanted:
+        return None
+    return round(100 * (after.stolen - before.stolen) / (after.wanted - before.wanted), 1)
+
+
+def machine(load_before: Sequence[float], times_before: Times | None) -> dict[str, object]:
     """Call it at the end: the load is said from before and after."""
     return {
         "cores": os.cpu_count(),
@@ -121,6 +147,7 @@ def machine(load_before: Sequence[float]) -> dict[str, object]:
         "loop_ns": round(loop_ns(), 1),
         "load_before": list(load_before),
         "load_after": load_average(),
+        "stolen_percent": stolen_percent(times_before, times()),
     }
 
 

@@ -11,6 +11,7 @@ from benchmarks.form import (
     Claim,
     Figure,
     Measured,
+    Times,
     as_json,
     at_least,
     at_most,
@@ -19,6 +20,7 @@ from benchmarks.form import (
     percentile,
     report,
     spread,
+    stolen_percent,
 )
 from console.home.processes import ROOT
 
@@ -40,7 +42,7 @@ FORM = closed(
     machine=closed(
         cores={"type": "integer"}, processor={"type": "string"}, memory_gib=NUMBER, system={"type": "string"},
         kernel={"type": "string"}, python_build={"enum": ["optimised", "plain"]}, loop_ns=NUMBER,
-        load_before=LOAD, load_after=LOAD,
+        load_before=LOAD, load_after=LOAD, stolen_percent={"type": ["number", "null"], "minimum": 0, "maximum": 100},
     ),
     date={"type": "string", "pattern": r"^\d{4}-\d\d-\d\dT"},
     versions={"type": "object", "additionalProperties": {"type": "string"}},
@@ -53,6 +55,16 @@ FORM = closed(
     claims={"type": "array", "items": closed(claim={"type": "string"}, value=NUMBER, goal=NUMBER,
                                              holds={"type": "boolean"})},
 )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "expected"),
+    [((100, 10), (300, 60), 25.0), ((0, 0), (8, 1), 12.5), ((5, 1), (5, 1), None), (None, (5, 1), None)],
+)
+def test_what_the_host_took_is_of_what_was_wanted(
+    before: tuple[int, int] | None, after: tuple[int, int], expected: float | None
+) -> None:
+    assert stolen_percent(before and Times(*before), Times(*after)) == expected
 
 
 @pytest.mark.parametrize(
