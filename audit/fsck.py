@@ -2,10 +2,10 @@
 
 import datetime as dt
 import itertools
-import json
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from django.db import connection, transaction
 
@@ -15,7 +15,7 @@ from audit.derived import DerivedTiles, held_hashes
 from audit.keys import TreeKeys
 from audit.merkle import HASH
 from audit.models import Checkpoint, Cosignature, Disclosure, Record, Tree
-from audit.proof import differing, erasures, open_commitment
+from audit.proof import differing, erasures, open_commitment, read_leaf
 from audit.pruned import PrunedMonths
 from audit.restored import told_end
 from audit.signing import SignerAway, SignerClient, SignerRefused
@@ -174,8 +174,11 @@ class _TreeCheck:
         if leaf_hash(raw) != held:
             self.report.find(f"{name} is not what the tree was made of: its bytes were changed")
             return
-        leaf = json.loads(raw)
-        if profile(leaf) != raw:
+        leaf = read_leaf(raw)
+        if leaf is None:
+            self.report.find(f"{name} is no record: its bytes are not in the form of one")
+            return
+        if not _is_canonical(leaf, raw):
             self.report.find(f"{name} is not in its canonical form")
         if columns := differing(record, leaf):
             self.report.find(f"{name} is shown with another {', '.join(columns)} than its bytes say")
@@ -251,6 +254,13 @@ class _TreeCheck:
 
     def _name(self, index: int) -> str:
         return f"Record {index} of {self.tree}"
+
+
+def _is_canonical(leaf: dict[str, Any], raw: bytes) -> bool:
+    try:
+        return profile(leaf) == raw
+    except ValueError:
+        return False
 
 
 def _check_end(tree: Tree, following: Tree | None, keys: TreeKeys, report: Report) -> None:

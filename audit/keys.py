@@ -1,10 +1,10 @@
 """Whose signature a checkpoint of a tree has to bear: of the keys that somebody trusted gave, or else of those that the
 rows tell of. Whoever writes the rows can write a key there too: what is pinned is not taken from here."""
 
-import json
 from collections.abc import Iterator, Sequence
 
 from audit.models import LogKey, Record, Tree
+from audit.proof import read_leaf
 from audit.verify import Checkpoint, Mismatch, VKey, check_signatures, open_note, parse_note
 from audit.vocabulary import Kind
 
@@ -39,8 +39,9 @@ class TreeKeys:
 
     def _told(self, kind: Kind) -> set[tuple[str, int]]:
         leaves = Record.objects.filter(kind=kind, subject=self.tree.origin).values_list("leaf", flat=True)
-        details = [json.loads(bytes(leaf))["detail"] for leaf in leaves]
-        return {(str(detail.get("vkey")), int(detail.get("size", 0))) for detail in details}
+        told = [leaf["detail"] for raw in leaves if (leaf := read_leaf(bytes(raw)))]
+        return {(detail["vkey"], detail["size"]) for detail in told
+                if isinstance(detail.get("vkey"), str) and isinstance(detail.get("size"), int)}  # fmt: skip
 
 
 def _short(vkey: str) -> str:

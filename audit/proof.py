@@ -8,6 +8,7 @@ from typing import Any
 from audit.leaf import Commitment
 from audit.models import Disclosure, Record, Waiting
 from audit.vocabulary import Kind
+from console.core.errors import Conflict
 
 # Search columns repeat parts of the leaf; whoever inserts by SQL could make them differ.
 _REPEATED = {
@@ -43,8 +44,11 @@ class Proof:
 
 
 def prove(record: Record) -> Proof:
+    """Raises Conflict for bytes that are not in the form of a record."""
     raw = bytes(record.leaf)
-    leaf: dict[str, Any] = json.loads(raw)
+    leaf = read_leaf(raw)
+    if leaf is None:
+        raise Conflict("The bytes of this record are not in the form of one: no process of the console wrote them.")
     disclosed = {row.path: row for row in Disclosure.objects.filter(record_id=record.pk)}
     gone = erasures(str(record.pk)) if leaf["c"].keys() - disclosed else {}
     return Proof(
@@ -72,11 +76,26 @@ def erasures(*subjects: str) -> dict[tuple[str, str], str]:
     """The record and the path that were erased → the record that tells of it. Without subjects: all of the log."""
     told = Record.objects.filter(kind=Kind.DISCLOSURE_ERASED)
     told = told.filter(subject__in=subjects) if subjects else told
-    return {
-        (subject, path): str(key)
-        for key, subject, leaf in told.values_list("pk", "subject", "leaf")
-        for path in json.loads(bytes(leaf))["detail"].get("paths", ())
-    }
+    found = dict[tuple[str, str], str]()
+    for key, subject, raw in told.values_list("pk", "subject", "leaf"):
+        leaf = read_leaf(bytes(raw))
+        paths = leaf["detail"].get("paths") if leaf else None
+        if isinstance(paths, list):
+            found |= {(subject, path): str(key) for path in paths if isinstance(path, str)}
+    return found
+
+
+def read_leaf(raw: bytes) -> dict[str, Any] | None:
+    """What it says. None where that is not in the form of a record: whoever can write rows may have put anything there,
+    and it is in the tree like everything else."""
+    try:
+        leaf = json.loads(raw)
+        texts = [*(leaf[key] for key in _REPEATED.values()), leaf["id"], leaf["actor"]["id"], leaf["actor"]["type"],
+                 leaf["trace"]["trace_id"], *leaf["c"].values()]  # fmt: skip
+        whole = isinstance(leaf["detail"], dict) and all(isinstance(one, str) for one in texts)
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        return None
+    return leaf if whole else None
 
 
 def differing(record: Record, leaf: dict[str, Any]) -> list[str]:

@@ -1,7 +1,6 @@
 """What the log tells of dropped months, and whether it explains what is missing: a record of it is easily written."""
 
 import datetime as dt
-import json
 import re
 from collections import Counter
 from collections.abc import Iterator
@@ -9,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from audit.models import Record, Tree
+from audit.proof import read_leaf
 from audit.retention import KEPT, later, listing
 from audit.vocabulary import Kind
 
@@ -42,7 +42,8 @@ class PrunedMonths:
             elif at.date() < later(dt.date(int(month[:4]), int(month[5:]), 1), YOUNGEST):
                 self.faults.append(f"{month} is told to be dropped before it was six months old")
             else:
-                self.told[month] = _read(json.loads(bytes(leaf))["detail"])
+                told = read_leaf(bytes(leaf))
+                self.told[month] = _read(told["detail"] if told else {})
 
     def take(self, tree: Tree, index: int, month: str, kind: str | None) -> str:
         """One leaf of a month, with the kind of its record unless that is gone. What is wrong with it, or ""."""

@@ -1,12 +1,12 @@
 """How one tree of the log goes over into the next: only by a restore from a backup, which leaf 0 of the next names."""
 
-import json
 from collections.abc import Mapping
 from hashlib import sha256
 from typing import Any
 
 from audit.keys import TreeKeys
 from audit.models import Leaf, Record, Tree
+from audit.proof import read_leaf
 from audit.verify import Mismatch, check_agreed, check_people, lacking, parse_checkpoint, parse_note, unbase64
 from audit.vocabulary import Kind
 
@@ -34,7 +34,8 @@ def _check_people(said: Mapping[str, Any], following: Tree) -> None:
     check_people(said, following.origin)
     for entry in said["signatures"]:
         enrolled = Record.objects.filter(kind=Kind.PASSKEY_ENROLLED, subject=entry["passkey"]).first()
-        told = json.loads(bytes(enrolled.leaf))["detail"] if enrolled else {}
+        leaf = read_leaf(bytes(enrolled.leaf)) if enrolled else None
+        told = leaf["detail"] if leaf else {}
         key = sha256(unbase64(entry["public_key"])).hexdigest()
         if (told.get("public_key"), told.get("user")) != (key, check_agreed(entry, said, following.origin)):
             raise Mismatch(f"no record tells that {entry['passkey']}, which signed it, was enrolled for who signed")
@@ -55,4 +56,4 @@ def _lost(tree: Tree, following: Tree, said: Mapping[str, Any], keys: TreeKeys) 
 def first_leaf(tree: Tree) -> dict[str, Any] | None:
     place = Leaf.objects.filter(tree=tree, idx=0).first()
     row = place and Record.objects.filter(pk=place.record_id, at=place.at).first()
-    return json.loads(bytes(row.leaf)) if row else None
+    return read_leaf(bytes(row.leaf)) if row else None

@@ -11,6 +11,7 @@ from django.db import connection
 from audit import fsck, merkle, sequencer, trees
 from audit.derived import DerivedTiles, held_hashes
 from audit.models import Checkpoint, Disclosure, Leaf, LogKey, Record, Tree
+from audit.proof import prove
 from audit.record import record
 from audit.sequencer import Broken, Sequencer, compare, faults_in_tile, integrate
 from audit.signer import Signer, Store
@@ -19,6 +20,8 @@ from audit.verify import VKey
 from audit.vocabulary import Kind
 from console.core.actor import system
 from console.core.clock import now
+from console.core.errors import Conflict
+from console.core.ids import uuid7
 from tests.audit.conftest import Adversary, SignedLog, SignerInProcess, hashes_of, root_of
 from tests.audit.definition import LEAVES
 from tests.audit.past import months_ago
@@ -209,6 +212,28 @@ def test_records_kept_out_of_the_tree(signed_log: SignedLog, adversary: Adversar
     adversary.sql.execute(f"WITH taken AS (DELETE FROM audit_waiting RETURNING {columns})"
                           f" INSERT INTO audit_record ({columns}) SELECT * FROM taken")  # fmt: skip
     assert fsck.check().findings == [f"Record {identity} is in the log and has no place in a tree"]
+
+
+@pytest.mark.parametrize("leaf", [b"no JSON \xff", b"[" * 60_000, b'{"v":1,"c":[],"detail":7}', b"null"])
+@pytest.mark.parametrize(
+    "kind", ["forged:thing:made", Kind.RETENTION_PRUNED, Kind.KEY_ADDED, Kind.DISCLOSURE_ERASED, Kind.LOG_RESTORED]
+)
+def test_bytes_that_are_no_record(signed_log: SignedLog, committed: str, leaf: bytes, kind: str) -> None:
+    """Whoever has the console's role puts them into the queue, and the tree takes them like all others."""
+    signed_log.sequence_in([3])
+    identity, subject = uuid7(), Tree.objects.get().origin if kind == Kind.KEY_ADDED else "2020-01"
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO audit_waiting (id, log, leaf, kind, subject, state, actor_kind, actor)"
+            " VALUES (%s, %s, %s, %s, %s, '', 'human', 'usr_forged')",
+            [identity, trees.log_name(), leaf, kind, subject],
+        )
+    signed_log.sequence_in([3])
+    found = fsck.check().findings
+    told = f"{name(Leaf.objects.get(record_id=identity).idx)} is no record: its bytes are not in the form of one"
+    assert [one for one in found if str(identity) in one] == [told]
+    with pytest.raises(Conflict, match="not in the form"):
+        prove(Record.objects.get(pk=identity))
 
 
 def test_search_columns_that_lie(signed_log: SignedLog, adversary: Adversary) -> None:
