@@ -1,5 +1,6 @@
 """One record opened: its leaf read, its commitments checked against what is disclosed. Pure, but for its reads."""
 
+import datetime as dt
 import hmac
 import json
 from dataclasses import dataclass, replace
@@ -90,9 +91,11 @@ def read_leaf(raw: bytes) -> dict[str, Any] | None:
     and it is in the tree like everything else."""
     try:
         leaf = json.loads(raw)
-        texts = [*(leaf[key] for key in _REPEATED.values()), leaf["id"], leaf["actor"]["id"], leaf["actor"]["type"],
-                 leaf["trace"]["trace_id"], *leaf["c"].values()]  # fmt: skip
-        whole = isinstance(leaf["detail"], dict) and all(isinstance(one, str) for one in texts)
+        texts = [*(leaf[key] for key in _REPEATED.values()), leaf["id"], leaf["outcome"], *leaf["c"].values(),
+                 *(leaf["actor"][key] for key in ("auth", "id", "on_behalf_of", "type")), leaf["trace"]["span_id"],
+                 leaf["trace"]["trace_id"]]  # fmt: skip
+        whole = all(isinstance(one, str) for one in texts) and dt.datetime.fromisoformat(leaf["ts"]).tzinfo is not None
+        whole = whole and all(isinstance(leaf[key], dict) for key in ("decision", "detail", "writer"))
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
         return None
     return leaf if whole else None

@@ -10,7 +10,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from audit.exports.leaves import Row
+from audit.exports.leaves import Row, told
 from audit.vocabulary import Kind
 from console.core.clock import nanoseconds
 
@@ -214,7 +214,7 @@ class Events:
 
     def event(self, row: Row) -> dict[str, Any]:
         """A kind that a newer version wrote is told as an activity of another kind; nothing is left out."""
-        leaf = json.loads(row.leaf)
+        leaf = told(row)
         kind = leaf["action"]
         known = EVENTS.get(kind) or _entity(*_ANY)
         moment = dt.datetime.fromisoformat(leaf["ts"])
@@ -254,6 +254,7 @@ class Events:
     def _required(self, of: Class, leaf: Mapping[str, Any]) -> dict[str, Any]:
         """What the class cannot be without."""
         subject, console = leaf["object"] or "-", {"name": "countersign", "uid": self.host}
+        noun = leaf["action"].partition(":")[2].partition(":")[0] or "record"
         if of is API:
             return {"api": {"operation": leaf["action"], "service": console, "request": {"uid": subject}},
                     "src_endpoint": {"name": leaf["actor"]["type"]}}  # fmt: skip
@@ -264,11 +265,11 @@ class Events:
         if of is ACCESS:
             return {"user": {"uid": subject}, "privileges": list(map(str, leaf["detail"].get("roles", [])))}
         if of is ENTITY:
-            return {"entity": {"uid": subject, "type": leaf["action"].split(":")[1]}}
+            return {"entity": {"uid": subject, "type": noun}}
         if of is LIFECYCLE:
-            return {"app": {"uid": subject, "name": leaf["action"].split(":")[1]}}
+            return {"app": {"uid": subject, "name": noun}}
         if of is WEB:
-            return {"web_resources": [{"uid": subject, "type": leaf["action"].split(":")[1]}]}
+            return {"web_resources": [{"uid": subject, "type": noun}]}
         return {"finding_info": {"uid": leaf["id"], "title": str(leaf["detail"].get("what") or leaf["action"])}}
 
 

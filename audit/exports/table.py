@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from audit.exports.leaves import Row
+from audit.exports.leaves import Row, told
 
 COLUMNS = (
     "index", "time", "kind", "subject", "state", "outcome", "actor_kind", "actor", "auth", "on_behalf_of", "team",
@@ -22,7 +22,7 @@ def cell(value: object) -> str:
 
 def values(row: Row) -> list[Any]:
     """In the order of COLUMNS. Personal values are beside the leaf and not among them."""
-    leaf = json.loads(row.leaf)
+    leaf = told(row)
     actor, trace = leaf["actor"], leaf["trace"]
     return [
         row.idx, leaf["ts"], leaf["action"], leaf["object"], leaf["state"], leaf["outcome"], actor["type"],

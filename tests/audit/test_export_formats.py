@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.db import connection
 from pyarrow import parquet
 
+from audit import trees
 from audit.exports import job, ocsf
 from audit.exports.leaves import Row
 from audit.exports.ocsf import ACCOUNT, API, AUTHENTICATION, ENTITY, EVENTS, FINDING, LIFECYCLE, WEB, Events
@@ -59,6 +61,23 @@ def test_json_lines_are_the_exact_records(log: SignedLog) -> None:
     order = Leaf.objects.order_by("idx").values_list("record_id", flat=True)
     exact = [bytes(Record.objects.get(pk=identity).leaf) for identity in order]
     assert contents(export)["records.jsonl"] == b"\n".join(exact) + b"\n"
+
+
+@pytest.mark.parametrize("form", ["csv", "parquet", "ocsf", "jsonl", "bundle"])
+@pytest.mark.parametrize("leaf", [b"no JSON \xff", b"{}", b'{"ts":"never"}'])
+def test_no_form_stops_at_bytes_that_are_no_record(log: SignedLog, committed: str, form: str, leaf: bytes) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO audit_waiting (id, log, leaf, kind, subject, state, actor_kind, actor, team)"
+            " VALUES (%s, %s, %s, 'forged:thing:made', 's', '', 'human', 'usr_forged', %s)",
+            [uuid7(), trees.log_name(), leaf, TEAM],
+        )
+    log.sequence()
+    export = made(form)
+    assert export.state == "done"
+    if form == "csv":
+        last = list(csv.DictReader(io.StringIO(contents(export)["records.csv"].decode(), newline="")))[-1]
+        assert (last["id"], last["kind"], last["leaf_hash"]) == ("", "", Leaf.objects.latest("idx").leaf_hash.hex())
 
 
 def test_table_reads_back_as_the_records_with_every_cell_quoted(log: SignedLog) -> None:
