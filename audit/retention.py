@@ -4,7 +4,6 @@ Tables are dropped by their owner, so this is the migrator's work and no page ca
 """
 
 import datetime as dt
-import json
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -15,6 +14,7 @@ from django.db import DatabaseError, OperationalError, connection, transaction
 from audit import trees
 from audit.holds import placed, touching
 from audit.models import Hold, Record, Tree
+from audit.proof import read_leaf
 from audit.record import record
 from audit.vocabulary import Kind
 from console.core.actor import Actor
@@ -102,7 +102,8 @@ def count_records(month: Month) -> int:
 def tell_policy(actor: Actor) -> None:
     """A record when the months to keep are others than last time."""
     told = Record.objects.filter(kind=Kind.RETENTION_SET).order_by("-at").values_list("leaf", flat=True).first()
-    before = json.loads(bytes(told))["detail"]["months"] if told else 0
+    leaf = read_leaf(bytes(told)) if told else None
+    before = leaf["detail"].get("months", 0) if leaf else 0
     if before != settings.RETENTION_MONTHS:
         record(Kind.RETENTION_SET, subject="log", actor=actor, team="",
                detail={"months": settings.RETENTION_MONTHS, "before": before})  # fmt: skip
