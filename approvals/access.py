@@ -2,9 +2,10 @@
 
 from collections.abc import Collection
 
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.contrib.postgres.fields import ArrayField
+from django.db.models import Exists, F, Func, OuterRef, Q, QuerySet, TextField
 
-from approvals.models import Action, Review, Slot
+from approvals.models import Action, Review, SlotGroup
 from console.core.actor import Actor, Role
 from console.core.compiled import Compiled
 from console.core.errors import Forbidden, NotFound
@@ -29,14 +30,20 @@ def _of_team(team: str) -> QuerySet[Review]:
 
 
 def _of_groups(team: str, groups: Collection[str]) -> QuerySet[Review]:
-    return _of_team(team).filter(Exists(Slot.objects.filter(review=OuterRef("pk"), group__in=groups)))
+    return _of_team(team).filter(_asks(groups))
+
+
+def _asks(groups: Collection[str]) -> Exists:
+    return Exists(SlotGroup.objects.filter(review=OuterRef("pk"), group__in=groups))
 
 
 def waiting_for(actor: Actor) -> QuerySet[Review]:
-    """Open reviews that this person could sign now: of a group of theirs, and not of their own making."""
+    """Open reviews that still ask a group of theirs, and are not of their own making."""
     if not actor.has(Role.REVIEWER):
         return Review.objects.none()
-    asked = Slot.objects.filter(review=OuterRef("pk"), group__in=actor.groups)
+    asked = SlotGroup.objects.filter(review=OuterRef("pk"), group__in=actor.groups)
+    itself = Func(F("slot_id"), template="ARRAY[%(expressions)s]", output_field=ArrayField(TextField()))
+    asked = asked.exclude(review__filled__contains=itself)
     own = Q(action__makers__contains=[actor.id]) | Q(decisions__reviewer=actor.id)
     return Review.objects.filter(Exists(asked), team=actor.team, state="open").exclude(own)
 
@@ -57,22 +64,20 @@ def access_review(actor: Actor, review_id: str) -> Review:
     return review
 
 
-def access_slot_locked(actor: Actor, review_id: str) -> Slot:
-    """Where this person may vote, in a transaction: with its review and action, of which the action is locked first,
-    as everywhere."""
+def access_review_locked(actor: Actor, review_id: str) -> Review:
+    """To vote on, in a transaction: with its action, which is locked first, as everywhere."""
     groups = sorted(actor.groups) if actor.has(Role.REVIEWER) else []
-    for slot in _LOCKED(actor.team, groups, review_id) if groups else ():
-        return slot
+    for review in _LOCKED(actor.team, groups, review_id) if groups else ():
+        return review
     access_review(actor, review_id)
     raise Forbidden(OTHER_GROUP, code="not_your_group")
 
 
 _LOCKED = Compiled(
     lambda team, groups, review: (
-        Slot.objects.filter(review=review, review__team=team, group__in=groups)
-        .select_related("review__action")
-        .select_for_update(of=("review__action", "review"))
-        .order_by("pk")
-        .defer("review__opened_at", *(f"review__action__{name}" for name in UNSIGNED))
+        Review.objects.filter(_asks(groups), pk=review, team=team)
+        .select_related("action")
+        .select_for_update(of=("action", "self"))
+        .defer(*(f"action__{name}" for name in UNSIGNED))
     )
 )

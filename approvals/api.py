@@ -55,10 +55,21 @@ class Fact(Schema):
     currency: str | None = None
 
 
-class Requirement(Schema):
+class WayOut(Schema):
+    """`after_minutes` is since the opening of the review."""
+
     group: str
     count: int
-    signature: str
+    after_minutes: int
+
+
+class SlotOut(Schema):
+    """Filled in any one of its ways. All slots of a review have to be."""
+
+    ways: list[WayOut]
+    refusals: int
+    blind: bool
+    signature: Literal["password", "passkey", "device"]
 
 
 class RulingOut(Schema):
@@ -83,7 +94,7 @@ class ReviewDetail(ReviewOut):
     action_state: str
     facts: list[Fact]
     says: str
-    requirement: list[Requirement]
+    requirement: list[SlotOut]
     ruling: RulingOut | None
     decisions: list[DecisionOut]
     request_digest: str
@@ -110,7 +121,7 @@ def get_review(request: Request, review_id: str) -> dict[str, object]:
         "action_state": action.state,
         "facts": action.facts,
         "says": action.says,
-        "requirement": list(review.slots.values("group", "count", "signature")),
+        "requirement": list(review.slots.order_by("position").values_list("spec", flat=True)),
         "ruling": _ruling(action.rulings.first()),
         "decisions": [_decision(one) for one in review.decisions.all()] if review.state != "open" else [],
         "request_digest": bytes(action.request_digest or b"").hex(),

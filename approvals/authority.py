@@ -1,32 +1,36 @@
 """Rows are not authority, signatures are. Everything here runs in the door, from stored bytes, before each send."""
 
 import time
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
 
 from django.conf import settings
 from django.db.models import TextField
 from django.db.models.expressions import RawSQL
 
+from approvals.counted import Counted
+from approvals.described import verify_operation
 from approvals.digests import comment_digest, evidence_digest, read_payload, render_digest
-from approvals.models import Action, Decision, PolicyVersion, Slot
-from approvals.policy import GATED, Answer, Question, decide, policy_digest
+from approvals.models import Action, Decision, PolicyVersion
+from approvals.policies.decide import GATED, Answer, decide
+from approvals.policies.document import policy_digest
+from approvals.policies.question import Question
+from approvals.policies.slots import Vote, fills
+from approvals.seats import vote_level
 from console.accounts.passkeys import UNCHECKED, Assertion, challenge_for, check_genuine, leaves_of, reverify
 from console.core.attest import verify
-from console.core.clock import iso, now
+from console.core.clock import iso, now, read_moment
 from console.core.compiled import Compiled
 from console.core.errors import Tampered
 from integrations.amend import amended, amended_since, quarantined
 from integrations.compensation import arguments_back, way_back
 from integrations.description import Description
-from integrations.here import is_here, verify_here
+from integrations.here import is_here
 from integrations.limits import check_limits
 from integrations.models import Credential, Operation
 
 GRANT_ENDED = "The grant or its credential has ended."
 AMENDED = "The description of its operation has changed since it was proposed. Propose it again."
 TOO_LATE = "The other side does not take it back any more: the time for that is over."
-PASSKEY, PASSWORD = "passkey", "password"
 # Seconds. Nothing leaves later than this after the revocation was committed; within it, one question is enough.
 KNOWN_FOR = 0.05
 
@@ -77,11 +81,12 @@ _verified: dict[str, PolicyVersion] = {}  # by team: the last one that was verif
 _APPROVALS = Compiled(
     lambda action: (
         Decision.objects.filter(review__action=action, review__kind="action", verdict="approve")
-        .select_related("review", "slot", "passkey")
+        .select_related("review", "passkey")
         .annotate(leaves=leaves_of("passkey"))
         .order_by("-review__opened_at", "decided_at")
         .defer("decided_at", "review__policy_digest", "review__evidence_digest", "review__render_digest",
-               "review__opened_at", "review__expires_at", "review__closed_at",
+               "review__opened_at", "review__expires_at", "review__escalates_at",
+               "review__closed_at", "groups",
                *(f"passkey__{name}" for name in UNCHECKED))
     )
 )  # fmt: skip
@@ -137,7 +142,7 @@ def verify_proposal(loaded: Loaded) -> None:
     action = loaded.action
     verify("action", action.attested(), action.attestation)
     for operation in loaded.operations.values():
-        _verify_operation(operation)
+        verify_operation(operation)
     grant, credential = action.grant, loaded.credential
     if grant is None:
         raise Tampered("The action has no grant.")
@@ -163,7 +168,7 @@ def _verify_reversal(action: Action) -> None:
     """It takes back what it says that it takes back, and nothing else."""
     undone = Action.objects.select_related("operation__integration").get(pk=action.reverses_id)
     verify("action", undone.attested(), undone.attestation)
-    _verify_operation(undone.operation)
+    verify_operation(undone.operation)
     if amended_since(undone.operation, action.created_at):
         raise Stale("description_changed", AMENDED)
     back = way_back(undone.operation.description)
@@ -176,23 +181,14 @@ def _verify_reversal(action: Action) -> None:
         raise Stale("too_late", TOO_LATE)
 
 
-def _verify_operation(operation: Operation) -> None:
-    description = Description(operation.slug, operation.description)
-    if description.digest != bytes(operation.digest):
-        raise Tampered(f"The description of {operation.slug} was altered.")
-    if (operation.effect, operation.idempotency) != (description.effect, description.mode):
-        raise Tampered(f"The columns beside the description of {operation.slug} were altered.")
-    verify("operation", operation.attested(), operation.attestation)
-    verify_here(operation)
-
-
 def question(row: Operation, grantee: str, amount: int | None, currency: str) -> Question:
     """From the attested description, not from the columns beside it. Needs the integration loaded."""
     operation, integration = Description(row.slug, row.description), row.integration
     return Question(
         integration=integration.slug,
         operation=f"{integration.slug}.{operation.slug}",
-        workflow=grantee.removeprefix("workflow:"),
+        workflow=_of("workflow", grantee),
+        agent=_of("agent", grantee),
         effect=operation.effect,
         categories=frozenset(operation.document.get("categories", [])),
         trust=operation.document.get("trust", "imported"),
@@ -201,6 +197,11 @@ def question(row: Operation, grantee: str, amount: int | None, currency: str) ->
         currency=currency,
         here=is_here(integration),
     )
+
+
+def _of(kind: str, grantee: str) -> str:
+    named, _, name = grantee.partition(":")
+    return name if named == kind else ""
 
 
 def current_policy(team: str) -> PolicyVersion | None:
@@ -227,10 +228,13 @@ def _policy_now(loaded: Loaded) -> PolicyVersion | None:
     return current_policy(loaded.action.team_id)
 
 
-def rule(loaded: Loaded, amount: int | None, currency: str) -> tuple[PolicyVersion | None, Answer]:
+def rule(loaded: Loaded) -> tuple[PolicyVersion | None, Answer]:
+    """On what was decoded of the action."""
     action, version = loaded.action, _policy_now(loaded)
-    asked = question(action.operation, action.grantee, amount, currency)
-    return version, decide(version.document if version else None, asked)
+    document = version.document if version else None
+    asked = question(action.operation, action.grantee, action.amount_minor, action.currency)
+    asked = replace(asked, counterparty=action.counterparty, counted=Counted(action, document or {}))
+    return version, decide(document, asked)
 
 
 def verify_decisions(loaded: Loaded, answer: Answer, action_digest: bytes) -> None:
@@ -239,15 +243,19 @@ def verify_decisions(loaded: Loaded, answer: Answer, action_digest: bytes) -> No
         return
     if answer.outcome == "deny":
         raise Stale("denied", f"The policy's rule {answer.rule} denies it now.")
+    if answer.requirement is None:
+        raise Stale("policy_changed", f"The policy's rule {answer.rule} wants something else of it now.")
     approvals = _approvals(loaded.action)
     if not approvals or approvals[0].decision.review.state != "approved":
         raise Tampered("The action needs a review that was never approved.")
-    slot = approvals[0].decision.slot
-    _check_slot(slot, answer.requirement)
-    same = [approval for approval in approvals if approval.decision.slot_id == slot.id]
-    signers = {_verify_decision(approval, loaded.action, action_digest) for approval in same}
-    if len(signers) < max(slot.count, int(answer.requirement["count"])):
-        raise Tampered("There are fewer valid signatures than the policy asks for.")
+    review = approvals[0].decision.review
+    same = [approval for approval in approvals if approval.decision.review_id == review.id]
+    votes = [_verify_decision(approval, loaded.action, action_digest) for approval in same]
+    if fills(answer.requirement.slots, votes):
+        return
+    if [slot.asks for slot in review.slots.order_by("position")] != list(answer.requirement.slots):
+        raise Stale("policy_changed", f"The policy asks for {answer.requirement} now.")
+    raise Tampered("There are fewer valid signatures than the policy asks for.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,16 +270,8 @@ def _approvals(action: Action) -> list[Approval]:
     return [Approval(vote, vote.leaves) for vote in _APPROVALS(action.id)]  # type: ignore[attr-defined]  # annotated
 
 
-def _check_slot(slot: Slot, requirement: Any) -> None:
-    """The slot must be at least what the policy of today asks for: a row could have been weakened by SQL."""
-    if slot.group != requirement["group"]:
-        raise Stale("policy_changed", f"The policy asks {requirement['group']} now, not {slot.group}.")
-    if requirement["signature"] == PASSKEY and slot.signature != PASSKEY:
-        raise Stale("policy_changed", "The policy asks for a passkey now.")
-
-
-def _verify_decision(approval: Approval, action: Action, digest: bytes) -> str:
-    """The signer's id, once the stored bytes prove that they signed this."""
+def _verify_decision(approval: Approval, action: Action, digest: bytes) -> Vote:
+    """Once the stored bytes prove that they signed this."""
     decision = approval.decision
     verify("decision", decision.attested(), decision.attestation)
     payload = read_payload(bytes(decision.payload))
@@ -297,22 +297,25 @@ def _verify_decision(approval: Approval, action: Action, digest: bytes) -> str:
     _verify_signature(approval)
     if payload["exp"] <= iso(now()):
         raise Stale("approval_expired", "The signature's own time is over; it has to be proposed again.")
-    return decision.reviewer_id
+    since = read_moment(payload["iat"]) - read_moment(payload.get("opened", payload["iat"]))
+    level = vote_level(decision.level, decision.passkey)
+    return Vote(decision.reviewer_id, frozenset(payload.get("groups", ())), level, since)
 
 
 def _verify_signature(approval: Approval) -> None:
     decision = approval.decision
-    if decision.level == PASSKEY and decision.passkey is not None:
-        if decision.passkey.user_id != decision.reviewer_id:
-            raise Tampered("The passkey belongs to somebody else.")
-        check_genuine(decision.passkey, approval.leaves)
-        stored = Assertion(
-            bytes(decision.passkey.credential_id),
-            bytes(decision.client_data_json or b""),
-            bytes(decision.authenticator_data or b""),
-            bytes(decision.signature or b""),
-        )
-        challenge = challenge_for(bytes(decision.payload))
-        reverify(decision.passkey, stored, challenge=challenge, origin=settings.ORIGIN, rp_id=settings.RP_ID)
-    elif not (decision.level == PASSWORD and decision.slot.signature == PASSWORD):
-        raise Tampered("The decision is not signed as its slot demands.")
+    if decision.level == "password":
+        return
+    if decision.level != "passkey" or decision.passkey is None:
+        raise Tampered("The decision is not signed.")
+    if decision.passkey.user_id != decision.reviewer_id:
+        raise Tampered("The passkey belongs to somebody else.")
+    check_genuine(decision.passkey, approval.leaves)
+    stored = Assertion(
+        bytes(decision.passkey.credential_id),
+        bytes(decision.client_data_json or b""),
+        bytes(decision.authenticator_data or b""),
+        bytes(decision.signature or b""),
+    )
+    challenge = challenge_for(bytes(decision.payload))
+    reverify(decision.passkey, stored, challenge=challenge, origin=settings.ORIGIN, rp_id=settings.RP_ID)

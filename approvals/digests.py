@@ -3,7 +3,7 @@
 import hashlib
 import json
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from approvals.models import Action, Review, Slot
@@ -61,8 +61,11 @@ def rendering(action: Action) -> dict[str, object]:
     return {"template": TEMPLATE, "sentence": action.sentence, "facts": action.facts}
 
 
-def decision_payload(review: Review, slot: Slot, *, verdict: str, reason: str, reviewer: str) -> bytes:
-    """Canonical bytes with a fresh nonce; what is stored, shown as digest words, and hashed into the challenge."""
+def decision_payload(
+    review: Review, slot: Slot, *, verdict: str, reason: str, reviewer: str, groups: Iterable[str]
+) -> bytes:
+    """Canonical bytes with a fresh nonce; what is stored, shown as digest words, and hashed into the challenge.
+    `groups` are those of the reviewer's that the slot asks."""
     return jcs(
         {
             "v": 1,
@@ -81,6 +84,8 @@ def decision_payload(review: Review, slot: Slot, *, verdict: str, reason: str, r
             "comment_digest": comment_digest(reason),
             "reviewer": reviewer,
             "slot": slot.id,
+            "groups": sorted(groups),
+            "opened": iso(review.opened_at),
             "nonce": secrets.token_hex(32),
             "iat": iso(now()),
             "exp": iso(review.expires_at),

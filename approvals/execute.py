@@ -95,7 +95,7 @@ def verify_authority(loaded: Loaded) -> Rendered:
     digest = action_digest(action, rendered.digest)
     if rendered.digest != bytes(action.request_digest or b"") or digest != bytes(action.action_digest or b""):
         raise Tampered("The request differs from the one that was agreed.")
-    _, answer = rule(loaded, action.amount_minor, action.currency)
+    _, answer = rule(loaded)
     verify_decisions(loaded, answer, digest)
     return rendered
 
@@ -111,8 +111,8 @@ def check_still_true(loaded: Loaded) -> None:
 def _check_shown(action: Action, facts: Facts) -> None:
     """The columns that people were shown, and the amount that the policy was asked about, are decoded once more:
     a row is not authority, and SQL could have made a large payment look like a small one."""
-    shown = (action.sentence, action.facts, action.amount_minor, action.currency)
-    if shown != (facts.sentence, facts.lines, facts.amount_minor, facts.currency):
+    shown = (action.sentence, action.facts, action.amount_minor, action.currency, action.counterparty)
+    if shown != (facts.sentence, facts.lines, facts.amount_minor, facts.currency, facts.counterparty):
         raise Stale("facts_changed", "What was shown to whoever decided is not what it would do now.")
 
 

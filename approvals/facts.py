@@ -18,6 +18,7 @@ class Facts:
     lines: list[dict[str, Any]]
     amount_minor: int | None
     currency: str
+    counterparty: str
     undecoded: tuple[str, ...]
 
 
@@ -32,7 +33,13 @@ def decode(operation: Description, arguments: Mapping[str, Any], reads: Mapping[
     undecoded = tuple(name for name in arguments if name not in shown)
     lines = described + [_undecoded(name, arguments[name]) for name in undecoded]
     sentence = str(fill(document["sentence"], scope)) if "sentence" in document else str(document["title"])
-    return Facts(sentence, lines, amount, currency, undecoded)
+    return Facts(sentence, lines, amount, currency, _counterparty(document, scope), undecoded)
+
+
+def _counterparty(document: Mapping[str, Any], scope: Mapping[str, Any]) -> str:
+    """ "" where none is described, or there is none this time."""
+    told = fill(document.get("counterparty"), scope)
+    return "" if told is None else str(told)
 
 
 def decode_amount(operation: Description, scope: Mapping[str, Any]) -> tuple[int | None, str]:

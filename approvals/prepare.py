@@ -1,34 +1,36 @@
 """The door's first work on an action: read its preconditions, decode facts, digest, and ask the policy."""
 
-import datetime as dt
+import contextlib
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from django.db import transaction
 
 from approvals.alarm import guarded
+from approvals.ask import ask_people
 from approvals.authority import KNOWN_FOR, Loaded, Stale, rule, verify_proposal
-from approvals.digests import action_digest, evidence_digest, render_digest
+from approvals.digests import action_digest
 from approvals.execute import Result, begin_allowed, finish, perform, read_once, read_outcome
-from approvals.facts import Facts, decode
-from approvals.models import Action, PolicyVersion, Review, Ruling, Slot
+from approvals.facts import decode
+from approvals.models import Action, PolicyVersion, Ruling
 from approvals.pace import TooEarly, keep_pace
 from approvals.permit import minting
-from approvals.policy import Answer
+from approvals.policies.decide import FALLBACK, Answer
 from approvals.reading import Unreadable, fetch_token, missed_requirement, pinned, read_preconditions
-from approvals.settle import announce, lock_action, settle, settling
-from audit.move import begin, inserting, move
+from approvals.settle import lock_action, settle, settling
+from audit.move import inserting, move
 from console.core.actor import Actor
-from console.core.clock import now
 from console.core.errors import Conflict, Invalid
 from console.core.statements import Statement
 from console.core.telemetry import new_span_id
+from console.core.turns import take_turn
 from console.traces.store import SpanStart, start_spans
 from integrations.models import Call
 from integrations.render import Rendered, render
 
-COLUMNS = ("reads", "sentence", "facts", "amount_minor", "currency", "request_digest", "action_digest")
+COLUMNS = ("reads", "sentence", "facts", "amount_minor", "currency", "counterparty", "request_digest", "action_digest")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,10 +70,31 @@ def prepare(loaded: Loaded, *, actor: Actor) -> Action:
         return _fail(loaded.action, "unprepared", str(error), actor)
     if prepared.answer.outcome == "allow" and prepared.read is None:
         _fetch_token(loaded, prepared)
-    call = _rule(loaded, prepared, actor)
+    with _in_turn(loaded, prepared):
+        call = _rule(loaded, prepared, actor)
     if call is None:
         return loaded.action
     return finish(loaded, call, perform(loaded, call, prepared.rendered), actor=actor)
+
+
+@contextlib.contextmanager
+def _in_turn(loaded: Loaded, prepared: Prepared) -> Iterator[None]:
+    """Two that count towards one total are ruled one after the other. Raises Conflict where the answer is another one
+    by then: the sweep brings it here again. What was read already stays read."""
+    document = prepared.version.document if prepared.version and prepared.read is None else {}
+    if not document.get("totals"):
+        yield
+        return
+    with transaction.atomic():
+        take_turn(f"totals of {loaded.action.team_id}")
+        _check_answer(loaded, prepared)
+        yield
+
+
+def _check_answer(loaded: Loaded, prepared: Prepared) -> None:
+    _, answer = rule(loaded)
+    if answer != prepared.answer:
+        raise Conflict("The policy says something else of it meanwhile.")
 
 
 def _fetch_token(loaded: Loaded, prepared: Prepared) -> None:
@@ -80,9 +103,7 @@ def _fetch_token(loaded: Loaded, prepared: Prepared) -> None:
     began = time.monotonic()
     fetch_token(loaded)
     if time.monotonic() - began > KNOWN_FOR:
-        _, answer = rule(loaded, loaded.action.amount_minor, loaded.action.currency)
-        if answer != prepared.answer:
-            raise Conflict("The policy has changed meanwhile.")
+        _check_answer(loaded, prepared)
 
 
 def _its_turn(action: Action) -> bool:
@@ -99,9 +120,9 @@ def _its_turn(action: Action) -> bool:
 def _prepare(loaded: Loaded) -> Prepared:
     """A read that may be made is made here and now: no permit, no ledger row, one record beside the proposal's."""
     rendered = _render(loaded)
-    facts = _decode(loaded, rendered)
+    _decode(loaded, rendered)
     fields = {name: getattr(loaded.action, name) for name in COLUMNS}
-    version, answer = rule(loaded, facts.amount_minor, facts.currency)
+    version, answer = rule(loaded)
     at_once = answer.outcome == "allow" and loaded.operation.effect == "read"
     return Prepared(fields, version, answer, rendered, read_once(loaded) if at_once else None)
 
@@ -111,7 +132,7 @@ def _render(loaded: Loaded) -> Rendered:
     return render(loaded.operation, action.arguments, base_url=action.operation.integration.base_url, key=action.key)
 
 
-def _decode(loaded: Loaded, rendered: Rendered) -> Facts:
+def _decode(loaded: Loaded, rendered: Rendered) -> None:
     """Fills in the loaded action what the digests cover; nothing is stored yet."""
     action = loaded.action
     answers = read_preconditions(loaded)
@@ -122,8 +143,7 @@ def _decode(loaded: Loaded, rendered: Rendered) -> Facts:
     action.action_digest = action_digest(action, rendered.digest)
     facts = decode(loaded.operation, action.arguments, answers, action.key)
     action.sentence, action.facts = facts.sentence, facts.lines
-    action.amount_minor, action.currency = facts.amount_minor, facts.currency
-    return facts
+    action.amount_minor, action.currency, action.counterparty = facts.amount_minor, facts.currency, facts.counterparty
 
 
 def _fail(action: Action, code: str, text: str, actor: Actor) -> Action:
@@ -140,7 +160,7 @@ def _rule(loaded: Loaded, prepared: Prepared, actor: Actor) -> Call | None:
     if answer.outcome == "review":
         with transaction.atomic():
             _hold(action, prepared, actor)
-    elif answer.outcome == "deny":
+    elif answer.outcome != "allow":
         text = " ".join(answer.reasons) or f"The policy's rule {answer.rule} denies it."
         _settle(action, prepared, "refused", {"code": "denied", "rule": answer.rule, "text": text}, actor)
     elif prepared.read is not None:
@@ -178,7 +198,7 @@ def _ruled(action: Action, prepared: Prepared) -> Statement:
         version=prepared.version,
         rule=answer.rule,
         outcome=answer.outcome,
-        requirement=dict(answer.requirement),
+        requirement=answer.requirement.document if answer.requirement else {},
         reasons=list(answer.reasons),
     )
     return inserting(ruling).statement
@@ -191,7 +211,7 @@ def _settle(action: Action, prepared: Prepared, state: str, outcome: dict[str, A
 
 
 def _hold(action: Action, prepared: Prepared, actor: Actor) -> None:
-    requirement, version, span = prepared.answer.requirement, prepared.version, new_span_id()
+    requirement, version, span = prepared.answer.requirement or FALLBACK, prepared.version, new_span_id()
     move(
         action,
         "held",
@@ -202,30 +222,9 @@ def _hold(action: Action, prepared: Prepared, actor: Actor) -> None:
         also=[_ruled(action, prepared)],
         **prepared.fields,
     )
-    open_review(action, "action", requirement, bytes(version.digest) if version else b"", actor)
-    text = f"waiting for {requirement['count']} of {requirement['group']}"
+    ask_people(action, "action", requirement, bytes(version.digest) if version else b"", actor)
+    text = f"waiting for {requirement}"
     waiting = SpanStart(
         action.trace_id, span, text, "human", action.team_id, action.parent_span_id, action.run, action.id
     )
     start_spans([waiting] if action.trace_id else [])
-
-
-def open_review(action: Action, kind: str, requirement: Any, policy: bytes, actor: Actor) -> Review:
-    """The queue item and whose signature it needs."""
-    review = Review(
-        team_id=action.team_id,
-        action=action,
-        kind=kind,
-        policy_digest=policy,
-        evidence_digest=evidence_digest(action),
-        render_digest=render_digest(action),
-        expires_at=now() + dt.timedelta(minutes=int(requirement["expires_minutes"])),
-    )
-    slot = Slot(
-        review=review, group=requirement["group"], count=requirement["count"], signature=requirement["signature"]
-    )
-    detail = {"of": action.id, "kind": kind, "group": slot.group, "count": slot.count, "signature": slot.signature}
-    begin(review, actor=actor, detail=detail)
-    slot.save(force_insert=True)
-    announce(action)
-    return review

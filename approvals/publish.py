@@ -3,7 +3,7 @@
 from django.db import transaction
 
 from approvals.models import Policy, PolicyVersion
-from approvals.policy import parse, policy_digest
+from approvals.policies.document import parse, policy_digest
 from audit.record import record
 from audit.vocabulary import Kind
 from console.core.actor import Actor, Role

@@ -13,7 +13,8 @@ from approvals.access import access_review, visible_reviews, waiting_for
 from approvals.digests import MEANINGS, read_payload
 from approvals.dossier import READERS
 from approvals.known import Known, known_of
-from approvals.models import Action, Decision, PolicyVersion, Review, Ruling, Slot
+from approvals.models import Action, Decision, PolicyVersion, Review, Ruling
+from approvals.seats import Seat, seats_of
 from approvals.signoff import check_may_decide
 from audit.models import Record
 from audit.vocabulary import Kind
@@ -151,9 +152,8 @@ class Sheet:
 
     review: Review
     rights: Rights
-    slots: Sequence[Slot]
+    seats: Sequence[Seat]
     votes: Sequence[Vote]
-    votes_hidden: bool
     ruling: Ruling | None
     policy: PolicyVersion | None
     requester: str
@@ -169,6 +169,12 @@ class Sheet:
     @property
     def action(self) -> Action:
         return self.review.action
+
+    @property
+    def hides_votes(self) -> bool:
+        """Others vote, or have, and nobody is told."""
+        several = len(self.seats) > 1 or any(way.count > 1 for seat in self.seats for way in seat.asks.ways)
+        return several and self.review.state == "open" and any(seat.asks.blind for seat in self.seats)
 
     @property
     def by_people(self) -> bool:
@@ -195,18 +201,17 @@ class Sheet:
 def read_sheet(actor: Actor, review_id: str) -> Sheet:
     review = access_review(actor, review_id)
     action = review.action
-    slots = list(review.slots.order_by("group", "id"))
+    seats = seats_of(review)
     decisions = list(review.decisions.select_related("reviewer"))
     ruling = action.rulings.select_related("version").first()
-    rights = rights_of(actor, review, decisions)
-    hidden = rights.may and bool(decisions)  # nobody sees how others voted before they have voted themselves
+    rights = rights_of(actor, review, seats, decisions)
+    shown = [] if rights.may else votes_of(actor, review, seats, decisions)
     requester = _requester(review, _names([review]))
     return Sheet(
         review=review,
         rights=rights,
-        slots=slots,
-        votes=[] if rights.may else [Vote(one, str(read_payload(bytes(one.payload))["meaning"])) for one in decisions],
-        votes_hidden=hidden,
+        seats=seats,
+        votes=[Vote(one, str(read_payload(bytes(one.payload))["meaning"])) for one in shown],
         ruling=ruling,
         policy=ruling.version if ruling else None,
         requester=requester,
@@ -215,23 +220,30 @@ def read_sheet(actor: Actor, review_id: str) -> Sheet:
         item=Item(review, requester),
         dossier=action.settled and actor.has(*READERS),
         lines=sheet.lines(action.facts),
-        points=sheet.points(action, ruling, slots, review.expires_at - review.opened_at),
+        points=sheet.points(action, ruling, [seat.asks for seat in seats], review.expires_at - review.opened_at),
         evidence=sheet.evidence(action.evidence),
         known=known_of(action) if review.kind == "doubt" else None,
     )
 
 
-def rights_of(actor: Actor, review: Review, decisions: Sequence[Decision]) -> Rights:
+def votes_of(actor: Actor, review: Review, seats: Sequence[Seat], decisions: Sequence[Decision]) -> list[Decision]:
+    """Those that may be shown. While a blind slot is open, nobody sees more than their own."""
+    if review.state == "open" and any(seat.asks.blind for seat in seats):
+        return [one for one in decisions if one.reviewer_id == actor.id]
+    return list(decisions)
+
+
+def rights_of(actor: Actor, review: Review, seats: Sequence[Seat], decisions: Sequence[Decision]) -> Rights:
     """Asks what `signoff` will ask, so that a button is there only when pressing it can count."""
     own = next((one for one in decisions if one.reviewer_id == actor.id), None)
     if review.state == "open" and own:
         return Rights(False, "You have decided; others are still asked.", "voted")
     try:
-        slot = check_may_decide(review, actor, "approve", "")
+        seat = check_may_decide(review, seats, actor, "approve", "")
     except Refusal as refusal:
         return Rights(False, refusal.text, refusal.code)
     has_passkey = Passkey.objects.filter(user=actor.id, revoked_at=None).exists()
-    return Rights(True, has_passkey=has_passkey, signature=slot.signature)
+    return Rights(True, has_passkey=has_passkey, signature=seat.asks.signature)
 
 
 def _version(action: Action) -> int | None:

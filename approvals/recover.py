@@ -6,11 +6,12 @@ from django.db import transaction
 from django.db.models import Min
 
 from approvals.alarm import guarded, raise_alarm
+from approvals.ask import ask_people
 from approvals.authority import Loaded, Stale, verify_proposal
 from approvals.execute import Result, begin_call, finish, perform, verify_everything
 from approvals.models import Action, Permit, Review
-from approvals.policy import FALLBACK
-from approvals.prepare import open_review
+from approvals.policies.decide import FALLBACK
+from approvals.policies.slots import LEVELS, Requirement, SlotSpec, Way, read_requirement
 from approvals.reading import Unreadable, probe
 from approvals.repeat import PATIENCE, Doubt, next_step, surely_remembered
 from approvals.settle import lock_action
@@ -108,7 +109,15 @@ def _ask(loaded: Loaded, actor: Actor) -> Action:
     """A review of kind `doubt`: did it happen? Asked of the group that approved it."""
     action = lock_action(loaded.action.pk)
     if action.state == "in_doubt" and not Review.objects.filter(action=action, state="open").exists():
-        requirement = action.rulings.values_list("requirement", flat=True).first() or FALLBACK
-        # It does not expire into an answer: after this long it is only shown as overdue.
-        open_review(action, "doubt", {**requirement, "expires_minutes": 60 * 24 * 365}, b"", actor)
+        ask_people(action, "doubt", _whom_to_ask(action), b"", actor)
     return action
+
+
+def _whom_to_ask(action: Action) -> Requirement:
+    """One of those who were to sign it, by the strongest of their signatures. It does not expire into an answer: after
+    a year it is only shown as overdue."""
+    stored = action.rulings.values_list("requirement", flat=True).first()
+    slots = (read_requirement(stored) if stored else FALLBACK).slots
+    ways = tuple(Way(group) for group in sorted({group for slot in slots for group in slot.groups}))
+    signature = max((slot.signature for slot in slots), key=LEVELS.index)
+    return Requirement((SlotSpec(ways, signature=signature),), dt.timedelta(days=365))

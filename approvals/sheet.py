@@ -9,7 +9,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from approvals.models import Action, Ruling, Slot
+from approvals.models import Action, Ruling
+from approvals.policies.slots import SlotSpec
 from console.core.chips import chips, is_hidden
 from console.core.text import duration, exact, money, pretty
 from integrations.compensation import way_back
@@ -29,7 +30,7 @@ IDEMPOTENCY = {
 SHOWN = 8  # rows of a record before the rest is folded; what differs is never folded
 TIMES = {"created", "updated", "timestamp"}
 SECONDS = range(10**9, 4 * 10**9)  # Unix time between 2001 and 2096
-SIGNATURES = {"passkey": "passkey", "password": "password or passkey"}
+SIGNATURES = {"device": "a passkey that stays on its device", "passkey": "passkey", "password": "password or passkey"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +119,7 @@ def _moment(seconds: float) -> str:
         return str(seconds)
 
 
-def points(action: Action, ruling: Ruling | None, slots: Sequence[Slot], given: dt.timedelta) -> list[Point]:
+def points(action: Action, ruling: Ruling | None, slots: Sequence[SlotSpec], given: dt.timedelta) -> list[Point]:
     """Why a person is asked. `given` is the time between opening and expiry. Needs operation and integration loaded."""
     said = [_rule_point(ruling, slots, given), *(_reason_points(ruling))]
     operation = action.operation
@@ -146,8 +147,8 @@ def points(action: Action, ruling: Ruling | None, slots: Sequence[Slot], given: 
     return said
 
 
-def _rule_point(ruling: Ruling | None, slots: Sequence[Slot], given: dt.timedelta) -> Point:
-    whose = ", ".join(f"{slot.count} of {slot.group}, by {SIGNATURES[slot.signature]}" for slot in slots)
+def _rule_point(ruling: Ruling | None, slots: Sequence[SlotSpec], given: dt.timedelta) -> Point:
+    whose = "; and ".join(f"{slot}, by {SIGNATURES[slot.signature]}" for slot in slots)
     within = (
         f" within {duration(round(given.total_seconds(), -1)).removesuffix(' 00 min').removesuffix(' 0 h')}"
         if given < dt.timedelta(days=300)

@@ -2,18 +2,20 @@
 
 import base64
 import datetime as dt
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from django.core import signing
 from django.db import IntegrityError, transaction
 
-from approvals.access import OTHER_GROUP, access_review, access_slot_locked
+from approvals.access import OTHER_GROUP, access_review, access_review_locked
 from approvals.digests import comment_digest, decision_payload, evidence_digest, read_payload, render_digest
 from approvals.doubt import resolve_doubt
-from approvals.models import Action, Decision, Review, Slot
+from approvals.models import Action, Decision, Review
 from approvals.permit import mint_permit
+from approvals.policies.slots import LEVELS, at_least
+from approvals.seats import Seat, outcome_of, seat_for, seats_of, vote_level, vote_of, with_vote
 from approvals.settle import announce, settle
 from audit.move import inserting, move
 from audit.record import record
@@ -23,14 +25,15 @@ from console.accounts.passkeys import challenge_for, signing_options, verify_ass
 from console.accounts.passwords import confirm_password
 from console.core.actor import Actor, Role
 from console.core.attest import attest
-from console.core.clock import iso, now
+from console.core.clock import iso, nanoseconds, now
 from console.core.errors import Conflict, Forbidden, Invalid, Tampered
 from console.core.telemetry import new_span_id
 from console.core.wake import wake
-from console.traces.store import SpanStart, clock_ns, ending, start_spans, starting
+from console.traces.store import SpanStart, ending, start_spans, starting
 
 LIFETIME = dt.timedelta(minutes=10)  # how long a prepared payload may lie on the page before it is signed
 MAX_REASON = 2_000
+SESSION, PASSWORD, PASSKEY, DEVICE = LEVELS
 _SIGNER = signing.TimestampSigner(salt="countersign.decision")
 
 
@@ -68,8 +71,8 @@ class Signed:
 def prepare_decision(review_id: str, *, verdict: str, reason: str, actor: Actor) -> dict[str, object]:
     """For the browser: what to sign. Nothing is stored; the server knows its own payload again by its signature."""
     review = access_review(actor, review_id)
-    slot = check_may_decide(review, actor, verdict, reason)
-    payload = decision_payload(review, slot, verdict=verdict, reason=reason, reviewer=actor.id)
+    seat = check_may_decide(review, seats_of(review), actor, verdict, reason)
+    payload = _payload(review, seat, verdict, reason, actor)
     return {
         "prepared": _SIGNER.sign(base64.urlsafe_b64encode(payload).decode()),
         "options": signing_options(actor.id, challenge_for(payload)),
@@ -77,7 +80,8 @@ def prepare_decision(review_id: str, *, verdict: str, reason: str, actor: Actor)
 
 
 def signoff(review_id: str, *, verdict: str, reason: str = "", proof: Proof, actor: Actor) -> Review:
-    """Store one vote and, when the slot is full, close the review. Raises Refusals that say what to do."""
+    """Store one vote and, where it is the last one that was wanted, close the review. Raises Refusals that say what to
+    do."""
     if isinstance(proof, ByPassword):
         _confirm_password(review_id, verdict, reason, proof, actor)
     try:
@@ -87,14 +91,13 @@ def signoff(review_id: str, *, verdict: str, reason: str = "", proof: Proof, act
         raise Conflict("This decision was already counted.", code="already_decided") from None
 
 
-def check_may_decide(review: Review, actor: Actor, verdict: str, reason: str) -> Slot:
-    """Who may decide here at all: asked before anything is signed, and again under the locks."""
+def check_may_decide(review: Review, seats: Sequence[Seat], actor: Actor, verdict: str, reason: str) -> Seat:
+    """Who may decide here at all, and in which slot: asked before anything is signed, and again under the locks."""
     _check_person(actor)
-    slot = review.slots.filter(group__in=actor.groups).order_by("pk").first()
-    if slot is None:
+    if seats and not any(seat.groups & actor.groups for seat in seats):
         raise Forbidden(OTHER_GROUP, code="not_your_group")
     _check_vote(review, actor, verdict, reason)
-    return slot
+    return seat_for(review, seats, actor)
 
 
 def _check_person(actor: Actor) -> None:
@@ -126,37 +129,42 @@ def _check_open(review: Review) -> None:
 def _confirm_password(review_id: str, verdict: str, reason: str, proof: ByPassword, actor: Actor) -> None:
     """Before any lock, because hashing takes its time, and a wrong try is recorded although nothing is decided."""
     review = access_review(actor, review_id)
-    _check_level(review, check_may_decide(review, actor, verdict, reason), verdict, proof)
+    seat = check_may_decide(review, seats_of(review), actor, verdict, reason)
+    _check_level(review, seat, verdict, PASSWORD)
     user = User.objects.get(pk=actor.id)
     confirm_password(user, proof.password, actor=actor, address=proof.address)
 
 
-def _check_level(review: Review, slot: Slot, verdict: str, proof: Proof) -> None:
+def _check_level(review: Review, seat: Seat, verdict: str, level: str) -> None:
     """Refusing lets nothing happen. Saying that a doubtful call did not happen lets it be proposed again."""
     light = verdict == "refuse" and review.kind == "action"
-    match proof:
-        case ByPasskey():
-            return
-        case ByPassword() if slot.signature == "password" or light:
-            return
-        case BySession() if light:
-            return
+    if light or at_least(seat.asks.signature, level):
+        return
+    if seat.asks.signature == DEVICE and level == PASSKEY:
+        raise Forbidden("This has to be signed with a passkey that never leaves its device.", code="device_needed")
     raise Forbidden("This has to be signed with a passkey.", code="passkey_needed")
 
 
-def _sign(review: Review, slot: Slot, verdict: str, reason: str, proof: Proof, actor: Actor) -> Signed:
-    _check_level(review, slot, verdict, proof)
+def _sign(review: Review, seat: Seat, verdict: str, reason: str, proof: Proof, actor: Actor) -> Signed:
     if isinstance(proof, ByPasskey):
-        return _check_passkey(review, slot, verdict, reason, proof, actor)
-    payload = decision_payload(review, slot, verdict=verdict, reason=reason, reviewer=actor.id)
-    return Signed(payload, "password" if isinstance(proof, ByPassword) else "session", {})
+        signed = _check_passkey(review, seat, verdict, reason, proof, actor)
+    else:
+        level = PASSWORD if isinstance(proof, ByPassword) else SESSION
+        signed = Signed(_payload(review, seat, verdict, reason, actor), level, {})
+    _check_level(review, seat, verdict, vote_level(signed.level, signed.fields.get("passkey")))
+    return signed
 
 
-def _check_passkey(review: Review, slot: Slot, verdict: str, reason: str, proof: ByPasskey, actor: Actor) -> Signed:
+def _payload(review: Review, seat: Seat, verdict: str, reason: str, actor: Actor) -> bytes:
+    return decision_payload(review, seat.slot, verdict=verdict, reason=reason, reviewer=actor.id,
+                            groups=seat.groups & actor.groups)  # fmt: skip
+
+
+def _check_passkey(review: Review, seat: Seat, verdict: str, reason: str, proof: ByPasskey, actor: Actor) -> Signed:
     payload = _own_payload(proof.prepared)
     said = read_payload(payload)
-    expected = {"review": review.id, "reviewer": actor.id, "decision": verdict, "slot": slot.id,
-                "comment_digest": comment_digest(reason)}  # fmt: skip
+    expected = {"review": review.id, "reviewer": actor.id, "decision": verdict, "slot": seat.slot.id,
+                "groups": sorted(seat.groups & actor.groups), "comment_digest": comment_digest(reason)}  # fmt: skip
     if any(said[name] != value for name, value in expected.items()):
         raise Invalid("What was signed is not what was sent. Open the review again.", code="payload_mismatch")
     if said["exp"] <= iso(now()):
@@ -168,7 +176,7 @@ def _check_passkey(review: Review, slot: Slot, verdict: str, reason: str, proof:
         "authenticator_data": assertion.authenticator_data,
         "signature": assertion.signature,
     }
-    return Signed(payload, "passkey", fields)
+    return Signed(payload, PASSKEY, fields)
 
 
 def _own_payload(prepared: str) -> bytes:
@@ -181,19 +189,29 @@ def _own_payload(prepared: str) -> bytes:
 def _decide(review_id: str, verdict: str, reason: str, proof: Proof, actor: Actor) -> Review:
     """Under the locks: vote, record, and what the vote leads to."""
     _check_person(actor)
-    slot = access_slot_locked(actor, review_id)
-    review = slot.review
+    review = access_review_locked(actor, review_id)
+    seats = seats_of(review)
     _check_vote(review, actor, verdict, reason)
-    signed = _sign(review, slot, verdict, reason, proof, actor)
+    seat = seat_for(review, seats, actor)
+    signed = _sign(review, seat, verdict, reason, proof, actor)
     _check_payload_fits(signed.payload, review)
-    decision = _store(review, slot, verdict, reason, signed, actor)
-    if verdict == "refuse":
-        _close(review, "refused", actor)
-    elif slot.count == 1 or review.decisions.filter(slot=slot, verdict="approve").count() >= slot.count:
-        _close(review, "approved", actor)
-    _carry_on(review, decision, actor)
-    announce(review.action)
+    decision = _store(review, seat, verdict, reason, signed, actor)
+    after = with_vote(seats, seat, verdict, vote_of(review, seat, actor, vote_level(decision.level, decision.passkey)))
+    if ended := outcome_of(after):
+        move(review, ended, actor=actor, closed_at=now())
+        _carry_on(review, decision, actor)
+        announce(review.action)
+    else:
+        _note_filled(review, after)
     return review
+
+
+def _note_filled(review: Review, seats: Sequence[Seat]) -> None:
+    """Nobody is told of a vote while others are to come: whoever is still asked must not learn of it."""
+    filled = [seat.slot.pk for seat in seats if seat.tally.closed]
+    if filled != review.filled:
+        review.filled = filled
+        review.save(update_fields=["filled"])
 
 
 def _check_payload_fits(payload: bytes, review: Review) -> None:
@@ -209,10 +227,11 @@ def _check_payload_fits(payload: bytes, review: Review) -> None:
         raise Tampered("The action was altered while it waited.")
 
 
-def _store(review: Review, slot: Slot, verdict: str, reason: str, signed: Signed, actor: Actor) -> Decision:
+def _store(review: Review, seat: Seat, verdict: str, reason: str, signed: Signed, actor: Actor) -> Decision:
     said = read_payload(signed.payload)
-    decision = Decision(review=review, slot=slot, reviewer_id=actor.id, verdict=verdict, level=signed.level,
-                        reason=reason, payload=signed.payload, nonce=said["nonce"], **signed.fields)  # fmt: skip
+    decision = Decision(review=review, slot=seat.slot, reviewer_id=actor.id, verdict=verdict, level=signed.level,
+                        reason=reason, payload=signed.payload, nonce=said["nonce"], groups=said["groups"],
+                        **signed.fields)  # fmt: skip
     decision.attestation = attest("decision", decision.attested())
     passkey = signed.fields.get("passkey")
     record(
@@ -235,23 +254,18 @@ def _store(review: Review, slot: Slot, verdict: str, reason: str, signed: Signed
     return decision
 
 
-def _close(review: Review, state: str, actor: Actor) -> None:
-    move(review, state, actor=actor, closed_at=now())
-
-
 def _carry_on(review: Review, decision: Decision, actor: Actor) -> None:
-    if review.state == "open":
-        return
-    spans = _signature_spans(review, decision, actor)
+    spans = _signature_spans(review)
     if review.kind == "action" and review.state == "approved":
         _permit(review.action, spans, actor)
         return
     start_spans(spans)
     if review.kind == "doubt":
         resolve_doubt(review.action, happened=review.state == "approved", decision=decision, actor=actor)
-    else:
-        outcome = {"code": "refused", "text": decision.reason, "by": actor.name}
-        settle(review.action, "refused", outcome, actor=actor)
+        return
+    refused = Decision.objects.filter(review=review, verdict="refuse").select_related("reviewer").earliest("decided_at")
+    outcome = {"code": "refused", "text": refused.reason, "by": refused.reviewer.name}
+    settle(review.action, "refused", outcome, actor=actor)
 
 
 def _permit(action: Action, spans: Iterable[SpanStart], actor: Actor) -> None:
@@ -261,14 +275,18 @@ def _permit(action: Action, spans: Iterable[SpanStart], actor: Actor) -> None:
     wake("approvals.tasks.drive", "actions", action.id)
 
 
-def _signature_spans(review: Review, decision: Decision, actor: Actor) -> list[SpanStart]:
-    """A point in time under the wait: who signed, and how."""
+def _signature_spans(review: Review) -> list[SpanStart]:
+    """Points in time under the wait: who signed, and how. Written when the review is over: before, nobody is told."""
     action = review.action
     if not action.trace_id:
         return []
-    at = clock_ns()
+    return [_signature_span(action, one) for one in review.decisions.select_related("reviewer").order_by("decided_at")]
+
+
+def _signature_span(action: Action, decision: Decision) -> SpanStart:
+    at = nanoseconds(decision.decided_at)
     done = "approved" if decision.verdict == "approve" else "refused"
     attributes = {"countersign.decision": decision.id, "countersign.signature": decision.level}
-    return [SpanStart(action.trace_id, new_span_id(), f"{done} by {actor.name}", "human", action.team_id,
-                      action.wait_span_id, action.run, review.id, started_ns=at, ended_ns=at, status="ok",
-                      attributes=attributes)]  # fmt: skip
+    return SpanStart(action.trace_id, new_span_id(), f"{done} by {decision.reviewer.name}", "human", action.team_id,
+                     action.wait_span_id, action.run, decision.review_id, started_ns=at, ended_ns=at, status="ok",
+                     attributes=attributes)  # fmt: skip

@@ -6,6 +6,7 @@ from django.db import transaction
 from django.db.models import Q, QuerySet
 
 from approvals.alarm import stop
+from approvals.ask import escalate
 from approvals.authority import AMENDED, GRANT_ENDED, Stale
 from approvals.models import Action, Review
 from approvals.settle import lock_action, settle
@@ -38,6 +39,15 @@ def expire_reviews() -> int:
     ids = list(overdue.values_list("action_id", flat=True)[:200])
     for identity in ids:
         _expire(identity, system("beat"))
+    return len(ids)
+
+
+def escalate_reviews() -> int:
+    """Whose turn it is by now is asked too."""
+    due = Review.objects.filter(state="open", escalates_at__lte=now())
+    ids = list(due.values_list("pk", flat=True)[:200])
+    for identity in ids:
+        escalate(identity, actor=system("beat"))
     return len(ids)
 
 

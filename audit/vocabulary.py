@@ -25,6 +25,7 @@ class Kind(StrEnum):
     REVIEW_REFUSED = "approvals:review:refused"
     REVIEW_EXPIRED = "approvals:review:expired"
     REVIEW_WITHDRAWN = "approvals:review:withdrawn"
+    REVIEW_ESCALATED = "approvals:review:escalated"
     DECISION_MADE = "approvals:decision:made"
     POLICY_PUBLISHED = "approvals:policy:published"
 

@@ -36,7 +36,7 @@ policy: gateway
 rules:
   - {id: reads, when: {effect: [read]}, then: allow}
   - {id: notes, when: {operation: [ledger.note]}, then: allow}
-  - {id: rest, when: {}, then: review, review: {group: finance}}
+  - {id: rest, when: {}, then: review, review: {slots: [{group: finance}]}}
 """
 NOTE = """
   note:

@@ -114,6 +114,15 @@ _OPERATION = _object(
         "requires": {"type": "array", "items": _object({"that": _TEXT, "text": _TEXT}, "that", "text")},
         "probe": _PROBE,
         "amount": _object({"minor": {}, "currency": {"type": "string"}}, "minor", "currency"),
+        "counterparty": _TEXT,  # an expression: who is at the other end of it, as the other side knows them
+        "answer": _object(
+            {
+                "data": {"type": "array", "items": _TEXT, "uniqueItems": True, "maxItems": 50},
+                "untrusted": {"type": "boolean"},
+            },
+            "data",
+            "untrusted",
+        ),
         "sentence": _TEXT,
         "facts": {"type": "array", "items": _FACT},
         "compensation": _COMPENSATION,
@@ -143,8 +152,8 @@ _OPERATION = _object(
 )
 # What a person says of an operation, whatever a document brings.
 REVIEWED = (
-    "effect", "categories", "trust", "idempotency", "sentence", "facts", "amount", "reads", "requires", "probe",
-    "compensation", "success", "rate_limit", "pagination", "ignores",
+    "effect", "categories", "trust", "idempotency", "sentence", "facts", "amount", "counterparty", "answer", "reads",
+    "requires", "probe", "compensation", "success", "rate_limit", "pagination", "ignores",
 )  # fmt: skip
 # Of that, what a page asks for as YAML; for the rest it has fields.
 MORE = _object({name: _OPERATION["properties"][name] for name in REVIEWED[4:]})

@@ -66,6 +66,7 @@ EVENTS: Mapping[Kind, Event] = {
     Kind.REVIEW_REFUSED: Event(API, *UPDATE),
     Kind.REVIEW_EXPIRED: Event(API, *UPDATE),
     Kind.REVIEW_WITHDRAWN: Event(API, *UPDATE),
+    Kind.REVIEW_ESCALATED: Event(API, *UPDATE),
     Kind.DECISION_MADE: Event(API, *CREATE),
     Kind.CALL_SENDING: Event(API, *CREATE),
     Kind.CALL_SUCCEEDED: Event(API, *UPDATE),

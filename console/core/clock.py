@@ -16,6 +16,11 @@ def iso(moment: dt.datetime) -> str:
     return moment.astimezone(dt.UTC).isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
 
 
+def read_moment(text: str) -> dt.datetime:
+    """Of what `iso` wrote."""
+    return dt.datetime.fromisoformat(text)
+
+
 def stamp() -> str:
     """`iso(now())`, for what is written with each act."""
     second, rest = divmod(time.time_ns(), 1_000_000_000)

@@ -13,7 +13,7 @@ from django.db.models.fields.json import KT
 from approvals.authority import question
 from approvals.facts import decode_amount
 from approvals.models import PolicyVersion
-from approvals.policy import decide
+from approvals.policies.decide import decide
 from approvals.propose import check_carried
 from approvals.standing import Spent, choose, grants_of, refused, unfit
 from console.agents.models import Agent

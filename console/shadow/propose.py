@@ -7,13 +7,14 @@ from typing import Any
 import yaml
 
 from approvals.authority import question
-from approvals.policy import FALLBACK, decide, parse
+from approvals.policies.decide import decide
+from approvals.policies.document import parse
 from console.agents.models import Agent
 from integrations.models import Operation
 
 FEW = 5  # different values of a text that make a list
 OFTEN = 3  # times as many calls as there are different values
-REVIEW = {name: FALLBACK[name] for name in ("group", "signature", "expires_minutes")}
+REVIEW = {"slots": [{"group": "admins"}], "signature": "passkey", "expires_minutes": 240}
 LAST = {"id": "everything-else", "when": {}, "then": "review", "review": REVIEW}
 UNDECIDED = ("no-policy", "no-rule-matched")
 Ruled = tuple[Operation, int | None, str]  # with the amount and its currency
@@ -66,7 +67,7 @@ def _rule(agent: Agent, kind: str, operations: list[str], rules: Sequence[Mappin
     taken, name = {rule["id"] for rule in rules}, f"seen-{agent.slug[:40]}-{kind}"
     numbers = (f"{name}-{number}" for number in range(2, len(rules) + 3))
     identity = name if name not in taken else next(one for one in numbers if one not in taken)
-    when = {"workflow": [agent.grantee], "operation": operations}
+    when = {"agent": [agent.slug], "operation": operations}
     return {"id": identity, "label": f"Seen while {agent.grantee} was observed", "when": when}
 
 

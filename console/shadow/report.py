@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from approvals.authority import current_policy, question
-from approvals.policy import decide
+from approvals.policies.decide import decide
 from console.agents.models import Agent
 from console.core.clock import now
 from console.shadow.judge import OF

@@ -15,6 +15,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from approvals.models import Action, Decision, Review
+from approvals.policies.slots import Requirement, SlotSpec, Way
 from audit.models import Record
 from audit.move import begin
 from audit.record import record
@@ -59,6 +60,9 @@ def start(count: int) -> list[str]:
     return [start_run(version, inputs={}, actor=jonas).id for _ in range(count)]
 
 
+SPEC = SlotSpec((Way("finance"),))
+
+
 def hold(count: int) -> list[str]:
     """Reviews as the door leaves them, without a door."""
     door, operation, grant = acting("mira"), Operation.objects.get(slug="create_refund"), Grant.objects.all()[0]
@@ -70,7 +74,8 @@ def hold(count: int) -> list[str]:
         review = Review(team_id=door.team, action=action, policy_digest=bytes(32), evidence_digest=bytes(32),
                         render_digest=bytes(32), expires_at=now() + dt.timedelta(hours=4))  # fmt: skip
         begin(review, actor=door)
-        review.slots.create(id=f"slt_{review.id}", group="finance", count=1)
+        slot = review.slots.create(id=f"slt_{review.id}", position=0, spec=Requirement((SPEC,)).document["slots"][0])
+        review.asked.create(slot=slot, group="finance")
         made.append(review.id)
     return made
 
@@ -102,7 +107,8 @@ def test_review_is_told_by_its_facts_and_decisions_only_once_it_is_closed(held: 
         "label": "Refund", "was": None, "becomes": 48_000, "format": "money", "currency": "eur",
     }  # fmt: skip
     assert (told["sentence"], told["decisions"]) == (review.action.sentence, [])
-    assert told["requirement"] == [{"group": "finance", "count": 1, "signature": "passkey"}]
+    assert told["requirement"] == [{"ways": [{"group": "finance", "count": 1, "after_minutes": 0}], "refusals": 1,
+                                    "blind": True, "signature": "passkey"}]  # fmt: skip
     held.sign(review)
     told = get(ana, f"reviews/{review.id}")
     (decision,) = told["decisions"]

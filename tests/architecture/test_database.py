@@ -79,8 +79,9 @@ def test_a_table_with_a_state_is_guarded() -> None:
 
 
 FROZEN = {
-    "approvals_decision", "approvals_policyversion", "approvals_ruling", "approvals_slot", "workflows_workflowversion",
-    "audit_record", "audit_waiting", "home_restoresignature", "integrations_definitions",
+    "approvals_decision", "approvals_policyversion", "approvals_ruling", "approvals_slot",
+    "approvals_slotgroup", "workflows_workflowversion", "audit_record", "audit_waiting", "home_restoresignature",
+    "integrations_definitions",
 }  # fmt: skip
 
 
@@ -168,6 +169,7 @@ WITHOUT_TEAM = {
     "approvals_policyversion": "belongs to a policy",
     "approvals_ruling": "belongs to an action",
     "approvals_slot": "belongs to a review",
+    "approvals_slotgroup": "belongs to a review",
     "approvals_decision": "belongs to a review",
     "approvals_permit": "belongs to an action",
     "workflows_workflowversion": "belongs to a workflow",

@@ -123,12 +123,13 @@ def test_nothing_of_one_machine_is_mentioned(name: str) -> None:
 
 def test_examples_in_the_guide_are_valid() -> None:
     """The three documents of the guide are read by the parsers that would read them in earnest."""
-    from approvals.policy import parse as parse_policy
+    from approvals.policies.document import parse as parse_policy
     from console.workflows.spec import parse as parse_workflow
     from integrations.description import parse as parse_integration
 
     integration, policy, workflow = re.findall(r"(?s)```yaml\n(.*?)```", TEXTS["docs/writing-workflows.md"])
     _, operations = parse_integration(integration)
-    parse_policy(policy)
+    for written in (policy, *re.findall(r"(?s)```yaml\n(.*?)```", TEXTS["docs/policies.md"])):
+        parse_policy(written)
     calls = {step["call"] for step in parse_workflow(workflow)["steps"].values() if "call" in step}
     assert calls == {f"ledger.{operation.slug}" for operation in operations}

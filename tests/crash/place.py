@@ -45,7 +45,7 @@ POLICY = """
 policy: things
 rules:
   - {id: trusted, when: {workflow: [trusted]}, then: allow}
-  - {id: everything-else, when: {}, then: review, review: {group: admins}}
+  - {id: everything-else, when: {}, then: review, review: {slots: [{group: admins}]}}
 """
 GRANTEE, TRUSTED = "workflow:things", "workflow:trusted"  # what the second asks for needs nobody
 UNREPEATABLE = ("none", "unknown")

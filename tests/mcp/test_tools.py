@@ -36,7 +36,7 @@ ALLOWING = """
 policy: allowing
 rules:
   - {id: all, when: {integration: [messages]}, then: allow}
-  - {id: rest, when: {}, then: review, review: {group: finance}}
+  - {id: rest, when: {}, then: review, review: {slots: [{group: finance}]}}
 """
 TOKEN = "an-obvious-secret-of-some-length"
 ARGUMENTS = {"to": "ana", "text": "hello"}

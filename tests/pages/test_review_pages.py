@@ -1,7 +1,6 @@
 """The review room: who sees what, who may press what, and what is said when it does not work."""
 
 import json
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -10,58 +9,13 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from approvals import queries, sheet
-from approvals.models import Action, Decision, Review, Ruling
-from approvals.prepare import open_review
+from approvals.models import Decision, Review
 from audit.models import Record
-from audit.move import begin, move
 from console.accounts.models import Team, User
-from console.accounts.people import create_user, set_membership
-from console.core.actor import system
 from examples.demo.people import acting
-from integrations.models import Grant, Operation
 from tests.accounts.authenticator import SoftAuthenticator
-from tests.pages.conftest import Enter, everything_but_the_log
+from tests.pages.conftest import PASSWORD, Enter, Hold, add_reviewer, everything_but_the_log
 from tests.spine.conftest import World
-
-DOOR = system("door")
-PASSWORD = "obvious-test-password"
-FACTS = [
-    {"label": "Refund", "was": None, "becomes": 48_000, "format": "money", "currency": "eur"},
-    {"label": "Charged", "was": 48_000, "becomes": 48_000, "format": "money", "currency": "eur"},
-    {"label": "Nothing", "was": None, "becomes": None, "format": "text"},
-    {"label": "note", "was": None, "becomes": "for you", "format": "undecoded"},
-]
-Hold = Callable[..., Review]
-
-
-@pytest.fixture
-def hold(office: Team) -> Hold:
-    """A review as the door opens it, of an action that nothing is sent for."""
-    operation = Operation.objects.select_related("integration").get(slug="create_refund")
-    grant = Grant.objects.get(grantee="workflow:billing-care")
-
-    def held(sentence: str = "Refund €480.00 to Zoë", *, maker: str = "jonas", group: str = "finance", count: int = 1,
-             signature: str = "password", kind: str = "action", **fields: Any) -> Review:  # fmt: skip
-        action = Action(team=office, operation=operation, grant=grant, arguments={"amount": 48_000, "note": "for you"},
-                        grantee="workflow:billing-care", makers=[User.objects.get(username=maker).id],
-                        attestation=bytes(64), **fields)  # fmt: skip
-        begin(action, actor=DOOR)
-        move(action, "held", actor=DOOR, sentence=sentence, facts=FACTS, action_digest=bytes(32),
-             request_digest=bytes(32))  # fmt: skip
-        requirement = {"group": group, "count": count, "signature": signature, "expires_minutes": 240}
-        Ruling.objects.create(action=action, rule="money", outcome="review", requirement=requirement, reasons=["Much."])
-        return open_review(action, kind, requirement, b"", DOOR)
-
-    return held
-
-
-@pytest.fixture
-def ana(office: Team, enter: Enter) -> Client:
-    """Reviewer of finance, with a password and no passkey."""
-    user = User.objects.get(username="ana")
-    user.set_password(PASSWORD)
-    user.save(update_fields=["password", "password_attestation"])
-    return enter("ana")
 
 
 def text(answer: Any) -> str:
@@ -80,11 +34,6 @@ def count_queries(browser: Client, address: str) -> int:
     with CaptureQueriesContext(connection) as captured:
         assert browser.get(address).status_code == 200
     return len(captured)
-
-
-def add_reviewer(office: Team, username: str, *roles: str) -> None:
-    set_membership(create_user(username, username.capitalize(), actor=DOOR), office, roles=["reviewer", *roles],
-                   groups=["finance"], actor=DOOR)  # fmt: skip
 
 
 def test_queue_groups_what_waits_and_says_who_waits(hold: Hold, ana: Client) -> None:
@@ -302,7 +251,7 @@ def test_nobody_sees_how_others_voted_before_they_have(hold: Hold, office: Team,
     decide(ana, review, verdict="approve", password=PASSWORD)
     asked, voted = (text(browser.get(f"/reviews/{review.id}/")) for browser in (enter("bea"), ana))
     assert "I approve that exactly this is done.”</span>" not in asked
-    assert "How others decided is shown once you have decided." in asked
+    assert "Whether and how others decided is shown when all have." in asked
     assert "You have decided; others are still asked." in voted
     assert "“I approve that exactly this is done.”</span>" in voted
 

@@ -10,7 +10,7 @@ import yaml
 from django.db import ProgrammingError, connection
 
 from approvals.models import Action
-from approvals.policy import parse
+from approvals.policies.document import parse
 from approvals.publish import publish_policy
 from audit.models import Record
 from audit.vocabulary import Kind
@@ -274,11 +274,11 @@ def test_the_proposed_grants_and_policy_give_what_the_report_says(watched: Watch
     }  # fmt: skip
     assert parse(made.policy)["rules"] == [
         {"id": "seen-helper-reads", "label": "Seen while agent:helper was observed",
-         "when": {"workflow": ["agent:helper"],
+         "when": {"agent": ["helper"],
                   "operation": ["stripe.get_charge", "stripe.get_customer", "stripe.list_charges"]}, "then": "allow"},
         {"id": "seen-helper-writes", "label": "Seen while agent:helper was observed",
-         "when": {"workflow": ["agent:helper"], "operation": ["stripe.create_refund"]}, "then": "review",
-         "review": {"group": "admins", "signature": "passkey", "expires_minutes": 240}},
+         "when": {"agent": ["helper"], "operation": ["stripe.create_refund"]}, "then": "review",
+         "review": {"slots": [{"group": "admins"}], "signature": "passkey", "expires_minutes": 240}},
         {"id": "nothing", "when": {}, "then": "deny"},
     ]  # fmt: skip
     publish_policy(made.policy, actor=admin)

@@ -30,7 +30,7 @@ def insert_decision(sql: Attacker, review: Review, level: str, *, attestation: b
                     passkey: Passkey | None = None, key: SoftAuthenticator | None = None) -> None:  # fmt: skip
     """A whole vote by Ana: decision, review approved, permit, and each with its record."""
     slot, ana = review.slots.get(), User.objects.get(username="ana")
-    payload = decision_payload(review, slot, verdict="approve", reason="", reviewer=ana.id)
+    payload = decision_payload(review, slot, verdict="approve", reason="", reviewer=ana.id, groups=["finance"])
     decision = Decision(id="dec_forged", payload=payload, level=level)
     values: dict[str, object] = {}
     if passkey and key:
@@ -40,7 +40,8 @@ def insert_decision(sql: Attacker, review: Review, level: str, *, attestation: b
     with sql.together():
         sql.insert("approvals_decision", id="dec_forged", review_id=review.id, slot_id=slot.id, reviewer_id=ana.id,
                    verdict="approve", level=level, reason="", payload=payload, nonce=json.loads(payload)["nonce"],
-                   attestation=attestation or attest("decision", decision.attested()), **values)  # fmt: skip
+                   groups=["finance"], attestation=attestation or attest("decision", decision.attested()),
+                   **values)  # fmt: skip
         sql.alter("UPDATE approvals_review SET state = 'approved', closed_at = now() WHERE id = %s", review.id)
         sql.record("approvals:review:approved", review.id, "approved")
         sql.record("approvals:decision:made", "dec_forged")

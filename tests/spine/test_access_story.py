@@ -7,6 +7,7 @@ import pytest
 from django.db.models import F
 
 from approvals.models import Action, Review, Slot
+from approvals.policies.slots import SlotSpec, Way
 from approvals.propose import Proposal, propose
 from approvals.tasks import drive
 from audit.models import Record
@@ -34,7 +35,7 @@ from tests.standins.fault_proxy import FaultProxy
 def test_the_policy_waits_for_security_and_nothing_is_sent(asked: World, gate: FaultProxy, access: str) -> None:
     review = the_access_review()
     slot, action = Slot.objects.get(review=review), review.action
-    assert (slot.group, slot.signature, action.amount_minor) == ("security", "passkey", None)
+    assert (slot.asks, action.amount_minor) == (SlotSpec((Way("security"),)), None)
     assert action.sentence == "Attach the policy payouts-operate to the user linnea.berg"
     assert [(line["label"], line["was"], line["becomes"]) for line in action.facts] == [
         ("User", "arn:aws:iam::123456789012:user/linnea.berg", "arn:aws:iam::123456789012:user/linnea.berg"),

@@ -17,7 +17,8 @@ from django.test import Client
 from approvals.authority import question
 from approvals.models import Action, Review
 from approvals.opening import ask_opening
-from approvals.policy import FALLBACK, decide, parse
+from approvals.policies.decide import FALLBACK, decide
+from approvals.policies.document import parse
 from audit.models import Disclosure, Record
 from audit.vocabulary import Kind
 from console.accounts.models import Membership, Team, User
@@ -98,7 +99,7 @@ def test_it_is_read_by_whoever_asked_once_somebody_else_has_signed(
     assert (action.state, action.sentence) == ("held", "Show the secret of billing key (stripe) to mira")
     assert [fact["format"] for fact in action.facts if fact["format"] == "undecoded"] == []
     slot = review_of(action).slots.get()
-    assert (slot.group, slot.count, slot.signature) == ("admins", 1, "passkey")
+    assert slot.asks == FALLBACK.slots[0]
     page = f"/integrations/credentials/{credential.pk}/open/"
     assert "It waits for a signature" in enter("mira").get(page).content.decode()
 
@@ -178,7 +179,7 @@ def test_no_policy_allows_it_or_asks_for_less(credential: Credential, world: Wor
     lax = parse("policy: lax\nrules:\n- {id: all, when: {integration: [countersign]}, then: allow}\n"
                 "- {id: rest, when: {}, then: deny}\n")  # fmt: skip
     easy = parse("policy: easy\nrules:\n- {id: rest, when: {}, then: review,"
-                 " review: {group: finance, signature: password}}\n")  # fmt: skip
+                 " review: {slots: [{group: finance}], signature: password}}\n")  # fmt: skip
     for document in (lax, easy):
         answer = decide(document, asked)
         assert (answer.outcome, answer.requirement) == ("review", FALLBACK)

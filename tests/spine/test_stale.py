@@ -10,6 +10,7 @@ from approvals import authority
 from approvals.authority import Loaded
 from approvals.execute import check_still_true
 from approvals.models import Action, PolicyVersion
+from approvals.policies.slots import Requirement, SlotSpec, Way
 from approvals.propose import Proposal, propose
 from approvals.publish import publish_policy
 from approvals.sweep import void_reviews
@@ -101,7 +102,7 @@ def test_a_grant_that_ran_out_after_the_signature_ends_it(scene: Scene, monkeypa
 STRICTER = {
     "another group": ("group: finance", "group: legal", "policy_changed"),
     "a passkey": ("signature: password", "signature: passkey", "policy_changed"),
-    "nobody": ("{group: finance, signature: password, expires_minutes: 240}", "{group: finance}", "denied"),
+    "nobody": ("review: {slots: [{group: finance}], signature: password, expires_minutes: 240}", "", "denied"),
 }
 
 
@@ -142,7 +143,8 @@ def test_a_policy_for_more_signatures_than_were_given_stops_it(scene: Scene, mon
 
     def two(*given: object) -> object:
         version, answer = rule(*given)  # type: ignore[arg-type]
-        object.__setattr__(answer, "requirement", {**answer.requirement, "count": 2})
+        wanted = Requirement((SlotSpec((Way("finance", 2),)),))
+        object.__setattr__(answer, "requirement", wanted)
         return version, answer
 
     monkeypatch.setattr("approvals.execute.rule", two)

@@ -2,6 +2,7 @@
 # ruff: noqa: E501  (a row of a table is one line)
 
 import dataclasses
+import datetime as dt
 from typing import Any
 
 import pytest
@@ -9,13 +10,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from approvals.facts import decode
-from approvals.policy import FALLBACK, GATED, SCHEMA, Question, decide, parse
+from approvals.policies.decide import FALLBACK, GATED, decide
+from approvals.policies.document import parse
+from approvals.policies.question import Question
+from approvals.policies.rules import CONDITIONS
+from approvals.policies.schema import WHEN
 from console.core.errors import Invalid
 from integrations.description import Description
 from integrations.description_schema import MODES
 from integrations.models import CATEGORIES, EFFECTS, TRUSTS
 
-LAST = "  - {id: last, when: {}, then: review, review: {group: g}}\n"
+TOTALS = "totals: {spent: {sum: eur, by: [agent], hours: 24}}\n"
+LAST = "  - {id: last, when: {}, then: review, review: {slots: [{group: g}]}}\n"
 
 
 def policy(*rules: str) -> str:
@@ -42,6 +48,23 @@ REFUSED = {
     "an empty list": (policy("{id: a, when: {effect: []}, then: allow}"), r"^rules.0.when.effect"),
     "an amount without currency": (policy("{id: a, when: {amount: {at_most: 5}}, then: allow}"), r"^rules.0.when.amount"),
     "a fraction of a cent": (policy("{id: a, when: {amount: {currency: eur, at_most: 0.5}}, then: allow}"), "at_most"),
+    "a rule that asks for nobody": (policy("{id: a, when: {}, then: review, review: {slots: []}}"), r"^rules.0.review.slots"),
+    "a review that is none": (policy("{id: a, when: {}, then: deny, review: {slots: [{group: g}]}}"), r"^rules.0"),
+    "an unknown zone": ("zone: Mars/Olympus\n" + policy(), "^zone: 'Mars/Olympus' is no time zone"),
+    "a zone with a path": ("zone: ../etc/passwd\n" + policy(), "^zone: "),
+    "a total that is not there": (policy("{id: a, when: {total: {t: {at_most: 5}}}, then: allow}"), r"^rules.0.when.total.t: there is no such"),
+    "a total of two kinds": (TOTALS.replace("hours", "count: actions, hours") + policy(), r"^totals.spent"),
+    "four totals": ("totals:" + "".join(f"\n  t{n}: {{count: actions, hours: 1}}" for n in range(4)) + "\n" + policy(), "^totals"),
+    "an empty range": (policy("{id: a, when: {amount: {currency: eur, at_least: 6, at_most: 5}}, then: allow}"), r"^rules.0.when.amount: nothing is in"),
+    "half a time": (policy("{id: a, when: {time: {from: '08:00'}}, then: allow}"), r"^rules.0.when.time"),
+    "no time at all": (policy("{id: a, when: {time: {from: '24:00', until: '08:00'}}, then: allow}"), r"^rules.0.when.time.from"),
+    "a condition that is none": (policy("{id: a, when: {condition: 'amount >'}, then: allow}"), r"^rules.0.when.condition: not an expression"),
+    "a misspelt field": (policy("{id: a, when: {condition: 'amout > 5'}, then: allow}"), r"^rules.0.when.condition: unknown field amout"),
+    "a function that is not there": (policy("{id: a, when: {condition: 'dyn(1) == 1'}, then: allow}"), r"^rules.0.when.condition: unknown function dyn"),
+    "a loop": (policy("{id: a, when: {condition: '[1, 2].all(one, one > 0)'}, then: allow}"), r"^rules.0.when.condition: unknown"),
+    "a total misspelt in a condition": (TOTALS + policy("{id: a, when: {condition: 'total_spend > 5'}, then: allow}"), "unknown field total_spend"),
+    "a condition on who signs": (policy("{id: a, when: {}, then: review, review: {slots: [{group: g, where: 'amount > signer'}]}}"), r"^rules.0.review.slots.0.where: unknown field signer"),
+    "a promise twice": ("never: [{id: a, when: {}}, {id: a, when: {}}]\n" + policy(), "^never.1.id"),
     "no rule": ("policy: p\nrules: []", r"^rules \(line 2\)"),
 }  # fmt: skip
 
@@ -80,6 +103,87 @@ TABLE: list[tuple[str, dict[str, Any], tuple[str, str]]] = [
 @pytest.mark.parametrize(("text", "changed", "expected"), TABLE)
 def test_decided(text: str, changed: dict[str, Any], expected: tuple[str, str]) -> None:
     assert ask(text, **changed) == expected
+
+
+NIGHT = dt.datetime(2026, 11, 20, 23, 30, tzinfo=dt.UTC)  # Friday in UTC, Saturday 00:30 in Berlin
+KNOWN: dict[str, Any] = {
+    "new_counterparty": True,
+    "data": frozenset({"personal"}),
+    "untrusted": False,
+    "total_spent": 500,
+}
+CONDITIONS_TABLE: list[tuple[str, dict[str, Any], bool | None]] = [
+    ("agent: [bot]", {"agent": "bot"}, True),
+    ("agent: [bot]", {}, False),
+    ("trust: [proven]", {}, False),
+    ("idempotency: [native_key, conditional]", {}, True),
+    ("counterparty: [cus_1]", {"counterparty": "cus_1"}, True),
+    ("counterparty: [cus_1]", {"counterparty": "cus_2"}, False),
+    ("counterparty: [cus_1]", {}, None),
+    ("new_counterparty: true", {}, True),
+    ("new_counterparty: false", {}, False),
+    ("new_counterparty: false", {"counted": {}}, None),
+    ("data: [personal, payment]", {}, True),
+    ("data: [payment]", {}, False),
+    ("data: [payment]", {"counted": {}}, None),
+    ("untrusted: false", {}, True),
+    ("untrusted: true", {"counted": {"untrusted": None}}, None),
+    ("total: {spent: {at_least: 500}}", {}, True),
+    ("total: {spent: {at_least: 501}}", {}, False),
+    ("total: {spent: {at_most: 499}}", {}, False),
+    ("total: {spent: {at_most: 500}}", {"counted": {}}, None),
+    ("time: {days: [fri]}", {}, False),
+    ("time: {days: [sat]}", {}, True),
+    ("time: {from: '00:00', until: '00:31'}", {}, True),
+    ("time: {from: '00:00', until: '00:30'}", {}, False),
+    ("time: {from: '22:00', until: '06:00'}", {}, True),
+    ("time: {days: [fri], from: '22:00', until: '06:00'}", {}, True),  # the night that began on Friday
+    ("time: {days: [sat], from: '22:00', until: '06:00'}", {}, False),
+    ("condition: amount > 4999 && currency == 'eur'", {}, True),
+    ("condition: amount > 5000", {}, False),
+    ("condition: amount > 5000", {"amount_minor": None}, None),
+    ("condition: effect == 'write' || amount > 5", {"amount_minor": None}, True),  # whatever the amount is
+    ("condition: amount / 0 > 1", {}, None),
+    ("condition: amount + 1", {}, None),
+    ("condition: operation > 5", {}, None),
+    ("condition: total_spent * 2 == 1000 && 'other' in categories && !untrusted", {}, True),
+    ("condition: 'payment' in data", {"counted": {}}, None),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("when", "changed", "expected"), CONDITIONS_TABLE)
+def test_a_condition_holds_or_does_not_or_cannot_be_told(
+    when: str, changed: dict[str, Any], expected: bool | None
+) -> None:
+    text = TOTALS + "zone: Europe/Berlin\n" + policy(f"{{id: a, when: {{{when}}}, then: deny}}")
+    if when.startswith("condition: "):
+        text = text.replace(when, f'condition: "{when.removeprefix("condition: ")}"')
+    outcome, rule = ask(text, **{"counted": KNOWN, "at": NIGHT, **changed})
+    assert rule == {True: "a", False: "last", None: "evaluator-error"}[expected]
+    assert outcome == ("deny" if expected else "review")
+
+
+def test_what_is_missing_is_named_and_matters_only_where_the_rule_could_match() -> None:
+    rule = "{id: a, when: {new_counterparty: true, amount: {currency: eur}, effect: [write]}, then: allow}"
+    answer = decide(parse(policy(rule)), dataclasses.replace(SAFE, amount_minor=None))
+    assert answer.reasons == ("The rule a asks for new_counterparty and the amount, which is not known.",)
+    assert ask(policy(rule), amount_minor=None, effect="read") == ("review", "last")
+
+
+def test_what_the_console_does_itself_is_signed_by_its_admins_or_more() -> None:
+    many = "{slots: [{group: board, count: 2}, {group: admins}], signature: passkey}"
+    weak = "{slots: [{group: admins}], signature: password}"
+    asked = dataclasses.replace(SAFE, here=True)
+    for review, expected in (
+        (many, "2 of board; and 1 of admins"),
+        (weak, "1 of admins"),
+        ("{slots: [{group: g}]}", "1 of admins"),
+    ):
+        answer = decide(parse(policy(f"{{id: a, when: {{}}, then: review, review: {review}}}")), asked)
+        assert (str(answer.requirement), answer.requirement and answer.requirement.slots[0].signature) == (
+            expected,
+            "passkey",
+        )
 
 
 ALLOW_ALL = policy("{id: a, when: {}, then: allow}")
@@ -142,8 +246,7 @@ def test_whatever_the_document_nothing_risky_is_allowed_and_nothing_raises(docum
 
 def test_every_condition_of_the_schema_is_one_that_the_code_knows() -> None:
     """A condition that is only in the schema would be accepted and never looked at."""
-    known = SCHEMA["properties"]["rules"]["items"]["properties"]["when"]["properties"].keys()
-    assert known == {"integration", "operation", "workflow", "effect", "categories", "amount"}
+    assert WHEN["properties"].keys() == CONDITIONS
 
 
 DESCRIBED = {

@@ -1,0 +1,137 @@
+"""What a policy asks of other actions: totals, whether a counterparty is new, what the run has read. Each is counted
+when a rule comes to it, and once."""
+
+import datetime as dt
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from django.db.models import Q, QuerySet, Sum
+
+from approvals.described import verify_operation
+from approvals.models import WITHOUT_EFFECT, Action
+from approvals.policies.question import TOTAL
+from console.core.clock import now
+from integrations.models import Operation
+
+DONE = ("executing", "in_doubt", "succeeded")
+SESSION = dt.timedelta(hours=24)  # of an agent that has no run: what it did within this time counts as one
+_BY = {"agent": "grantee", "workflow": "grantee", "run": "run", "counterparty": "counterparty",
+       "operation": "operation", "integration": "operation__integration"}  # fmt: skip
+
+
+class Counted(Mapping[str, Any]):
+    """By the names that conditions have. None for what cannot be told of this action."""
+
+    def __init__(self, action: Action, document: Mapping[str, Any]) -> None:
+        self._action = action
+        self._totals = document.get("totals", {})
+        self._known: dict[str, Any] = {}
+
+    def __getitem__(self, name: str) -> Any:
+        if name not in self._known:
+            self._known[name] = self._count(name)
+        return self._known[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(["new_counterparty", "data", "untrusted", *(TOTAL + name for name in self._totals)])
+
+    def __len__(self) -> int:
+        return 3 + len(self._totals)
+
+    def _count(self, name: str) -> Any:
+        if name == "new_counterparty":
+            return _is_new(self._action)
+        if name in ("data", "untrusted"):
+            self._known |= _read_before(self._action)
+            return self._known[name]
+        return _total(self._action, self._totals[name.removeprefix(TOTAL)])
+
+
+def _is_new(action: Action) -> bool | None:
+    """Whether nothing was ever done with this counterparty in this integration."""
+    if not action.counterparty:
+        return None
+    with_it = Action.objects.filter(team=action.team_id, counterparty=action.counterparty, state="succeeded")
+    return not with_it.filter(operation__integration=action.operation.integration_id).exclude(pk=action.pk).exists()
+
+
+def _total(action: Action, told: Mapping[str, Any]) -> int | None:
+    """With this action, where it counts. Of others all that may still happen, or ended lately and not certainly without
+    effect: what was asked for long ago and is sent today counts today."""
+    currency, own = told.get("sum"), 1
+    if currency:
+        if action.amount_minor is None:
+            return None
+        own = action.amount_minor if action.currency == currency else 0
+    others = _others(action, told)
+    if others is None:
+        return None
+    if currency:
+        counted = others.filter(currency=currency).aggregate(all=Sum("amount_minor"))["all"] or 0
+    else:
+        counted = others.count()
+    return counted + (own if _belongs(action, told.get("of", {})) else 0)
+
+
+def _others(action: Action, told: Mapping[str, Any]) -> QuerySet[Action] | None:
+    since = now() - dt.timedelta(hours=told["hours"])
+    lately = Q(created_at__gt=since) | Q(settled_at__gt=since) | Q(settled_at=None)
+    found = Action.objects.filter(lately, team=action.team_id).exclude(state__in=WITHOUT_EFFECT)
+    for key in told.get("by", ()):
+        value = _key(action, key)
+        if not value:
+            return None
+        found = found.filter(**{_BY[key]: value})
+    of = told.get("of", {})
+    found = found.filter(operation__effect__in=of.get("effect", ("write", "destructive")))
+    if "integration" in of:
+        found = found.filter(operation__integration__slug__in=of["integration"])
+    if "operation" in of:
+        found = found.filter(operation__in=_operations(action.team_id, of["operation"]))
+    return found.exclude(pk=action.pk)
+
+
+def _key(action: Action, key: str) -> str:
+    match key:
+        case "agent" | "workflow":
+            return action.grantee if action.grantee.startswith(f"{key}:") else ""
+        case "integration":
+            return action.operation.integration_id
+        case "operation":
+            return action.operation_id
+    return str(getattr(action, key))
+
+
+def _operations(team: str, names: list[str]) -> list[str]:
+    pairs = {tuple(name.partition(".")[::2]) for name in names}
+    rows = Operation.objects.filter(integration__team=team, slug__in={slug for _, slug in pairs})
+    return [pk for pk, integration, slug in rows.values_list("pk", "integration__slug", "slug")
+            if (integration, slug) in pairs]  # fmt: skip
+
+
+def _belongs(action: Action, of: Mapping[str, Any]) -> bool:
+    operation, integration = action.operation, action.operation.integration.slug
+    return (
+        operation.effect in of.get("effect", ("write", "destructive"))
+        and integration in of.get("integration", (integration,))
+        and f"{integration}.{operation.slug}" in of.get("operation", (f"{integration}.{operation.slug}",))
+    )
+
+
+def _read_before(action: Action) -> dict[str, Any]:
+    """What the run has read so far, by what is described of each answer; None where one of them is not described."""
+    before = Action.objects.filter(team=action.team_id, state__in=DONE).exclude(pk=action.pk)
+    if action.run:
+        before = before.filter(run=action.run)
+    else:
+        before = before.filter(grantee=action.grantee, run="", created_at__gt=now() - SESSION)
+    operations = list(Operation.objects.filter(pk__in=before.values("operation")).select_related("integration"))
+    for operation in operations:
+        verify_operation(operation)
+    told = [operation.description.get("answer", {}) for operation in operations]
+    classes = [one.get("data") for one in told]
+    outside = [one.get("untrusted") for one in told]
+    return {
+        "data": None if None in classes else frozenset(name for listed in classes for name in listed),
+        "untrusted": True if True in outside else None if None in outside else False,
+    }

@@ -1,0 +1,167 @@
+"""What people are asked, who of them, and what they said."""
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+from django.db.models.functions import Now
+
+from approvals.models.action import Action
+from approvals.policies.slots import SlotSpec, read_slot
+from console.core.ids import new_id
+from console.core.states import transitions
+
+
+def review_id() -> str:
+    return new_id("rev")
+
+
+def slot_id() -> str:
+    return new_id("slt")
+
+
+def decision_id() -> str:
+    return new_id("dec")
+
+
+class Review(models.Model):
+    """The queue item of a held action, or of a call whose outcome nobody knows (`kind` doubt)."""
+
+    KIND: ClassVar = "approvals:review"
+    TRANSITIONS: ClassVar = transitions(
+        initial="open", open="approved refused expired withdrawn", approved="", refused="", expired="", withdrawn=""
+    )
+
+    id = models.TextField(primary_key=True, default=review_id)
+    team = models.ForeignKey("accounts.Team", models.PROTECT, related_name="+")
+    action = models.ForeignKey(Action, models.PROTECT, related_name="reviews")
+    kind = models.TextField(default="action")
+    state = models.TextField(default="open")
+    policy_digest = models.BinaryField(max_length=32)
+    evidence_digest = models.BinaryField(max_length=32)
+    render_digest = models.BinaryField(max_length=32)
+    opened_at = models.DateTimeField(db_default=Now())
+    expires_at = models.DateTimeField()
+    escalates_at = models.DateTimeField(null=True)  # when the next group is asked
+    filled = ArrayField(models.TextField(), default=list)  # its slots that ask nobody any more
+    closed_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering: ClassVar = ["expires_at", "id"]
+        constraints: ClassVar = [
+            models.CheckConstraint(condition=models.Q(kind__in=["action", "doubt"]), name="review_kind_known"),
+            # Two open reviews of one action would let one be approved while the other is refused.
+            models.UniqueConstraint(fields=["action"], condition=models.Q(state="open"), name="review_open_once"),
+            models.CheckConstraint(
+                condition=models.Q(state="open", closed_at__isnull=True)
+                | (~models.Q(state="open") & models.Q(closed_at__isnull=False)),
+                name="review_closed_iff_final",
+            ),
+        ]
+        indexes: ClassVar = [
+            # The queue of a team, and the sweep's question what has expired.
+            models.Index(fields=["team", "expires_at"], condition=models.Q(state="open"), name="review_open"),
+            # The sweep's question what has to be escalated.
+            models.Index(
+                fields=["escalates_at"],
+                condition=models.Q(state="open", escalates_at__isnull=False),
+                name="review_escalates",
+            ),
+            # What was decided, newest first, page by page.
+            models.Index(fields=["team", "-closed_at", "-id"], condition=~models.Q(state="open"), name="review_closed"),
+        ]
+
+    def __str__(self) -> str:
+        return self.id
+
+    def audit_context(self) -> Mapping[str, Any]:
+        return self.action.audit_context()
+
+
+class Slot(models.Model):
+    """Whose signatures a review needs, as `approvals.policies.slots` says it."""
+
+    id = models.TextField(primary_key=True, default=slot_id)
+    review = models.ForeignKey(Review, models.PROTECT, related_name="slots")
+    position = models.PositiveSmallIntegerField()
+    spec = models.JSONField()
+
+    class Meta:
+        ordering: ClassVar = ["review", "position"]
+        constraints: ClassVar = [
+            # One slot twice would ask for more people than the policy does.
+            models.UniqueConstraint(fields=["review", "position"], name="slot_position"),
+            # A level that nobody knows would be no level.
+            models.CheckConstraint(
+                condition=models.Q(spec__signature__in=["device", "passkey", "password"]), name="slot_signature_known"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return str(self.asks)
+
+    @property
+    def asks(self) -> SlotSpec:
+        return read_slot(self.spec)
+
+
+class SlotGroup(models.Model):
+    """A group that may fill a slot from now on: from the opening of its review, or since it was escalated to them."""
+
+    review = models.ForeignKey(Review, models.PROTECT, related_name="asked")
+    slot = models.ForeignKey(Slot, models.PROTECT, related_name="asked")
+    group = models.TextField()
+    at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        constraints: ClassVar = [
+            # Whether a review asks one of somebody's groups is looked up by this, for each one in the queue.
+            models.UniqueConstraint(fields=["review", "group", "slot"], name="slot_group_once"),
+        ]
+
+    def __str__(self) -> str:
+        return self.group
+
+
+class Decision(models.Model):
+    """One reviewer's vote: the exact bytes they signed, and the signature."""
+
+    id = models.TextField(primary_key=True, default=decision_id)
+    review = models.ForeignKey(Review, models.PROTECT, related_name="decisions")
+    slot = models.ForeignKey(Slot, models.PROTECT, related_name="decisions")
+    reviewer = models.ForeignKey("accounts.User", models.PROTECT, related_name="+")
+    verdict = models.TextField()
+    level = models.TextField()  # passkey, password; session for a refusal, which needs no signature
+    groups = ArrayField(models.TextField(), default=list)  # theirs, as far as the slot asked them
+    reason = models.TextField(default="")
+    payload = models.BinaryField()
+    nonce = models.TextField(unique=True)  # burnt here: the same signed bytes never count twice
+    passkey = models.ForeignKey("accounts.Passkey", models.PROTECT, null=True, related_name="+")
+    client_data_json = models.BinaryField(null=True)
+    authenticator_data = models.BinaryField(null=True)
+    signature = models.BinaryField(null=True)
+    attestation = models.BinaryField(max_length=64)
+    decided_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        ordering: ClassVar = ["decided_at"]
+        constraints: ClassVar = [
+            # One vote a person and review, however many windows they have open.
+            models.UniqueConstraint(fields=["review", "reviewer"], name="decision_once"),
+            models.CheckConstraint(
+                condition=models.Q(verdict__in=["approve", "refuse"]), name="decision_verdict_known"
+            ),
+            # A vote that claims a passkey shows its signature, and no other vote pretends to have one.
+            models.CheckConstraint(
+                condition=models.Q(level="passkey", passkey__isnull=False, signature__isnull=False)
+                | models.Q(level__in=["password", "session"], passkey__isnull=True, signature__isnull=True),
+                name="decision_signed_by_level",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.verdict} by {self.reviewer_id}"
+
+    def attested(self) -> dict[str, object]:
+        return {"decision": self.id, "payload": bytes(self.payload).hex(), "level": self.level}

@@ -1,0 +1,59 @@
+"""What a rule may look at. All of it was decoded or counted by us; nothing an agent wrote is in here.
+
+None stands for what is not known. A rule that asks for it is not passed over: the answer is a review.
+"""
+
+import datetime as dt
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from console.core.clock import now
+
+Kind = Literal["text", "number", "truth", "texts"]
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One action, as the policy is asked about it."""
+
+    integration: str
+    operation: str
+    workflow: str
+    effect: str
+    categories: frozenset[str]
+    trust: str
+    idempotency: str
+    amount_minor: int | None = None
+    currency: str = ""
+    agent: str = ""
+    counterparty: str = ""
+    # Counted over other actions when it is asked for: `new_counterparty`; `data`, the classes that the run has read so
+    # far; `untrusted`, whether it has read what outsiders wrote; and each total, this action included where it counts.
+    counted: Mapping[str, Any] = field(default_factory=dict)
+    here: bool = False  # it is the console itself that does it
+    at: dt.datetime = field(default_factory=now)
+
+
+def _listed(names: frozenset[str] | None) -> list[str] | None:
+    return None if names is None else sorted(names)
+
+
+# What a condition may name, flat: so that a misspelt name is found when the policy is saved. The lab knows them too.
+FIELDS: Mapping[str, tuple[Kind, Callable[[Question], Any]]] = {
+    "integration": ("text", lambda asked: asked.integration),
+    "operation": ("text", lambda asked: asked.operation),
+    "workflow": ("text", lambda asked: asked.workflow),
+    "agent": ("text", lambda asked: asked.agent),
+    "effect": ("text", lambda asked: asked.effect),
+    "trust": ("text", lambda asked: asked.trust),
+    "idempotency": ("text", lambda asked: asked.idempotency),
+    "categories": ("texts", lambda asked: sorted(asked.categories)),
+    "amount": ("number", lambda asked: asked.amount_minor),
+    "currency": ("text", lambda asked: asked.currency if asked.amount_minor is not None else None),
+    "counterparty": ("text", lambda asked: asked.counterparty or None),
+    "new_counterparty": ("truth", lambda asked: asked.counted.get("new_counterparty")),
+    "data": ("texts", lambda asked: _listed(asked.counted.get("data"))),
+    "untrusted": ("truth", lambda asked: asked.counted.get("untrusted")),
+}
+TOTAL = "total_"  # before the name of a total, in a condition

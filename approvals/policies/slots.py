@@ -1,0 +1,174 @@
+"""Whose signatures a review needs, and whether some votes are enough. Pure.
+
+All slots have to be filled. A slot is filled in any one of its ways: so many people of one group, some ways only after
+a time. Each person fills one place.
+"""
+
+import datetime as dt
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import product
+from typing import Any
+
+LEVELS = ("session", "password", "passkey", "device")  # each is also what the ones before it are
+SIGNATURES = LEVELS[1:]
+SEPARATIONS = ("earlier_signers",)  # of the same run
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    group: str
+    count: int = 1
+    after: dt.timedelta = dt.timedelta()  # the opening of the review
+
+
+@dataclass(frozen=True, slots=True)
+class SlotSpec:
+    """`refusals` is how many of them refuse the whole; `blind` hides votes until all slots are closed."""
+
+    ways: tuple[Way, ...]
+    refusals: int = 1
+    blind: bool = True
+    signature: str = "passkey"
+    separation: tuple[str, ...] = ()
+    where: str = ""  # a condition on who signs
+
+    def __str__(self) -> str:
+        """`2 of finance, or 1 of directors`: of those who are asked from the beginning."""
+        return ", or ".join(f"{way.count} of {way.group}" for way in self.ways if not way.after)
+
+    @property
+    def groups(self) -> frozenset[str]:
+        """Whoever may be asked, now or later."""
+        return frozenset(way.group for way in self.ways)
+
+    def asks_later(self, since: dt.timedelta) -> list[dt.timedelta]:
+        """When more of its groups are asked, after so long a time."""
+        return sorted(way.after for way in self.ways if way.after > since)
+
+
+@dataclass(frozen=True, slots=True)
+class Requirement:
+    """`evidence` names what has to be opened before approving, `states` the facts that are stated before the agent's
+    words are shown."""
+
+    slots: tuple[SlotSpec, ...]
+    expires: dt.timedelta = dt.timedelta(hours=4)
+    evidence: tuple[str, ...] = ()
+    states: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return "; and ".join(map(str, self.slots))
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """As it is stored with a ruling; `read_requirement` gives it back."""
+        return {
+            "slots": [_slot_document(slot) for slot in self.slots],
+            "expires_minutes": self.expires // dt.timedelta(minutes=1),
+            "evidence": list(self.evidence),
+            "states": list(self.states),
+        }
+
+
+def _slot_document(slot: SlotSpec) -> dict[str, Any]:
+    return {
+        "ways": [{"group": way.group, "count": way.count, "after_minutes": way.after // dt.timedelta(minutes=1)}
+                 for way in slot.ways],
+        "refusals": slot.refusals,
+        "blind": slot.blind,
+        "signature": slot.signature,
+        "separation": list(slot.separation),
+        "where": slot.where,
+    }  # fmt: skip
+
+
+def read_slot(stored: Mapping[str, Any]) -> SlotSpec:
+    ways = (Way(way["group"], way["count"], dt.timedelta(minutes=way["after_minutes"])) for way in stored["ways"])
+    return SlotSpec(
+        tuple(ways), stored["refusals"], stored["blind"], stored["signature"], tuple(stored["separation"]),
+        stored["where"],
+    )  # fmt: skip
+
+
+def read_requirement(stored: Mapping[str, Any]) -> Requirement:
+    return Requirement(
+        tuple(map(read_slot, stored["slots"])), dt.timedelta(minutes=stored["expires_minutes"]),
+        tuple(stored["evidence"]), tuple(stored["states"]),
+    )  # fmt: skip
+
+
+def at_least(wanted: str, level: str) -> bool:
+    return LEVELS.index(level) >= LEVELS.index(wanted)
+
+
+@dataclass(frozen=True, slots=True)
+class Vote:
+    """An approval: who gave it, for which of their groups it counts, how it was signed, and how long after the
+    opening."""
+
+    person: str
+    groups: frozenset[str]
+    level: str
+    since: dt.timedelta
+
+
+def fills(slots: Sequence[SlotSpec], votes: Collection[Vote]) -> bool:
+    """Whether the votes are enough for all the slots at once, whichever slot each was given for."""
+    return any(_all_placed(list(places), votes) for places in product(*(_places(slot) for slot in slots)))
+
+
+def _places(slot: SlotSpec) -> Iterator[list[tuple[SlotSpec, Way]]]:
+    """For each way to fill it, the places that it has."""
+    for way in slot.ways:
+        yield [(slot, way)] * way.count
+
+
+def _all_placed(taken: Iterable[Sequence[tuple[SlotSpec, Way]]], votes: Collection[Vote]) -> bool:
+    """By augmenting paths: each place gets a person of its own, moving others on where that makes room."""
+    places = [place for places in taken for place in places]
+    holder: dict[str, int] = {}  # by person: the place they fill
+
+    def place(index: int, tried: set[str]) -> bool:
+        for vote in votes:
+            if vote.person in tried or not _fits(vote, *places[index]):
+                continue
+            tried.add(vote.person)
+            if vote.person not in holder or place(holder[vote.person], tried):
+                holder[vote.person] = index
+                return True
+        return False
+
+    return all(place(index, set()) for index in range(len(places)))
+
+
+def _fits(vote: Vote, slot: SlotSpec, way: Way) -> bool:
+    return way.group in vote.groups and way.after <= vote.since and at_least(slot.signature, vote.level)
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """How one slot stands. `closed` is "" while more votes are wanted."""
+
+    approvals: int
+    refusals: int
+    closed: str
+
+
+def tally(slot: SlotSpec, approvals: Collection[Vote], refusals: Collection[Vote]) -> Tally:
+    """A refusal closes a blind slot only when as many have voted as could have filled it, however they signed."""
+    refused, enough = len(refusals) >= slot.refusals, fills([slot], approvals)
+    closed = "refused" if refused else "approved" if enough else ""
+    if slot.blind and not fills([replace(slot, signature=LEVELS[0])], [*approvals, *refusals]):
+        closed = ""
+    return Tally(len(approvals), len(refusals), closed)
+
+
+def outcome(slots: Sequence[tuple[SlotSpec, Tally]]) -> str:
+    """Of the review: "" while it stays open. A refusal ends it at once only where no slot is blind and still open:
+    its end would tell those who are asked there."""
+    if any(slot.blind and not counted.closed for slot, counted in slots):
+        return ""
+    if any(counted.closed == "refused" for _, counted in slots):
+        return "refused"
+    return "approved" if all(counted.closed == "approved" for _, counted in slots) else ""

@@ -1,0 +1,159 @@
+"""Several people decide one review: in which slot, when it ends, and that nobody learns of a vote too early."""
+
+import datetime as dt
+import json
+import re
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from approvals.access import waiting_for
+from approvals.ask import escalate
+from approvals.models import Decision, Review
+from approvals.policies.slots import SlotSpec, Way
+from approvals.queries import votes_of
+from approvals.seats import seats_of
+from approvals.signoff import ByPassword, BySession, signoff
+from audit.models import Record
+from console.accounts.models import Team, User
+from console.accounts.people import create_user, set_membership
+from console.core.errors import Conflict, Forbidden
+from examples.demo.people import acting
+from tests.pages.conftest import DOOR, PASSWORD, Enter, Hold
+
+pytestmark = pytest.mark.usefixtures("staff")
+TWO = SlotSpec((Way("finance", 2),), signature="password")
+LAW = SlotSpec((Way("legal"),), signature="password", blind=False)
+STAFF = {"bea": ["finance"], "cleo": ["finance"], "dora": ["finance", "legal"], "emil": ["legal"], "frida": ["board"]}
+
+
+@pytest.fixture
+def staff(office: Team) -> None:
+    for name, groups in STAFF.items():
+        user = create_user(name, name.capitalize(), actor=DOOR)
+        user.set_password(PASSWORD)
+        user.save(update_fields=["password", "password_attestation"])
+        set_membership(user, office, roles=["reviewer"], groups=groups, actor=DOOR)
+
+
+def approve(review: Review, who: str) -> str:
+    return signoff(review.id, verdict="approve", proof=ByPassword(PASSWORD), actor=acting(who)).state
+
+
+def refuse(review: Review, who: str) -> str:
+    return signoff(review.id, verdict="refuse", reason="No.", proof=BySession(), actor=acting(who)).state
+
+
+def test_two_of_a_group_approve_and_one_person_counts_once(hold: Hold) -> None:
+    review = hold(slots=[TWO])
+    assert approve(review, "bea") == "open"
+    with pytest.raises(Conflict):
+        approve(review, "bea")
+    assert approve(review, "cleo") == "approved"
+    with pytest.raises(Conflict, match="already approved"):
+        approve(review, "dora")
+    assert list(Decision.objects.values_list("reviewer__username", "groups").order_by("decided_at")) == [
+        ("bea", ["finance"]), ("cleo", ["finance"])]  # fmt: skip
+
+
+def test_every_slot_has_to_be_filled_each_by_people_of_its_own(hold: Hold) -> None:
+    review = hold(slots=[TWO, LAW])
+    assert approve(review, "dora") == "open"  # of both groups: she fills the first that wants her
+    assert approve(review, "bea") == "open"
+    assert not waiting_for(acting("cleo")).exists()  # finance is done
+    with pytest.raises(Conflict, match="Enough people"):
+        approve(review, "cleo")
+    assert waiting_for(acting("emil")).exists()
+    assert approve(review, "emil") == "approved"
+
+
+def test_a_refusal_ends_an_open_slot_at_once_and_a_blind_one_when_all_have_voted(hold: Hold) -> None:
+    seen, blind, both = hold(slots=[LAW]), hold(slots=[TWO]), hold(slots=[TWO, LAW])
+    assert refuse(seen, "emil") == "refused"
+    assert (refuse(blind, "bea"), approve(blind, "cleo")) == ("open", "refused")
+    assert blind.action.__class__.objects.get(pk=blind.action_id).outcome == {
+        "code": "refused", "text": "No.", "by": "Bea"}  # fmt: skip
+    assert refuse(both, "emil") == "open"  # ending it would tell those of finance
+    assert (approve(both, "bea"), approve(both, "cleo")) == ("open", "refused")
+
+
+@pytest.mark.parametrize("verdict", [approve, refuse])
+def test_whoever_is_still_asked_finds_no_trace_of_a_vote(
+    verdict: Any, hold: Hold, enter: Enter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[Any] = []
+    monkeypatch.setattr("approvals.settle.changed", lambda *topics: told.append(topics))
+    review = hold(slots=[TWO], trace_id="0" * 32, wait_span_id="1" * 16)
+    told.clear()
+    before = everything_shown(enter("cleo"), review)
+    verdict(review, "bea")
+    assert everything_shown(enter("cleo"), review) == before
+    assert told == []
+    verdict(review, "cleo")
+    assert told != []
+    assert "Bea" in enter("cleo").get(f"/reviews/{review.id}/").content.decode()
+
+
+def everything_shown(browser: Client, review: Review) -> list[str]:
+    pages = ["/reviews/", "/reviews/?state=open", "/reviews/?state=closed", f"/reviews/{review.id}/", "/"]
+    return [without_what_passes(browser.get(page)) for page in pages]
+
+
+def without_what_passes(answer: Any) -> str:
+    """The page without what is another each time: its tokens, and the names of the bars that open."""
+    lines = answer.content.decode().splitlines()
+    return re.sub(r'name="ask-[0-9]+"', "", "\n".join(line for line in lines if "csrf" not in line.lower()))
+
+
+def test_one_sees_ones_own_vote_alone_until_all_have_voted(hold: Hold) -> None:
+    review = hold(slots=[TWO])
+    approve(review, "bea")
+    decisions = list(review.decisions.all())
+    shown = {who: [one.reviewer.username for one in votes_of(acting(who), review, seats_of(review), decisions)]
+             for who in ("bea", "cleo", "mira")}  # fmt: skip
+    assert shown == {"bea": ["bea"], "cleo": [], "mira": []}
+
+
+def test_others_are_asked_when_those_before_them_took_too_long(hold: Hold) -> None:
+    hour = dt.timedelta(hours=1)
+    slow = SlotSpec((Way("finance"), Way("board", 1, hour)), signature="password")
+    review = hold(slots=[slow])
+    assert review.escalates_at == review.opened_at + hour
+    escalate(review.id, actor=DOOR)
+    assert not waiting_for(acting("frida")).exists()
+    Review.objects.filter(pk=review.pk).update(opened_at=review.opened_at - hour, escalates_at=review.opened_at)
+    escalate(review.id, actor=DOOR)
+    escalate(review.id, actor=DOOR)
+    leaf = json.loads(bytes(Record.objects.get(kind="approvals:review:escalated").leaf))
+    assert leaf["detail"] == {"of": review.action_id, "groups": ["board"]}
+    review.refresh_from_db()
+    assert review.escalates_at is None
+    assert waiting_for(acting("bea")).exists()
+    assert approve(review, "frida") == "approved"
+
+
+def test_a_condition_says_who_of_them_may_sign(hold: Hold) -> None:
+    large = SlotSpec((Way("finance"),), signature="password", where="amount < 1000 || 'legal' in signer_groups")
+    for where in (large, SlotSpec((Way("finance"),), signature="password", where="nobody_knows > 1")):
+        review = hold(slots=[where], amount_minor=5_000, currency="eur")
+        with pytest.raises(Forbidden, match="somebody else of your groups"):
+            approve(review, "bea")
+    assert approve(hold(slots=[large], amount_minor=5_000, currency="eur"), "dora") == "approved"
+    assert approve(hold(slots=[large], amount_minor=500, currency="eur"), "bea") == "approved"
+
+
+def test_whoever_signed_earlier_in_a_run_may_be_kept_from_signing_again(hold: Hold) -> None:
+    apart = SlotSpec((Way("finance"),), signature="password", separation=("earlier_signers",))
+    first, second, other = (hold(slots=[apart], run=run, step=f"step {n}") for n, run in enumerate(["r", "r", "s"]))
+    assert approve(first, "bea") == "approved"
+    with pytest.raises(Forbidden, match="somebody else of your groups"):
+        approve(second, "bea")
+    assert (approve(second, "cleo"), approve(other, "bea")) == ("approved", "approved")
+
+
+def test_a_group_left_after_the_page_was_opened_no_longer_counts(hold: Hold, office: Team) -> None:
+    review = hold(slots=[TWO])
+    set_membership(User.objects.get(username="bea"), office, roles=["reviewer"], groups=["legal"], actor=DOOR)
+    with pytest.raises(Exception, match="not yours to see"):
+        approve(review, "bea")
