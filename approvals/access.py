@@ -5,6 +5,7 @@ from collections.abc import Collection
 from django.contrib.postgres.fields import ArrayField
 from django.db.models import Exists, F, Func, OuterRef, Q, QuerySet, TextField
 
+from approvals.halted import halted
 from approvals.models import Action, Review, SlotGroup
 from console.core.actor import Actor, Role
 from console.core.compiled import Compiled
@@ -58,7 +59,9 @@ def visible_actions(actor: Actor) -> QuerySet[Action]:
 
 def access_review(actor: Actor, review_id: str) -> Review:
     related = ("action__operation__integration", "action__grant", "action__reverses__operation")
-    review = visible_reviews(actor).select_related(*related).filter(pk=review_id).first()
+    review = (
+        visible_reviews(actor).select_related(*related).annotate(halted=halted("action__")).filter(pk=review_id).first()
+    )
     if review is None:
         raise NotFound("There is no such review, or it is not yours to see.")
     return review
@@ -77,6 +80,7 @@ _LOCKED = Compiled(
     lambda team, groups, review: (
         Review.objects.filter(_asks(groups), pk=review, team=team)
         .select_related("action")
+        .annotate(halted=halted("action__"))
         .select_for_update(of=("action", "self"))
         .defer(*(f"action__{name}" for name in UNSIGNED))
     )

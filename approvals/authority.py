@@ -10,6 +10,7 @@ from django.db.models.expressions import RawSQL
 from approvals.counted import Counted
 from approvals.described import verify_operation
 from approvals.digests import comment_digest, evidence_digest, read_payload, render_digest
+from approvals.halted import halted
 from approvals.models import Action, Decision, PolicyVersion
 from approvals.policies.decide import GATED, Answer, decide
 from approvals.policies.document import policy_digest
@@ -59,7 +60,8 @@ _ACTION = Compiled(
     lambda action: (
         Action.objects.filter(pk=action)
         .select_related("operation__integration", "grant__credential")
-        .annotate(amended=amended("operation", "created_at"), newest=_newest("approvals_action.team_id"))
+        .annotate(amended=amended("operation", "created_at"), halted=halted())
+        .annotate(newest=_newest("approvals_action.team_id"))
         .defer("created_at", "settled_at", "outcome", "operation__title", "operation__categories", "operation__trust",
                "grant__created_at", "grant__credential__created_at")
     )
@@ -102,6 +104,7 @@ class Loaded:
     known_at: float = 0.0  # by time.monotonic(): when it was last known that its lease goes on
     asked_at: float = 0.0  # by the same clock: when all this was read, unless the other side was asked since
     newest: str = ""  # which policy there was then
+    halted: bool = False
 
     @property
     def operation(self) -> Description:
@@ -133,7 +136,8 @@ def load(action_id: str) -> Loaded:
         operations[operation.slug] = operation
     touched = [action.amended, *(one.quarantined for slug, one in operations.items() if slug != action.operation.slug)]  # type: ignore[attr-defined]  # annotated
     # What was put off has had a call, with which it may have been stopped.
-    return Loaded(action, operations, any(touched), 0.0 if action.put_off else asked_at, asked_at, action.newest)  # type: ignore[attr-defined]  # annotated
+    known_at = 0.0 if action.put_off else asked_at
+    return Loaded(action, operations, any(touched), known_at, asked_at, action.newest, action.halted)  # type: ignore[attr-defined]  # annotated
 
 
 def verify_proposal(loaded: Loaded) -> None:

@@ -13,6 +13,7 @@ from approvals.alarm import guarded
 from approvals.authority import KNOWN_FOR, Loaded, Stale, rule, verify_decisions, verify_proposal
 from approvals.digests import action_digest
 from approvals.facts import Facts, decode
+from approvals.halted import HALTED
 from approvals.lease import LeaseEnded, check_not_stopped
 from approvals.models import Action, Review
 from approvals.pace import Throttled, keep_pace, keep_read_pace, next_try, throttled
@@ -89,6 +90,8 @@ def verify_everything(loaded: Loaded) -> Rendered:
 def verify_authority(loaded: Loaded) -> Rendered:
     """Everything that the send rests on, from stored bytes. The request as it would be rendered now."""
     action = loaded.action
+    if loaded.halted:
+        raise Stale("halted", HALTED)
     verify_proposal(loaded)
     base_url = action.operation.integration.base_url
     rendered = render(loaded.operation, action.arguments, base_url=base_url, key=action.key)

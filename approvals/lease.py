@@ -10,6 +10,7 @@ import time
 from django.db.models import Exists, OuterRef
 
 from approvals.authority import AMENDED, GRANT_ENDED, KNOWN_FOR, Loaded, Stale
+from approvals.halted import HALTED, halted
 from approvals.models import Action
 from console.core.clock import now
 from console.core.compiled import Compiled
@@ -27,6 +28,7 @@ _LIVE = Compiled(
         .annotate(
             stopped=Exists(Call.objects.filter(action=OuterRef("pk"), revoked_at__isnull=False)),
             amended=amended("operation", "created_at"),
+            halted=halted(),
         )
     )
 )
@@ -58,6 +60,8 @@ def _why_not(action_id: str, settling: bool) -> str:
         return GRANT_ENDED
     if action.amended:  # type: ignore[attr-defined]  # annotated
         return AMENDED
+    if action.halted and not settling:  # type: ignore[attr-defined]  # annotated
+        return HALTED
     return STOPPED if action.stopped and not settling else ""  # type: ignore[attr-defined]  # annotated
 
 

@@ -61,7 +61,7 @@ class Prepared:
 def prepare(loaded: Loaded, *, actor: Actor) -> Action:
     """From proposed to held or refused, or to its end if it is allowed. No lock is taken: whoever moves it first wins,
     and the other one ends quietly."""
-    if not _its_turn(loaded.action):
+    if loaded.halted or not _its_turn(loaded.action):
         return loaded.action  # the sweep brings it here again
     verify_proposal(loaded)
     try:

@@ -116,6 +116,8 @@ def _check_vote(review: Review, actor: Actor, verdict: str, reason: str) -> None
     if len(reason) > MAX_REASON:
         raise Invalid(f"Keep the reason under {MAX_REASON:,} characters.")
     _check_open(review)
+    if verdict == "approve" and review.kind == "action" and review.halted:  # type: ignore[attr-defined]  # annotated
+        raise Conflict("It is halted, so nothing of it can be approved until that is lifted.", code="halted")
 
 
 def _check_open(review: Review) -> None:

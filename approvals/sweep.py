@@ -8,6 +8,7 @@ from django.db.models import Q, QuerySet
 from approvals.alarm import stop
 from approvals.ask import escalate
 from approvals.authority import AMENDED, GRANT_ENDED, Stale
+from approvals.halted import halted
 from approvals.models import Action, Review
 from approvals.settle import lock_action, settle
 from audit.move import move
@@ -26,7 +27,7 @@ def offer_actions() -> int:
     late = Action.objects.filter(for_the_door, created_at__lt=now() - GRACE).exclude(
         reviews__kind="doubt", reviews__state="open"
     )
-    late = late.exclude(not_before__gt=now())
+    late = late.exclude(not_before__gt=now()).exclude(halted(), state="proposed")
     ids = list(late.order_by("created_at").values_list("pk", flat=True)[:200])
     for identity in ids:
         wake("approvals.tasks.drive", "actions", identity)

@@ -27,6 +27,8 @@ class Kind(StrEnum):
     REVIEW_WITHDRAWN = "approvals:review:withdrawn"
     REVIEW_ESCALATED = "approvals:review:escalated"
     DECISION_MADE = "approvals:decision:made"
+    HALT_ON = "approvals:halt:on"
+    HALT_LIFTED = "approvals:halt:lifted"
     POLICY_PUBLISHED = "approvals:policy:published"
 
     # How it is done

@@ -11,6 +11,7 @@ ROOMS = (
     ("", "console.accounts.urls"),
     ("", "console.traces.urls"),
     ("reviews/", "approvals.urls"),
+    ("halts/", "approvals.halt_urls"),
     ("runs/", "console.runs.urls"),
     ("workflows/", "console.workflows.urls"),
     ("agents/", "console.agents.urls"),

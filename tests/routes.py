@@ -19,7 +19,7 @@ Kind = Literal["public", "person", "guarded", "agent"]
 Needs = Literal[
     "", "review", "settled", "run", "workflow", "integration", "operation", "record", "export", "tile", "hold",
     "passkey", "setup", "action", "agent", "agent_token",
-    "grant", "credential", "proposal", "server", "import", "webhook", "webhook_secret",
+    "grant", "credential", "proposal", "halt", "server", "import", "webhook", "webhook_secret",
 ]  # fmt: skip
 
 
@@ -69,6 +69,9 @@ ROUTES: dict[str, Route] = {
     "leak": Route(FORM, roles=ADMIN),
     "undo": Route(READ, roles=ANYONE),
     "undo_ask": Route(WRITE, roles=REVIEWER | OPERATOR | ADMIN),
+    "halts": Route(FORM, roles=ANYONE),
+    "standing_halts": Route(READ, "person"),
+    "halt_lift": Route(WRITE, roles=ADMIN, needs="halt"),
     "runs": Route(READ, roles=ANYONE),
     "run": Route(READ, roles=ANYONE, needs="run"),
     "run_start": Route(FORM, roles=OPERATOR | ADMIN, needs="workflow"),

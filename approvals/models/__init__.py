@@ -1,13 +1,34 @@
 """What may happen: actions as proposed, the policy's rulings on them, reviews, signed decisions, single-use permits."""
 
 from approvals.models.action import ACTION, SETTLED, UNDONE, WITHOUT_EFFECT, Action, action_id
+from approvals.models.halt import Halt, halt_id
 from approvals.models.permit import Permit, permit_id
 from approvals.models.policy import Policy, PolicyVersion, Ruling, policy_id, ruling_id, version_id
 from approvals.models.review import Decision, Review, Slot, SlotGroup, decision_id, review_id, slot_id
 
 # Migrations know the makers of ids by their place here.
 __all__ = [
-    "ACTION", "SETTLED", "UNDONE", "WITHOUT_EFFECT", "Action", "Decision", "Permit", "Policy", "PolicyVersion",
-    "Review", "Ruling", "Slot", "SlotGroup", "action_id", "decision_id", "permit_id", "policy_id", "review_id",
-    "ruling_id", "slot_id", "version_id",
+    "ACTION",
+    "SETTLED",
+    "UNDONE",
+    "WITHOUT_EFFECT",
+    "Action",
+    "Decision",
+    "Halt",
+    "Permit",
+    "Policy",
+    "PolicyVersion",
+    "Review",
+    "Ruling",
+    "Slot",
+    "SlotGroup",
+    "action_id",
+    "decision_id",
+    "halt_id",
+    "permit_id",
+    "policy_id",
+    "review_id",
+    "ruling_id",
+    "slot_id",
+    "version_id",
 ]  # fmt: skip

@@ -74,6 +74,8 @@ EVENTS: Mapping[Kind, Event] = {
     Kind.CALL_IN_DOUBT: Event(API, *UPDATE),
     Kind.CALL_ANSWERED_LATE: Event(API, *UPDATE),
     # What it works with.
+    Kind.HALT_ON: Event(API, *CREATE),
+    Kind.HALT_LIFTED: Event(API, *UPDATE),
     Kind.POLICY_PUBLISHED: _entity(*UPDATE),
     Kind.INTEGRATION_DESCRIBED: _entity(*UPDATE),
     Kind.INTEGRATION_IMPORTED: _entity(*UPDATE),

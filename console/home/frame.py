@@ -8,6 +8,7 @@ from django.urls import NoReverseMatch, reverse
 from django.utils.functional import SimpleLazyObject
 
 from approvals.access import waiting_for
+from approvals.halts import standing
 from console.core.actor import Actor
 from console.core.web import actor_of
 
@@ -46,7 +47,11 @@ COUNTS: dict[str, Callable[[Actor], int]] = {"reviews": lambda actor: waiting_fo
 def frame(request: HttpRequest) -> dict[str, object]:
     """The context processor. The rail is built only by pages that show it; pieces never pay for its counts."""
     actor = actor_of(request)
-    return {"actor": actor, "rail": SimpleLazyObject(lambda: rail(actor, _here(request)))}
+    return {
+        "actor": actor,
+        "rail": SimpleLazyObject(lambda: rail(actor, _here(request))),
+        "halts": SimpleLazyObject(lambda: standing(actor) if actor.team else []),
+    }
 
 
 def rail(actor: Actor, here: str) -> list[Entry]:

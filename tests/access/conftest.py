@@ -14,6 +14,7 @@ from django.test import Client
 from django.urls import reverse
 from pytest_django.plugin import DjangoDbBlocker
 
+from approvals.halts import halt
 from approvals.models import Review
 from audit.exports import work_off
 from audit.exports.request import request_export
@@ -66,6 +67,7 @@ class Scene:
     credential: str
     handed_in: str
     webhook: Webhook
+    halt: str
     tokens: dict[str, str] = field(default_factory=dict)
 
     def address(self, name: str, given: str | None = None) -> str:
@@ -81,7 +83,8 @@ class Scene:
                 "tile": "0/000.p/1", "agent": "helper", "agent_token": self.agent_token, "action": action.id,
                 "server": "spoken-to", "import": self.handed_in, "proposal": self.proposal,
                 "webhook": self.webhook.pk, "webhook_secret": self.webhook.secrets.get().pk,
-                "setup": "x" * 43, "grant": str(action.grant_id), "credential": self.credential}  # fmt: skip
+                "halt": self.halt, "setup": "x" * 43,
+                "grant": str(action.grant_id), "credential": self.credential}  # fmt: skip
         return rows[needs]
 
 
@@ -195,6 +198,7 @@ def arrange(standin: str, state: Path) -> Scene:
             actor=acting("mira"),
         ).pk,
         webhook=make_hook(),
+        halt=halt("agent", "helper", reason="It went wild.", actor=acting("mira")).pk,
         tokens={name: token(name, team) for name in BY_ROLE.values()},
     )
 

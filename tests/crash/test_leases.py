@@ -10,6 +10,7 @@ from django.db import OperationalError, connection, connections, transaction
 from approvals import lease, tasks
 from approvals.authority import Loaded, Stale, load
 from approvals.execute import Result, begin_call, finish, perform, verify_authority
+from approvals.halts import halt, lift, standing
 from approvals.models import Action, Review
 from approvals.tasks import drive
 from approvals.withdraw import withdraw_actions
@@ -155,7 +156,7 @@ def aside(act: Callable[[], object]) -> None:
         connections.close_all()
 
 
-@pytest.mark.parametrize("ends", ["run", "grant", "credential", "description"])
+@pytest.mark.parametrize("ends", ["run", "grant", "credential", "description", "halt"])
 def test_what_ends_while_the_door_connects_is_not_sent(
     place: Place, ends: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -171,6 +172,7 @@ def test_what_ends_while_the_door_connects_is_not_sent(
         "run": lambda: cancel(run),
         "grant": lambda: revoke_grant(grant, actor=admin),
         "credential": lambda: revoke_credential(Credential.objects.get(name=name), actor=admin),
+        "halt": lambda: halt("team", reason="An agent went wild.", actor=admin),
         "description": lambda: quarantine(operation, changed, None, actor=admin),
     }
     operation = Operation.objects.get(slug="native_key")
@@ -181,6 +183,8 @@ def test_what_ends_while_the_door_connects_is_not_sent(
         decide_amendments(integration, [wanted], adopt=False, actor=admin)
     assert (ended.state, ended.outcome and ended.outcome["code"]) == ("failed", "lease_ended")
     assert place.upstream.requests(action.arguments["thing"]) == 0
+    for halted in standing(admin):
+        lift(halted.pk, actor=admin)
     if ends != "grant":
         revoke_grant(grant, actor=admin)
     usable = Credential.objects.get(name="key")
