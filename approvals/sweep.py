@@ -10,6 +10,7 @@ from approvals.ask import escalate
 from approvals.authority import AMENDED, GRANT_ENDED, Stale
 from approvals.halted import halted
 from approvals.models import Action, Review
+from approvals.publish import signed
 from approvals.settle import lock_action, settle
 from audit.move import move
 from console.core.actor import Actor, system
@@ -31,6 +32,14 @@ def offer_actions() -> int:
     ids = list(late.order_by("created_at").values_list("pk", flat=True)[:200])
     for identity in ids:
         wake("approvals.tasks.drive", "actions", identity)
+    return len(ids)
+
+
+def offer_policies() -> int:
+    """Wake a worker for each policy that was signed and is not published."""
+    ids = signed()
+    for identity in ids:
+        wake("approvals.tasks.publish", "steps", identity)
     return len(ids)
 
 

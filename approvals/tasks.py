@@ -1,4 +1,4 @@
-"""Tasks of the queue `actions`: the door's work. An id in, one call."""
+"""Tasks of the queue `actions`, the door's work, and of `steps`. An id in, one call."""
 
 from celery import shared_task
 
@@ -6,6 +6,7 @@ from approvals.authority import load
 from approvals.execute import execute
 from approvals.models import Action
 from approvals.prepare import prepare
+from approvals.publish import publish_signed
 from approvals.recover import recover
 from console.core.actor import system
 
@@ -20,3 +21,9 @@ def drive(action_id: str) -> None:
         before = loaded.action.state
         if work(loaded, actor=actor).state in {before, *Action.SETTLED}:
             return
+
+
+@shared_task
+def publish(action_id: str) -> None:
+    """By a process that holds the console's key."""
+    publish_signed(action_id)

@@ -212,6 +212,7 @@ CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_PUBLISH_RETRY = False
 CELERY_TASK_DEFAULT_QUEUE = "steps"
 CELERY_TASK_ROUTES = {
+    "approvals.tasks.publish": {"queue": "steps"},
     "approvals.tasks.*": {"queue": "actions"},
     "console.dispatch.tasks.*": {"queue": "steps"},
     "integrations.tasks.hear_listing": {"queue": "actions"},

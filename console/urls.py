@@ -12,6 +12,7 @@ ROOMS = (
     ("", "console.traces.urls"),
     ("reviews/", "approvals.urls"),
     ("halts/", "approvals.halt_urls"),
+    ("policies/", "approvals.policy_urls"),
     ("runs/", "console.runs.urls"),
     ("workflows/", "console.workflows.urls"),
     ("agents/", "console.agents.urls"),

@@ -13,11 +13,10 @@ from console.core.door_keys import KeyMissing
 from console.core.expressions import search
 from console.core.sealing import unseal
 from integrations.description import Description
-from integrations.here import KEY_HEADER, is_here
+from integrations.here import KEY_HEADER, do_here, is_here
 from integrations.mcp.listing import keep_drift
 from integrations.mcp.session import Drifted, call_tool
 from integrations.models import Credential, Integration
-from integrations.openings import do_here
 from integrations.outbound import Answer, NotSent, send
 from integrations.refusals import UNAUTHORIZED, note_answer
 from integrations.render import Rendered

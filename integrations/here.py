@@ -4,16 +4,25 @@ They are proposed, ruled on, signed and executed as any other. Where others are 
 """
 
 import functools
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
 from urllib.parse import urlsplit
 
-from console.core.errors import Tampered
+from console.core.canonical import jcs
+from console.core.errors import Conflict, Tampered
 from integrations.description import Description, parse
 from integrations.models import Integration, Operation
+from integrations.outbound import Answer
+from integrations.render import Rendered
 
 SLUG = "countersign"
 HERE = "https://countersign.invalid"  # RFC 6761: no name server knows it, so that what is done here can go nowhere
 OPEN_CREDENTIAL = "open_credential"
+PUBLISH_POLICY = "publish_policy"
 KEY_HEADER = "Idempotency-Key"
+LONGEST_POLICY = 200_000
 OPEN_MINUTES = 15
 REPLACE_HOURS = 24
 
@@ -44,7 +53,55 @@ operations:
       - {{label: In the browser with the key, shows: key, becomes: "${{{{ arguments.key }}}}"}}
       - {{label: Afterwards, becomes: "It is revoked {REPLACE_HOURS} hours later, or sooner by hand. What uses it stops"}}
     compensation: null
+  {PUBLISH_POLICY}:
+    title: Publish a policy
+    effect: write
+    categories: [security]
+    trust: proven
+    method: POST
+    path: /{PUBLISH_POLICY}
+    body: json
+    arguments:
+      version: {{in: body, required: true, schema: {{type: integer, minimum: 2}}}}
+      source: {{in: body, required: true, schema: {{type: string, maxLength: {LONGEST_POLICY}}}}}
+    idempotency: {{mode: native_key, header: {KEY_HEADER}, evidence: One action publishes one version.}}
+    sentence: "Let version ${{{{ arguments.version }}}} of the policy rule"
+    facts:
+      - {{label: Version, shows: version, becomes: "${{{{ arguments.version }}}}"}}
+      - {{label: From then on, shows: source, becomes: "${{{{ arguments.source }}}}"}}
 """  # noqa: E501
+
+
+# Of the team's integration, by the arguments and a key that is the action's: what it answers, once per key. Raises
+# Conflict for what cannot be done any more.
+Doing = Callable[[Integration, Mapping[str, Any], str], dict[str, Any]]
+_doing: dict[str, Doing] = {}
+
+
+def register_doing(operation: str, do: Doing) -> None:
+    """By the room that knows how."""
+    _doing[operation] = do
+
+
+def do_here(
+    integration: Integration, rendered: Rendered, *, expected: bytes, key: str, first: Callable[[], object] | None
+) -> Answer:
+    """What an exchange is elsewhere: done once per key, and answered the same again. Raises as `outbound.send` does."""
+    if rendered.digest != expected:
+        raise Tampered("The request differs from the one that was agreed.")
+    do = _doing.get(rendered.path.removeprefix("/"))
+    if rendered.method != "POST" or do is None or not key:
+        return _answer(404, {"error": "The console does nothing of this kind."})
+    if first:
+        first()
+    try:
+        return _answer(200, do(integration, json.loads(rendered.body), key))
+    except Conflict as refusal:
+        return _answer(409, {"error": refusal.text})
+
+
+def _answer(status: int, body: dict[str, Any]) -> Answer:
+    return Answer(status, body, hashlib.sha256(jcs(body)).hexdigest(), "application/json")
 
 
 def is_here(integration: Integration) -> bool:

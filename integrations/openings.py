@@ -4,9 +4,8 @@ The door seals it anew to a key in the asker's browser, so that neither the cons
 """
 
 import datetime as dt
-import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from django.db import transaction
@@ -17,41 +16,24 @@ from console.accounts.actors import human
 from console.accounts.models import Membership, User
 from console.core.actor import Role, system
 from console.core.attest import verify
-from console.core.canonical import jcs
 from console.core.clock import now
 from console.core.door_keys import KeyMissing
-from console.core.errors import Conflict, Invalid, Tampered
+from console.core.errors import Conflict, Invalid
 from console.core.handing_over import seal_to_browser
 from console.core.sealing import unseal
 from integrations.credential_types import unpack
 from integrations.describe import revoke_opened
-from integrations.here import OPEN_CREDENTIAL, OPEN_MINUTES, REPLACE_HOURS
+from integrations.here import OPEN_MINUTES, REPLACE_HOURS
 from integrations.models import Credential, Integration, Opening
-from integrations.outbound import Answer, NotSent
-from integrations.render import Rendered
+from integrations.outbound import NotSent
 
 DOOR, BEAT = system("door"), system("beat")
 
 
-def do_here(
-    integration: Integration, rendered: Rendered, *, expected: bytes, key: str, first: Callable[[], object] | None
-) -> Answer:
-    """What an exchange is elsewhere: done once per key, and answered the same again. Raises as `outbound.send` does."""
-    if rendered.digest != expected:
-        raise Tampered("The request differs from the one that was agreed.")
-    if (rendered.method, rendered.path) != ("POST", f"/{OPEN_CREDENTIAL}") or not key:
-        return _answer(404, {"error": "The console does nothing of this kind."})
-    if first:
-        first()
-    try:
-        opening = _open(integration, json.loads(rendered.body), key)
-    except Conflict as refusal:
-        return _answer(409, {"error": refusal.text})
-    return _answer(200, {"until": opening.until.isoformat(), "replace_by": opening.replace_by.isoformat()})
-
-
-def _answer(status: int, body: dict[str, Any]) -> Answer:
-    return Answer(status, body, hashlib.sha256(jcs(body)).hexdigest(), "application/json")
+def open_for_asker(integration: Integration, asked: Mapping[str, Any], key: str) -> dict[str, Any]:
+    """Once per key, which is the action's."""
+    opening = _open(integration, asked, key)
+    return {"until": opening.until.isoformat(), "replace_by": opening.replace_by.isoformat()}
 
 
 @transaction.atomic

@@ -19,7 +19,7 @@ Kind = Literal["public", "person", "guarded", "agent"]
 Needs = Literal[
     "", "review", "settled", "run", "workflow", "integration", "operation", "record", "export", "tile", "hold",
     "passkey", "setup", "action", "agent", "agent_token",
-    "grant", "credential", "proposal", "halt", "server", "import", "webhook", "webhook_secret",
+    "grant", "credential", "proposal", "halt", "policy_version", "server", "import", "webhook", "webhook_secret",
 ]  # fmt: skip
 
 
@@ -69,6 +69,9 @@ ROUTES: dict[str, Route] = {
     "leak": Route(FORM, roles=ADMIN),
     "undo": Route(READ, roles=ANYONE),
     "undo_ask": Route(WRITE, roles=REVIEWER | OPERATOR | ADMIN),
+    "policies": Route(READ, roles=ANYONE),
+    "policy_change": Route(FORM, roles=ADMIN),
+    "policy_version": Route(READ, roles=ANYONE, needs="policy_version"),
     "halts": Route(FORM, roles=ANYONE),
     "standing_halts": Route(READ, "person"),
     "halt_lift": Route(WRITE, roles=ADMIN, needs="halt"),

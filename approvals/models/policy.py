@@ -45,6 +45,8 @@ class PolicyVersion(models.Model):
     digest = models.BinaryField(max_length=32)
     published_at = models.DateTimeField(db_default=Now())
     attestation = models.BinaryField(max_length=64)
+    # By which people signed it; without one it is a team's first, or was published from the command line.
+    action = models.OneToOneField(Action, models.PROTECT, related_name="published", null=True)
 
     class Meta:
         ordering: ClassVar = ["-number"]
@@ -60,6 +62,7 @@ class PolicyVersion(models.Model):
             "team": self.policy.team_id,
             "number": self.number,
             "digest": bytes(self.digest).hex(),
+            **({"action": self.action_id} if self.action_id else {}),
         }
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 import psycopg
 from django.db import Error, connection
 
-from approvals.sweep import escalate_reviews, expire_reviews, offer_actions, void_reviews
+from approvals.sweep import escalate_reviews, expire_reviews, offer_actions, offer_policies, void_reviews
 from console.core import presence
 from console.dispatch.sweep import offer_steps, withdraw_orphans
 from console.home.health import EVERY, beat_heart
@@ -41,6 +41,7 @@ def make_partitions() -> None:
 SWEEPS: tuple[tuple[Callable[[], object], float], ...] = (
     (offer_steps, PAUSE),
     (offer_actions, PAUSE),
+    (offer_policies, PAUSE),
     (expire_reviews, 5.0),
     (escalate_reviews, 5.0),
     (void_reviews, PAUSE),

@@ -37,6 +37,7 @@ ROOMS = (
     Room("Workflows", "workflows"),
     Room("Agents", "agents"),
     Room("Integrations", "integrations"),
+    Room("Policy", "policies"),
     Room("Audit", "audit", narrow=True),
 )
 

@@ -7,7 +7,7 @@ import psycopg
 import pytest
 from django.core.management import CommandError, call_command
 
-from approvals import tasks
+from approvals import authority, tasks
 from approvals.halts import halt, lift, standing
 from approvals.models import Action, Halt, Permit, Review
 from approvals.sweep import offer_actions
@@ -73,7 +73,7 @@ def test_what_is_proposed_waits_and_goes_on_when_it_is_lifted(world: World) -> N
 def test_the_door_sends_nothing_that_was_loaded_before_it(held: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """What was loaded knows of no halt: the database lets nothing begin."""
     action = held.sign(held.review(large=True)).action
-    load = tasks.load
+    load = authority.load
 
     def and_then_halt(identity: str) -> object:
         loaded = load(identity)

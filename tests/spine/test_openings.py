@@ -31,9 +31,9 @@ from examples.demo.people import acting
 from integrations.amend import replace_description
 from integrations.describe import built_in, describe_integration, give_grant, revoke_credential
 from integrations.description import Description
-from integrations.here import HERE, SLUG, verify_here
+from integrations.here import HERE, OPEN_CREDENTIAL, SLUG, do_here, verify_here
 from integrations.models import Call, Credential, Grant, Integration, Opening
-from integrations.openings import do_here, end_openings
+from integrations.openings import end_openings
 from integrations.render import render
 from tests.spine.attacker import APP, DOOR, Attacker
 from tests.spine.conftest import World
@@ -174,7 +174,7 @@ def test_nobody_signs_for_themselves(credential: Credential, chrome: Browser, wo
 
 def test_no_policy_allows_it_or_asks_for_less(credential: Credential, world: World) -> None:
     built_in(acting("mira"))
-    operation = Integration.objects.get(slug=SLUG).operations.select_related("integration").get()
+    operation = Integration.objects.get(slug=SLUG).operations.select_related("integration").get(slug=OPEN_CREDENTIAL)
     asked = question(operation, "people", None, "")
     lax = parse("policy: lax\nrules:\n- {id: all, when: {integration: [countersign]}, then: allow}\n"
                 "- {id: rest, when: {}, then: deny}\n")  # fmt: skip
@@ -220,7 +220,7 @@ def test_it_is_set_up_once_and_described_anew_when_it_was_changed(world: World) 
     revoke_credential(first.credentials.get(), actor=acting("mira"))
     built_in(acting("mira"))
     assert first.credentials.filter(revoked_at=None).count() == 1
-    operation = first.operations.select_related("integration").get()
+    operation = first.operations.select_related("integration").get(slug=OPEN_CREDENTIAL)
     verify_here(operation)
     operation.digest = b"\0" * 32
     with pytest.raises(Tampered):
@@ -231,7 +231,7 @@ def test_it_is_set_up_once_and_described_anew_when_it_was_changed(world: World) 
 
 def told_mildly() -> None:
     """An admin describes the operation in other words."""
-    operation = built_in(acting("mira")).operations.select_related("integration").get()
+    operation = built_in(acting("mira")).operations.select_related("integration").get(slug=OPEN_CREDENTIAL)
     mild = Description(operation.slug, {**operation.description, "sentence": "Look at the weather"})
     with transaction.atomic():
         replace_description(operation, mild, None, cause="description", actor=acting("mira"))

@@ -1,0 +1,75 @@
+"""A rule as people would say it. Pure; from the document, so that it says what the rule says and nothing else."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from approvals.policies.rules import requirement
+from console.core.text import duration, money
+
+_PHRASES = {
+    "integration": "of {}", "operation": "{}", "workflow": "by the workflow {}", "agent": "by the agent {}",
+    "effect": "with the effect {}", "categories": "that is {}", "trust": "whose description is {}",
+    "idempotency": "whose repeats are told by {}", "counterparty": "with {}", "data": "after {} data was read",
+}  # fmt: skip
+_THEN = {"allow": "Allowed", "deny": "Denied"}
+_BY = {"device": "a passkey that stays on its device", "passkey": "a passkey", "password": "a password or passkey"}
+
+
+def when_in_words(when: Mapping[str, Any]) -> str:
+    """`Whatever it is`, or what all has to hold."""
+    said = [part for name, wanted in when.items() for part in _condition(name, wanted)]
+    return f"What is {', '.join(said)}" if said else "Everything else"
+
+
+def then_in_words(rule: Mapping[str, Any]) -> str:
+    if rule["then"] != "review":
+        return _THEN[rule["then"]]
+    wanted = requirement(rule["review"])
+    slots = "; and ".join(f"{slot} by {_BY[slot.signature]}{' (blind)' * _shows_blind(slot)}" for slot in wanted.slots)
+    return f"{slots}, within {duration(wanted.expires.total_seconds())}"
+
+
+def _shows_blind(slot: Any) -> bool:
+    return slot.blind and any(way.count > 1 for way in slot.ways)
+
+
+def _condition(name: str, wanted: Any) -> Iterator[str]:
+    match name:
+        case "amount":
+            yield _between("of", wanted, lambda minor: money(minor, wanted["currency"])) or f"in {wanted['currency']}"
+        case "total":
+            for total, limits in wanted.items():
+                yield _between(f"with a total {total} of", limits, "{:,}".format)
+        case "new_counterparty":
+            yield "with somebody new" if wanted else "with somebody known"
+        case "untrusted":
+            yield f"after {'' if wanted else 'nothing but trusted '}words {'of outsiders ' * wanted}were read"
+        case "time":
+            yield _time(wanted)
+        case "condition":
+            yield f"such that {wanted}"
+        case _:
+            yield _PHRASES[name].format(_or(wanted))
+
+
+def _or(names: list[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} or {names[-1]}"
+
+
+def _between(word: str, limits: Mapping[str, Any], say: Any) -> str:
+    match limits.get("at_least"), limits.get("at_most"):
+        case None, None:
+            return ""
+        case None, most:
+            return f"{word} at most {say(most)}"
+        case least, None:
+            return f"{word} at least {say(least)}"
+        case least, most:
+            return f"{word} {say(least)} to {say(most)}"
+    return ""
+
+
+def _time(told: Mapping[str, Any]) -> str:
+    days = f"on {_or(told['days'])}" if "days" in told else ""
+    hours = f"between {told['from']} and {told['until']}" if "from" in told else ""
+    return " ".join(filter(None, (days, hours)))
