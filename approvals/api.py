@@ -81,7 +81,7 @@ class RulingOut(Schema):
 class DecisionOut(Schema):
     id: str
     reviewer: str
-    verdict: Literal["approve", "refuse"]
+    verdict: Literal["approve", "refuse", "recuse"]
     level: Literal["passkey", "password", "session"]
     reason: str
     decided_at: Moment

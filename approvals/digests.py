@@ -17,6 +17,8 @@ MEANINGS = {
     ("action", "refuse"): "I refuse that this is done.",
     ("doubt", "approve"): "I have checked: it did happen.",
     ("doubt", "refuse"): "I have checked: it did not happen.",
+    ("action", "recuse"): "I do not decide this. Somebody else should.",
+    ("doubt", "recuse"): "I cannot say. Somebody else should look.",
 }
 
 

@@ -195,7 +195,7 @@ class Sheet:
 
     @property
     def meanings(self) -> dict[str, str]:
-        return {verdict: MEANINGS[(self.review.kind, verdict)] for verdict in ("approve", "refuse")}
+        return {verdict: MEANINGS[(self.review.kind, verdict)] for verdict in ("approve", "refuse", "recuse")}
 
 
 def read_sheet(actor: Actor, review_id: str) -> Sheet:
@@ -237,7 +237,8 @@ def rights_of(actor: Actor, review: Review, seats: Sequence[Seat], decisions: Se
     """Asks what `signoff` will ask, so that a button is there only when pressing it can count."""
     own = next((one for one in decisions if one.reviewer_id == actor.id), None)
     if review.state == "open" and own:
-        return Rights(False, "You have decided; others are still asked.", "voted")
+        said = "You left this to others." if own.verdict == "recuse" else "You have decided; others are still asked."
+        return Rights(False, said, "voted")
     try:
         seat = check_may_decide(review, seats, actor, "approve", "")
     except Refusal as refusal:

@@ -33,6 +33,7 @@ from console.traces.store import SpanStart, ending, start_spans, starting
 
 LIFETIME = dt.timedelta(minutes=10)  # how long a prepared payload may lie on the page before it is signed
 MAX_REASON = 2_000
+DONE = {"approve": "approved", "refuse": "refused", "recuse": "left to others"}
 SESSION, PASSWORD, PASSKEY, DEVICE = LEVELS
 _SIGNER = signing.TimestampSigner(salt="countersign.decision")
 
@@ -53,7 +54,7 @@ class ByPassword:
 
 @dataclass(frozen=True, slots=True)
 class BySession:
-    """Enough to refuse an action; never enough to approve, or to settle a doubt."""
+    """Enough to refuse an action, or to leave it to others; never to approve, or to settle a doubt."""
 
 
 Proof = ByPasskey | ByPassword | BySession
@@ -109,8 +110,8 @@ def _check_person(actor: Actor) -> None:
 def _check_vote(review: Review, actor: Actor, verdict: str, reason: str) -> None:
     if actor.id in review.action.makers:
         raise Forbidden("You started this, so somebody else has to decide.", code="own_request")
-    if verdict not in {"approve", "refuse"}:
-        raise Invalid("Say approve or refuse.")
+    if verdict not in {"approve", "refuse", "recuse"}:
+        raise Invalid("Say approve, refuse or recuse.")
     if verdict == "refuse" and not reason.strip():
         raise Invalid("Say why you refuse; the reason goes back to the run.", code="reason_needed")
     if len(reason) > MAX_REASON:
@@ -138,8 +139,9 @@ def _confirm_password(review_id: str, verdict: str, reason: str, proof: ByPasswo
 
 
 def _check_level(review: Review, seat: Seat, verdict: str, level: str) -> None:
-    """Refusing lets nothing happen. Saying that a doubtful call did not happen lets it be proposed again."""
-    light = verdict == "refuse" and review.kind == "action"
+    """Refusing, and standing aside, let nothing happen. Saying that a doubtful call did not happen lets it be proposed
+    again."""
+    light = verdict == "recuse" or (verdict == "refuse" and review.kind == "action")
     if light or at_least(seat.asks.signature, level):
         return
     if seat.asks.signature == DEVICE and level == PASSKEY:
@@ -287,7 +289,7 @@ def _signature_spans(review: Review) -> list[SpanStart]:
 
 def _signature_span(action: Action, decision: Decision) -> SpanStart:
     at = nanoseconds(decision.decided_at)
-    done = "approved" if decision.verdict == "approve" else "refused"
+    done = DONE[decision.verdict]
     attributes = {"countersign.decision": decision.id, "countersign.signature": decision.level}
     return SpanStart(action.trace_id, new_span_id(), f"{done} by {decision.reviewer.name}", "human", action.team_id,
                      action.wait_span_id, action.run, decision.review_id, started_ns=at, ended_ns=at, status="ok",

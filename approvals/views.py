@@ -88,7 +88,7 @@ def _verdict(request: HttpRequest) -> str:
 def _reason(request: HttpRequest, review: Review) -> str:
     """Whoever says that something happened also says how they know."""
     reason = request.POST.get("reason", "").strip()
-    if review.kind == "doubt" and not reason:
+    if review.kind == "doubt" and not reason and request.POST.get("verdict") != "recuse":
         raise Invalid("Say how you know; it is kept beside the receipt.", code="reason_needed")
     return reason
 
@@ -123,12 +123,7 @@ def _go_on(request: Request, done: Review, verdict: str) -> HttpResponse:
     address = reverse("review", args=[following.id]) if following else reverse("reviews")
     said = {"review": done, "verdict": verdict, "left": waiting_for(request.actor).count()}
     if not is_piece(request):
-        messages.success(
-            request,
-            "Your decision is signed and kept."
-            if verdict == "approve"
-            else "Refused; your reason goes back to the run.",
-        )
+        messages.success(request, _SAID[verdict] if done.state != "open" or verdict == "recuse" else _KEPT)
         return redirect(address)
     context: dict[str, Any] = {
         "queue": queue(request.actor),
@@ -141,6 +136,11 @@ def _go_on(request: Request, done: Review, verdict: str) -> HttpResponse:
     response = render(request, "reviews/_after_piece.html", context)
     response.headers["HX-Push-Url"] = address
     return response
+
+
+_SAID = {"approve": "Your decision is signed and kept.", "refuse": "Refused; your reason goes back to the run.",
+         "recuse": "You left it to others."}  # fmt: skip
+_KEPT = "Your decision is kept; others are still asked."
 
 
 def _asks_for(request: HttpRequest, target: str) -> bool:

@@ -150,7 +150,7 @@ class Decision(models.Model):
             # One vote a person and review, however many windows they have open.
             models.UniqueConstraint(fields=["review", "reviewer"], name="decision_once"),
             models.CheckConstraint(
-                condition=models.Q(verdict__in=["approve", "refuse"]), name="decision_verdict_known"
+                condition=models.Q(verdict__in=["approve", "refuse", "recuse"]), name="decision_verdict_known"
             ),
             # A vote that claims a passkey shows its signature, and no other vote pretends to have one.
             models.CheckConstraint(

@@ -157,3 +157,24 @@ def test_a_group_left_after_the_page_was_opened_no_longer_counts(hold: Hold, off
     set_membership(User.objects.get(username="bea"), office, roles=["reviewer"], groups=["legal"], actor=DOOR)
     with pytest.raises(Exception, match="not yours to see"):
         approve(review, "bea")
+
+
+def test_whoever_leaves_it_to_others_is_asked_no_more_and_fills_no_place(hold: Hold, enter: Enter) -> None:
+    review = hold(slots=[TWO])
+    page = enter("bea").get(f"/reviews/{review.id}/").content.decode()
+    assert "Not me <kbd>X</kbd>" in page
+    answer = enter("bea").post(f"/reviews/{review.id}/decision", {"verdict": "recuse"})
+    assert (answer.status_code, Review.objects.get(pk=review.pk).state) == (302, "open")
+    assert not waiting_for(acting("bea")).exists()
+    with pytest.raises(Conflict):
+        approve(review, "bea")
+    assert "You left this to others." in enter("bea").get(f"/reviews/{review.id}/").content.decode()
+    assert (approve(review, "cleo"), approve(review, "dora")) == ("open", "approved")
+    assert sorted(Decision.objects.values_list("verdict", "level")) == [
+        ("approve", "password"), ("approve", "password"), ("recuse", "session")]  # fmt: skip
+
+
+def test_who_may_not_decide_may_not_stand_aside_either(hold: Hold) -> None:
+    with pytest.raises(Forbidden):
+        signoff(hold(slots=[LAW], maker="ana").id, verdict="recuse", proof=BySession(), actor=acting("mira"))
+    assert Decision.objects.count() == 0

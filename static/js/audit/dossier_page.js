@@ -120,7 +120,7 @@ function decision(check, entry, place) {
     ["Reason", reason === null ? (leaf.c?.reason ? "erased" : "") : reason],
     ["Record", `${check.index(place)}`],
   ]);
-  return part(payload.decision === "approve" ? "Approved" : "Refused", told, fold("What was signed, byte for byte", make("pre", { text: decode(unbase64(entry.payload)) })));
+  return part({ approve: "Approved", refuse: "Refused", recuse: "Left to others" }[payload.decision] ?? "Decided", told, fold("What was signed, byte for byte", make("pre", { text: decode(unbase64(entry.payload)) })));
 }
 
 function seen({ given: { evidence, rendering }, digests }) {
