@@ -85,8 +85,7 @@ def _ask(source: str, current: PolicyVersion, why: str, actor: Actor) -> Action:
     action = propose(
         Proposal(
             team=actor.team, operation=f"{SLUG}.{PUBLISH_POLICY}", grantee=PEOPLE, makers=[actor.id], says=why.strip(),
-            arguments={"version": current.number + 1, "source": source},
-            evidence=[{"title": f"Against version {current.number}", "value": changes(current.source, source)}],
+            arguments={"version": current.number + 1, "changes": changes(current.source, source), "source": source},
         ),
         actor=actor,
     )  # fmt: skip
@@ -124,6 +123,8 @@ def accept(integration: Integration, asked: Mapping[str, Any], _key: str) -> dic
     current = newest(integration.team_id)
     if current is None or asked["version"] != current.number + 1:
         raise Conflict("Another version rules meanwhile. Ask for it again.")
+    if asked["changes"] != changes(current.source, asked["source"]):
+        raise Conflict("Who signed it was shown other changes than it makes.")
     return {"version": asked["version"]}
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from approvals.models import Action, Ruling
 from approvals.policies.slots import SlotSpec
 from console.core.chips import chips, is_hidden
-from console.core.text import duration, exact, money, pretty
+from console.core.text import exact, given_time, money, pretty
 from integrations.compensation import way_back
 
 NOTHING = "–"
@@ -35,7 +35,7 @@ SIGNATURES = {"device": "a passkey that stays on its device", "passkey": "passke
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line of what changes. `format` is text, money, time, json or undecoded."""
+    """One line of what changes. `format` is text, lines, money, time, json or undecoded."""
 
     label: str
     was: str
@@ -86,7 +86,7 @@ def _line(fact: Mapping[str, Any]) -> Line:
     said = [_say(value, kind, currency) for value in (was, becomes)]
     if kind == "money" and not all(_is_money(value, currency) for value in (was, becomes)):
         kind = "undecoded"  # a number without a currency must not look like an amount
-    if kind == "text" and any(isinstance(value, dict | list) for value in (was, becomes)):
+    if kind in ("text", "lines") and any(isinstance(value, dict | list) for value in (was, becomes)):
         kind = "json"
     return Line(str(fact.get("label", "")), said[0], said[1], kind, was == becomes)
 
@@ -149,11 +149,7 @@ def points(action: Action, ruling: Ruling | None, slots: Sequence[SlotSpec], giv
 
 def _rule_point(ruling: Ruling | None, slots: Sequence[SlotSpec], given: dt.timedelta) -> Point:
     whose = "; and ".join(f"{slot}, by {SIGNATURES[slot.signature]}" for slot in slots)
-    within = (
-        f" within {duration(round(given.total_seconds(), -1)).removesuffix(' 00 min').removesuffix(' 0 h')}"
-        if given < dt.timedelta(days=300)
-        else ""
-    )
+    within = f" within {given_time(given)}" if given < dt.timedelta(days=300) else ""
     return Point(f"{whose}{within}.", "wait", ruling.rule if ruling else "no rule")
 
 

@@ -71,7 +71,7 @@ _PAGINATION: dict[str, Any] = {
               {"required": ["first", "counts"], "not": {"required": ["next"]}}],
 }  # fmt: skip
 _FACT = _object(
-    {"label": _TEXT, "shows": {"type": "string"}, "format": {"enum": ["text", "money", "time"]}, "was": {},
+    {"label": _TEXT, "shows": {"type": "string"}, "format": {"enum": ["text", "lines", "money", "time"]}, "was": {},
      "becomes": {}, "currency": {"type": "string"}},
     "label",
     "becomes",

@@ -63,12 +63,14 @@ operations:
     body: json
     arguments:
       version: {{in: body, required: true, schema: {{type: integer, minimum: 2}}}}
+      changes: {{in: body, required: true, schema: {{type: string}}}}
       source: {{in: body, required: true, schema: {{type: string, maxLength: {LONGEST_POLICY}}}}}
     idempotency: {{mode: native_key, header: {KEY_HEADER}, evidence: One action publishes one version.}}
     sentence: "Let version ${{{{ arguments.version }}}} of the policy rule"
     facts:
       - {{label: Version, shows: version, becomes: "${{{{ arguments.version }}}}"}}
-      - {{label: From then on, shows: source, becomes: "${{{{ arguments.source }}}}"}}
+      - {{label: What changes, shows: changes, format: lines, becomes: "${{{{ arguments.changes }}}}"}}
+      - {{label: From then on, shows: source, format: lines, becomes: "${{{{ arguments.source }}}}"}}
 """  # noqa: E501
 
 

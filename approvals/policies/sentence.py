@@ -4,21 +4,21 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from approvals.policies.rules import requirement
-from console.core.text import duration, money
+from console.core.text import given_time, money
 
 _PHRASES = {
-    "integration": "of {}", "operation": "{}", "workflow": "by the workflow {}", "agent": "by the agent {}",
-    "effect": "with the effect {}", "categories": "that is {}", "trust": "whose description is {}",
-    "idempotency": "whose repeats are told by {}", "counterparty": "with {}", "data": "after {} data was read",
+    "integration": "{}", "operation": "{}", "workflow": "by the workflow {}", "agent": "by the agent {}",
+    "effect": "effect {}", "categories": "{}", "trust": "description {}", "idempotency": "repeats told by {}",
+    "counterparty": "with {}", "data": "after {} data was read",
 }  # fmt: skip
 _THEN = {"allow": "Allowed", "deny": "Denied"}
 _BY = {"device": "a passkey that stays on its device", "passkey": "a passkey", "password": "a password or passkey"}
 
 
 def when_in_words(when: Mapping[str, Any]) -> str:
-    """`Whatever it is`, or what all has to hold."""
-    said = [part for name, wanted in when.items() for part in _condition(name, wanted)]
-    return f"What is {', '.join(said)}" if said else "Everything else"
+    """What all has to hold: `Financial, at most €50.00`."""
+    said = ", ".join(part for name, wanted in when.items() for part in _condition(name, wanted))
+    return said[:1].upper() + said[1:] if said else "Everything else"
 
 
 def then_in_words(rule: Mapping[str, Any]) -> str:
@@ -26,7 +26,7 @@ def then_in_words(rule: Mapping[str, Any]) -> str:
         return _THEN[rule["then"]]
     wanted = requirement(rule["review"])
     slots = "; and ".join(f"{slot} by {_BY[slot.signature]}{' (blind)' * _shows_blind(slot)}" for slot in wanted.slots)
-    return f"{slots}, within {duration(wanted.expires.total_seconds())}"
+    return f"{slots}, within {given_time(wanted.expires)}"
 
 
 def _shows_blind(slot: Any) -> bool:
@@ -36,10 +36,13 @@ def _shows_blind(slot: Any) -> bool:
 def _condition(name: str, wanted: Any) -> Iterator[str]:
     match name:
         case "amount":
-            yield _between("of", wanted, lambda minor: money(minor, wanted["currency"])) or f"in {wanted['currency']}"
+            yield (
+                _between("", wanted, lambda minor: money(minor, wanted["currency"]))
+                or f"in {wanted['currency'].upper()}"
+            )
         case "total":
             for total, limits in wanted.items():
-                yield _between(f"with a total {total} of", limits, "{:,}".format)
+                yield _between(f"total {total} ", limits, "{:,}".format)
         case "new_counterparty":
             yield "with somebody new" if wanted else "with somebody known"
         case "untrusted":
@@ -61,11 +64,11 @@ def _between(word: str, limits: Mapping[str, Any], say: Any) -> str:
         case None, None:
             return ""
         case None, most:
-            return f"{word} at most {say(most)}"
+            return f"{word}at most {say(most)}"
         case least, None:
-            return f"{word} at least {say(least)}"
+            return f"{word}at least {say(least)}"
         case least, most:
-            return f"{word} {say(least)} to {say(most)}"
+            return f"{word}{say(least)} to {say(most)}"
     return ""
 
 

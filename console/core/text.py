@@ -52,6 +52,12 @@ def exact(moment: dt.datetime) -> str:
     return f"{moment.astimezone(dt.UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
+def given_time(time: dt.timedelta) -> str:
+    """As people say how long there is for something: `4 h`, `1 d`, `30 min`."""
+    said = duration(round(time.total_seconds(), -1))
+    return said.removesuffix(" 00 min").removesuffix(" 0 h").replace(".0 min", " min")
+
+
 def duration(seconds: float) -> str:
     """`61 ms`, `2.1 s`, `48 s`, `2.1 min`, `38 min`, `3 h 05 min`, `2 d 4 h`."""
     if seconds < 0:

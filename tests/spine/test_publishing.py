@@ -35,7 +35,8 @@ def test_it_rules_once_another_admin_has_signed_it(world: World) -> None:
     before = PolicyVersion.objects.get()
     action = ask()
     assert (action.state, action.sentence) == ("held", "Let version 2 of the policy rule")
-    assert "+  - {id: nothing" in action.evidence[0]["value"]
+    assert "+  - {id: nothing" in action.arguments["changes"]
+    assert [fact["format"] for fact in action.facts] == ["text", "lines", "lines"]
     review = Review.objects.get(action=action)
     assert str(review.slots.get().asks) == "1 of admins"
     with pytest.raises(Forbidden):
@@ -142,12 +143,12 @@ def test_the_command_checks_and_publishes(world: World, tmp_path: Path, capsys: 
 
 WORDS = {
     "{}": "Everything else",
-    "{effect: [read], categories: [legal, security]}": "What is with the effect read, that is legal or security",
-    "{amount: {currency: eur, at_most: 5000}, new_counterparty: true}": "What is of at most €50.00, with somebody new",
-    "{amount: {currency: eur}}": "What is in eur",
-    "{total: {spent: {at_least: 5, at_most: 9}}}": "What is with a total spent of 5 to 9",
-    "{time: {days: [sat, sun], from: '20:00', until: '06:00'}}": "What is on sat or sun between 20:00 and 06:00",
-    "{untrusted: true, condition: amount > 5}": "What is after words of outsiders were read, such that amount > 5",
+    "{effect: [read], categories: [legal, security]}": "Effect read, legal or security",
+    "{amount: {currency: eur, at_most: 5000}, new_counterparty: true}": "At most €50.00, with somebody new",
+    "{operation: [a.b], amount: {currency: eur}}": "A.b, in EUR",
+    "{total: {spent: {at_least: 5, at_most: 9}}}": "Total spent 5 to 9",
+    "{time: {days: [sat, sun], from: '20:00', until: '06:00'}}": "On sat or sun between 20:00 and 06:00",
+    "{untrusted: true, condition: amount > 5}": "After words of outsiders were read, such that amount > 5",
 }
 
 
@@ -158,7 +159,7 @@ def test_rules_are_said_in_words(when: str) -> None:
     assert when_in_words(yaml.safe_load(when)) == WORDS[when]
     review = {"slots": [{"group": "finance", "count": 2}, {"group": "legal", "signature": "device"}]}
     assert then_in_words({"then": "review", "review": review}) == (
-        "2 of finance by a passkey (blind); and 1 of legal by a passkey that stays on its device, within 4 h 00 min"
+        "2 of finance by a passkey (blind); and 1 of legal by a passkey that stays on its device, within 4 h"
     )
 
 
@@ -166,7 +167,7 @@ def test_the_page_shows_what_rules_and_asks_for_another(world: World) -> None:
     browser = Client(headers={"host": "localhost"})
     browser.force_login(User.objects.get(username="mira"))
     page = browser.get("/policies/").content.decode()
-    assert "What is that is financial, of at most €50.00" in page
+    assert "Financial, at most €50.00" in page
     checked = browser.post("/policies/change/", {"source": STRICT, "check": "1"})
     assert (checked.status_code, "Against version 1" in checked.content.decode()) == (200, True)
     assert Action.objects.count() == 0
