@@ -18,7 +18,8 @@ _BY = {"device": "a passkey that stays on its device", "passkey": "a passkey", "
 def when_in_words(when: Mapping[str, Any]) -> str:
     """What all has to hold: `Financial, at most €50.00`."""
     said = ", ".join(part for name, wanted in when.items() for part in _condition(name, wanted))
-    return said[:1].upper() + said[1:] if said else "Everything else"
+    names = next(iter(when), "") in ("operation", "integration")  # which are written as they are
+    return (said if names else said[:1].upper() + said[1:]) or "Everything else"
 
 
 def then_in_words(rule: Mapping[str, Any]) -> str:
@@ -36,10 +37,8 @@ def _shows_blind(slot: Any) -> bool:
 def _condition(name: str, wanted: Any) -> Iterator[str]:
     match name:
         case "amount":
-            yield (
-                _between("", wanted, lambda minor: money(minor, wanted["currency"]))
-                or f"in {wanted['currency'].upper()}"
-            )
+            said = _between("", wanted, lambda minor: money(minor, wanted["currency"]))
+            yield said or f"in {wanted['currency'].upper()}"
         case "total":
             for total, limits in wanted.items():
                 yield _between(f"total {total} ", limits, "{:,}".format)

@@ -145,7 +145,7 @@ WORDS = {
     "{}": "Everything else",
     "{effect: [read], categories: [legal, security]}": "Effect read, legal or security",
     "{amount: {currency: eur, at_most: 5000}, new_counterparty: true}": "At most €50.00, with somebody new",
-    "{operation: [a.b], amount: {currency: eur}}": "A.b, in EUR",
+    "{operation: [a.b], amount: {currency: eur}}": "a.b, in EUR",
     "{total: {spent: {at_least: 5, at_most: 9}}}": "Total spent 5 to 9",
     "{time: {days: [sat, sun], from: '20:00', until: '06:00'}}": "On sat or sun between 20:00 and 06:00",
     "{untrusted: true, condition: amount > 5}": "After words of outsiders were read, such that amount > 5",
