@@ -21,8 +21,12 @@ from console.core.errors import Conflict, Tampered
 
 P = ParamSpec("P")
 # What an action becomes when it must not go on, by where it is.
-_END = {"proposed": "refused", "held": "stale", "permitted": "stale"}
-_UNREAD = {"proposed": "failed", "permitted": "stale"}  # the same, when the other side lets nothing be read any more
+_END = {"proposed": "refused", "deferred": "refused", "held": "stale", "permitted": "stale"}
+_UNREAD = {
+    "proposed": "failed",
+    "deferred": "failed",
+    "permitted": "stale",
+}  # the same, when the other side lets nothing be read any more
 
 
 def guarded(act: Callable[Concatenate[Loaded, P], Action]) -> Callable[Concatenate[Loaded, P], Action]:

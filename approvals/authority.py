@@ -1,18 +1,17 @@
 """Rows are not authority, signatures are. Everything here runs in the door, from stored bytes, before each send."""
 
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from django.conf import settings
 from django.db.models import TextField
 from django.db.models.expressions import RawSQL
 
-from approvals.counted import Counted
 from approvals.described import verify_operation
 from approvals.digests import comment_digest, evidence_digest, read_payload, render_digest
 from approvals.halted import halted
-from approvals.models import Action, Decision, PolicyVersion
-from approvals.policies.decide import GATED, Answer, decide
+from approvals.models import Action, Decision, PolicyVersion, Review
+from approvals.policies.decide import GATED, Answer
 from approvals.policies.document import policy_digest
 from approvals.policies.question import Question
 from approvals.policies.slots import Vote, fills
@@ -223,22 +222,13 @@ def current_policy(team: str) -> PolicyVersion | None:
     return version
 
 
-def _policy_now(loaded: Loaded) -> PolicyVersion | None:
+def policy_now(loaded: Loaded) -> PolicyVersion | None:
     """The one that was verified last, where it was still the same when the action was read, just now."""
     known = _verified.get(loaded.action.team_id)
     just_now = time.monotonic() - loaded.asked_at < KNOWN_FOR
     if known and just_now and known.read_as == loaded.newest:  # type: ignore[attr-defined]  # annotated
         return known
     return current_policy(loaded.action.team_id)
-
-
-def rule(loaded: Loaded) -> tuple[PolicyVersion | None, Answer]:
-    """On what was decoded of the action."""
-    action, version = loaded.action, _policy_now(loaded)
-    document = version.document if version else None
-    asked = question(action.operation, action.grantee, action.amount_minor, action.currency)
-    asked = replace(asked, counterparty=action.counterparty, counted=Counted(action, document or {}))
-    return version, decide(document, asked)
 
 
 def verify_decisions(loaded: Loaded, answer: Answer, action_digest: bytes) -> None:
@@ -249,17 +239,25 @@ def verify_decisions(loaded: Loaded, answer: Answer, action_digest: bytes) -> No
         raise Stale("denied", f"The policy's rule {answer.rule} denies it now.")
     if answer.requirement is None:
         raise Stale("policy_changed", f"The policy's rule {answer.rule} wants something else of it now.")
-    approvals = _approvals(loaded.action)
-    if not approvals or approvals[0].decision.review.state != "approved":
-        raise Tampered("The action needs a review that was never approved.")
-    review = approvals[0].decision.review
-    same = [approval for approval in approvals if approval.decision.review_id == review.id]
-    votes = [_verify_decision(approval, loaded.action, action_digest) for approval in same]
-    if fills(answer.requirement.slots, votes):
+    if loaded.action.mandate_id:
+        raise Stale("mandate_ended", "The mandate that covered it covers it no more. Propose it again.")
+    if fills(answer.requirement.slots, verified_votes(loaded, action_digest)):
         return
+    review = Review.objects.filter(action=loaded.action, kind="action").latest("opened_at")
     if [slot.asks for slot in review.slots.order_by("position")] != list(answer.requirement.slots):
         raise Stale("policy_changed", f"The policy asks for {answer.requirement} now.")
     raise Tampered("There are fewer valid signatures than the policy asks for.")
+
+
+def verified_votes(loaded: Loaded, digest: bytes, *, standing: bool = False) -> list[Vote]:
+    """The approvals of its review, from their stored bytes; what is `standing` says itself until when it is good.
+    Raises Tampered or Stale."""
+    approvals = _approvals(loaded.action)
+    if not approvals or approvals[0].decision.review.state != "approved":
+        raise Tampered("The action needs a review that was never approved.")
+    review = approvals[0].decision.review_id
+    same = [approval for approval in approvals if approval.decision.review_id == review]
+    return [_verify_decision(approval, loaded.action, digest, standing=standing) for approval in same]
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,7 +272,7 @@ def _approvals(action: Action) -> list[Approval]:
     return [Approval(vote, vote.leaves) for vote in _APPROVALS(action.id)]  # type: ignore[attr-defined]  # annotated
 
 
-def _verify_decision(approval: Approval, action: Action, digest: bytes) -> Vote:
+def _verify_decision(approval: Approval, action: Action, digest: bytes, *, standing: bool) -> Vote:
     """Once the stored bytes prove that they signed this."""
     decision = approval.decision
     verify("decision", decision.attested(), decision.attestation)
@@ -299,7 +297,7 @@ def _verify_decision(approval: Approval, action: Action, digest: bytes) -> Vote:
     if decision.reviewer_id in action.makers:
         raise Tampered("Whoever makes an action cannot sign it.")
     _verify_signature(approval)
-    if payload["exp"] <= iso(now()):
+    if not standing and payload["exp"] <= iso(now()):
         raise Stale("approval_expired", "The signature's own time is over; it has to be proposed again.")
     since = read_moment(payload["iat"]) - read_moment(payload.get("opened", payload["iat"]))
     level = vote_level(decision.level, decision.passkey)

@@ -1,5 +1,7 @@
 """What a policy asks of other actions: totals, whether a counterparty is new, what the run has read. Each is counted
-when a rule comes to it, and once."""
+when a rule comes to it, and once.
+
+Of an action that was asked for earlier it is counted as of then, by what is known today of those before it."""
 
 import datetime as dt
 from collections.abc import Iterator, Mapping
@@ -22,8 +24,8 @@ _BY = {"agent": "grantee", "workflow": "grantee", "run": "run", "counterparty": 
 class Counted(Mapping[str, Any]):
     """By the names that conditions have. None for what cannot be told of this action."""
 
-    def __init__(self, action: Action, document: Mapping[str, Any]) -> None:
-        self._action = action
+    def __init__(self, action: Action, document: Mapping[str, Any], *, at: dt.datetime | None = None) -> None:
+        self._action, self._at = action, at
         self._totals = document.get("totals", {})
         self._known: dict[str, Any] = {}
 
@@ -40,22 +42,28 @@ class Counted(Mapping[str, Any]):
 
     def _count(self, name: str) -> Any:
         if name == "new_counterparty":
-            return _is_new(self._action)
+            return _is_new(self._action, self._at)
         if name in ("data", "untrusted"):
-            self._known |= _read_before(self._action)
+            self._known |= _read_before(self._action, self._at)
             return self._known[name]
-        return _total(self._action, self._totals[name.removeprefix(TOTAL)])
+        return _total(self._action, self._totals[name.removeprefix(TOTAL)], self._at)
 
 
-def _is_new(action: Action) -> bool | None:
+def _asked_before(at: dt.datetime | None) -> Q:
+    return Q(created_at__lt=at) if at else Q()
+
+
+def _is_new(action: Action, at: dt.datetime | None) -> bool | None:
     """Whether nothing was ever done with this counterparty in this integration."""
     if not action.counterparty:
         return None
     with_it = Action.objects.filter(team=action.team_id, counterparty=action.counterparty, state="succeeded")
+    if at:
+        with_it = with_it.filter(settled_at__lt=at)
     return not with_it.filter(operation__integration=action.operation.integration_id).exclude(pk=action.pk).exists()
 
 
-def _total(action: Action, told: Mapping[str, Any]) -> int | None:
+def _total(action: Action, told: Mapping[str, Any], at: dt.datetime | None) -> int | None:
     """With this action, where it counts. Of others all that may still happen, or ended lately and not certainly without
     effect: what was asked for long ago and is sent today counts today."""
     currency, own = told.get("sum"), 1
@@ -63,7 +71,7 @@ def _total(action: Action, told: Mapping[str, Any]) -> int | None:
         if action.amount_minor is None:
             return None
         own = action.amount_minor if action.currency == currency else 0
-    others = _others(action, told)
+    others = _others(action, told, at)
     if others is None:
         return None
     if currency:
@@ -73,10 +81,10 @@ def _total(action: Action, told: Mapping[str, Any]) -> int | None:
     return counted + (own if _belongs(action, told.get("of", {})) else 0)
 
 
-def _others(action: Action, told: Mapping[str, Any]) -> QuerySet[Action] | None:
-    since = now() - dt.timedelta(hours=told["hours"])
+def _others(action: Action, told: Mapping[str, Any], at: dt.datetime | None) -> QuerySet[Action] | None:
+    since = (at or now()) - dt.timedelta(hours=told["hours"])
     lately = Q(created_at__gt=since) | Q(settled_at__gt=since) | Q(settled_at=None)
-    found = Action.objects.filter(lately, team=action.team_id).exclude(state__in=WITHOUT_EFFECT)
+    found = Action.objects.filter(lately, _asked_before(at), team=action.team_id).exclude(state__in=WITHOUT_EFFECT)
     for key in told.get("by", ()):
         value = _key(action, key)
         if not value:
@@ -118,13 +126,13 @@ def _belongs(action: Action, of: Mapping[str, Any]) -> bool:
     )
 
 
-def _read_before(action: Action) -> dict[str, Any]:
+def _read_before(action: Action, at: dt.datetime | None) -> dict[str, Any]:
     """What the run has read so far, by what is described of each answer; None where one of them is not described."""
-    before = Action.objects.filter(team=action.team_id, state__in=DONE).exclude(pk=action.pk)
+    before = Action.objects.filter(_asked_before(at), team=action.team_id, state__in=DONE).exclude(pk=action.pk)
     if action.run:
         before = before.filter(run=action.run)
     else:
-        before = before.filter(grantee=action.grantee, run="", created_at__gt=now() - SESSION)
+        before = before.filter(grantee=action.grantee, run="", created_at__gt=(at or now()) - SESSION)
     operations = list(Operation.objects.filter(pk__in=before.values("operation")).select_related("integration"))
     for operation in operations:
         verify_operation(operation)

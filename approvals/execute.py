@@ -10,7 +10,8 @@ from typing import Any
 from django.db import OperationalError, connection, transaction
 
 from approvals.alarm import guarded
-from approvals.authority import KNOWN_FOR, Loaded, Stale, rule, verify_decisions, verify_proposal
+from approvals.authority import KNOWN_FOR, Loaded, Stale, verify_decisions, verify_proposal
+from approvals.derive import check_derived
 from approvals.digests import action_digest
 from approvals.facts import Facts, decode
 from approvals.halted import HALTED
@@ -27,6 +28,7 @@ from approvals.reading import (
     open_secret,
 )
 from approvals.repeat import FRESH
+from approvals.ruling import rule
 from approvals.settle import lock_action, settle, settling
 from approvals.spending import beyond_sent, counting
 from audit.move import move
@@ -106,6 +108,7 @@ def verify_authority(loaded: Loaded) -> Rendered:
 def check_still_true(loaded: Loaded) -> None:
     try:
         answers = check_preconditions(loaded)
+        check_derived(loaded)
         _check_shown(loaded.action, decode(loaded.operation, loaded.action.arguments, answers, loaded.action.key))
     except (Unreadable, Invalid) as error:
         raise Stale("precondition_unreadable", str(error)) from None

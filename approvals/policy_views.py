@@ -1,15 +1,19 @@
 """The policy room: what rules now, what ruled before, and asking for another version."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
-from django.views.decorators.http import require_http_methods, require_safe
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from approvals.access import visible_reviews
+from approvals.access import visible_actions, visible_reviews
 from approvals.models import Action, PolicyVersion
-from approvals.policies.document import parse
 from approvals.policies.sentence import then_in_words, when_in_words
-from approvals.publish import ask_to_publish, asked_for, changes, newest
+from approvals.preview import preview
+from approvals.publish import ask_to_publish, asked_for, changes, newest, read_policy
+from approvals.trials import begin_trial, compare_trial, end_trial, trial_of
 from console.core.actor import Role
 from console.core.errors import Conflict, Invalid, NotFound
 from console.core.web import Request, role_required
@@ -35,17 +39,19 @@ def policy_version(request: Request, number: int) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 @role_required(Role.ADMIN)
 def change_policy(request: Request) -> HttpResponse:
-    """`check` only tells what would be said of it."""
+    """`check` only tells what can be said of it, and `try` has it asked beside the one that rules."""
     if request.method != "POST":
-        return _form(request)
+        return _form(request, _begun(request))
     source = request.POST.get("source", "").replace("\r\n", "\n")
     try:
         if "check" in request.POST:
-            parse(source)
-            return _form(request)
+            return _form(request, source, checked=read_policy(source))
+        if "try" in request.POST:
+            begin_trial(source, actor=request.actor)
+            return redirect("policy_trial")
         action = ask_to_publish(source, why=request.POST.get("why", ""), actor=request.actor)
     except (Invalid, Conflict) as problem:
-        return _form(request, problem)
+        return _form(request, source, problem)
     said = "It is asked for. Somebody else of the group admins signs it." if action else "It rules from now on."
     messages.success(request, said)
     return redirect("policies")
@@ -57,6 +63,7 @@ def _show(request: Request, version: PolicyVersion | None) -> HttpResponse:
     context = {
         "version": version, "current": current, "versions": versions, "rules": _rules(version),
         "asked": _asked(request), "may_change": request.actor.has(Role.ADMIN),
+        "trial": trial_of(request.actor.team),
     }  # fmt: skip
     return render(request, "policies/policies.html", context)
 
@@ -83,13 +90,45 @@ def _asked(request: Request) -> dict[str, object] | None:
     return {"action": action, "review": review}
 
 
-def _form(request: Request, problem: Invalid | Conflict | None = None) -> HttpResponse:
+def _begun(request: Request) -> str:
+    """The one on trial where that is asked for, else the one in force."""
+    trial = trial_of(request.actor.team) if "trial" in request.GET else None
     current = newest(request.actor.team)
-    source = request.POST.get("source", "").replace("\r\n", "\n") if request.method == "POST" else ""
-    source = source or (current.source if current else "")
+    return trial.source if trial else current.source if current else ""
+
+
+def _form(
+    request: Request,
+    source: str,
+    problem: Invalid | Conflict | None = None,
+    *,
+    checked: Mapping[str, Any] | None = None,
+) -> HttpResponse:
+    current = newest(request.actor.team)
     context = {
         "source": source, "why": request.POST.get("why", ""), "problem": problem, "current": current,
-        "checked": request.method == "POST" and problem is None, "asked": _asked(request),
-        "changes": changes(current.source, source) if current else "",
+        "asked": _asked(request), "changes": changes(current.source, source) if current else "",
+        "preview": preview(checked, current.document if current else None, request.actor.team) if checked else None,
     }  # fmt: skip
     return render(request, "policies/change.html", context, status=problem.status if problem else 200)
+
+
+@require_POST
+@role_required(Role.ADMIN)
+def drop_trial(request: Request) -> HttpResponse:
+    end_trial(actor=request.actor)
+    messages.success(request, "It is on trial no more.")
+    return redirect("policies")
+
+
+@require_safe
+@role_required(*Role)
+def policy_trial(request: Request) -> HttpResponse:
+    """What a policy that rules nothing would have said."""
+    found, current = trial_of(request.actor.team), newest(request.actor.team)
+    replayed = compare_trial(found, current, visible_actions(request.actor)) if found and current else None
+    context = {
+        "trial": found, "current": current, "replay": replayed, "may_change": request.actor.has(Role.ADMIN),
+        "changes": changes(current.source, found.source) if found and current else "",
+    }  # fmt: skip
+    return render(request, "policies/trial.html", context)

@@ -1,6 +1,7 @@
 """The door's first work on an action: read its preconditions, decode facts, digest, and ask the policy."""
 
 import contextlib
+import datetime as dt
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,27 +11,30 @@ from django.db import transaction
 
 from approvals.alarm import guarded
 from approvals.ask import ask_people
-from approvals.authority import KNOWN_FOR, Loaded, Stale, rule, verify_proposal
-from approvals.digests import action_digest
+from approvals.authority import KNOWN_FOR, Loaded, Stale, verify_proposal
+from approvals.derive import Derived, derive
 from approvals.execute import Result, begin_allowed, finish, perform, read_once, read_outcome
-from approvals.facts import decode
 from approvals.models import Action, PolicyVersion, Ruling
 from approvals.pace import TooEarly, keep_pace
 from approvals.permit import minting
 from approvals.policies.decide import FALLBACK, Answer
-from approvals.reading import Unreadable, fetch_token, missed_requirement, pinned, read_preconditions
-from approvals.settle import lock_action, settle, settling
+from approvals.reading import Unreadable, fetch_token
+from approvals.ruling import rule
+from approvals.settle import announce, lock_action, settle, settling
 from audit.move import inserting, move
 from console.core.actor import Actor
+from console.core.clock import iso, now
 from console.core.errors import Conflict, Invalid
 from console.core.statements import Statement
 from console.core.telemetry import new_span_id
 from console.core.turns import take_turn
 from console.traces.store import SpanStart, start_spans
 from integrations.models import Call
-from integrations.render import Rendered, render
+from integrations.render import Rendered
 
 COLUMNS = ("reads", "sentence", "facts", "amount_minor", "currency", "counterparty", "request_digest", "action_digest")
+CHANGED = ("arguments", "original")  # beside these, where the policy has changed it
+LOOK_AGAIN = dt.timedelta(seconds=15)  # at what is deferred
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +42,20 @@ class Prepared:
     """What the door has found out about a proposal; `read` is the answer of a read that could be made at once."""
 
     fields: dict[str, Any]
-    version: PolicyVersion | None
-    answer: Answer
-    rendered: Rendered
+    derived: Derived
     read: Result | None = None
+
+    @property
+    def version(self) -> PolicyVersion | None:
+        return self.derived.version
+
+    @property
+    def answer(self) -> Answer:
+        return self.derived.answer
+
+    @property
+    def rendered(self) -> Rendered:
+        return self.derived.rendered
 
     @property
     def decision(self) -> dict[str, object]:
@@ -50,6 +64,8 @@ class Prepared:
             "policy_version": self.version.id if self.version else "",
             "policy_digest": bytes(self.version.digest).hex() if self.version else "",
             "rule": self.answer.rule,
+            **({"mandate": self.answer.mandate} if self.answer.mandate else {}),
+            **({"changed_by": [change.rule for change in self.derived.changes]} if self.derived.changes else {}),
         }
 
     @property
@@ -59,10 +75,11 @@ class Prepared:
 
 @guarded
 def prepare(loaded: Loaded, *, actor: Actor) -> Action:
-    """From proposed to held or refused, or to its end if it is allowed. No lock is taken: whoever moves it first wins,
-    and the other one ends quietly."""
+    """From proposed or deferred to held or refused, or to its end if it is allowed. No lock is taken: whoever moves it
+    first wins, and the other one ends quietly."""
     if loaded.halted or not _its_turn(loaded.action):
         return loaded.action  # the sweep brings it here again
+    _check_due(loaded.action)
     verify_proposal(loaded)
     try:
         prepared = _prepare(loaded)
@@ -79,10 +96,10 @@ def prepare(loaded: Loaded, *, actor: Actor) -> Action:
 
 @contextlib.contextmanager
 def _in_turn(loaded: Loaded, prepared: Prepared) -> Iterator[None]:
-    """Two that count towards one total are ruled one after the other. Raises Conflict where the answer is another one
-    by then: the sweep brings it here again. What was read already stays read."""
+    """Two that count towards one total, or are covered by one mandate, are ruled one after the other. Raises Conflict
+    where the answer is another one by then: the sweep brings it here again. What was read already stays read."""
     document = prepared.version.document if prepared.version and prepared.read is None else {}
-    if not document.get("totals"):
+    if not document.get("totals") and not prepared.answer.mandate:
         yield
         return
     with transaction.atomic():
@@ -107,49 +124,41 @@ def _fetch_token(loaded: Loaded, prepared: Prepared) -> None:
 
 
 def _its_turn(action: Action) -> bool:
-    """What is undone in an order is read, shown and signed one after the other. Raises Stale when the one before it was
-    not undone."""
+    """What comes after something else is read, shown and signed after it. Raises Stale when that was not done."""
     if action.after_id is None:
         return True
     earlier = Action.objects.only("state").get(pk=action.after_id)
     if earlier.settled and earlier.state != "succeeded":
-        raise Stale("earlier_undo", "What was done after it was not undone, so this waits for nothing any more.")
+        if action.reverses_id:
+            raise Stale("earlier_undo", "What was done after it was not undone, so this waits for nothing any more.")
+        raise Stale("earlier_action", f"It was to come after {earlier.pk}, which was not done.")
     return earlier.settled
+
+
+def _check_due(action: Action) -> None:
+    """Raises Stale where what the policy deferred it for was not there in time."""
+    if action.deferred_until and action.deferred_until <= now():
+        ruling = action.rulings.filter(outcome="defer").first()
+        missing = f" Missing was: {ruling.reasons[0]}" if ruling else ""
+        raise Stale("deferred_too_long", f"The policy deferred it, and the time for that is over.{missing}")
 
 
 def _prepare(loaded: Loaded) -> Prepared:
     """A read that may be made is made here and now: no permit, no ledger row, one record beside the proposal's."""
-    rendered = _render(loaded)
-    _decode(loaded, rendered)
-    fields = {name: getattr(loaded.action, name) for name in COLUMNS}
-    version, answer = rule(loaded)
-    at_once = answer.outcome == "allow" and loaded.operation.effect == "read"
-    return Prepared(fields, version, answer, rendered, read_once(loaded) if at_once else None)
-
-
-def _render(loaded: Loaded) -> Rendered:
-    action = loaded.action
-    return render(loaded.operation, action.arguments, base_url=action.operation.integration.base_url, key=action.key)
-
-
-def _decode(loaded: Loaded, rendered: Rendered) -> None:
-    """Fills in the loaded action what the digests cover; nothing is stored yet."""
-    action = loaded.action
-    answers = read_preconditions(loaded)
-    if missed := missed_requirement(loaded, answers):
-        raise Invalid(missed)
-    action.reads = pinned(loaded.operation, answers)
-    action.request_digest = rendered.digest
-    action.action_digest = action_digest(action, rendered.digest)
-    facts = decode(loaded.operation, action.arguments, answers, action.key)
-    action.sentence, action.facts = facts.sentence, facts.lines
-    action.amount_minor, action.currency, action.counterparty = facts.amount_minor, facts.currency, facts.counterparty
+    was_changed = loaded.action.original is not None
+    derived = derive(loaded)
+    columns = (*COLUMNS, *CHANGED) if derived.changes or was_changed else COLUMNS
+    fields = {name: getattr(loaded.action, name) for name in columns}
+    if derived.answer.mandate:
+        fields["mandate_id"] = derived.answer.mandate
+    at_once = derived.answer.outcome == "allow" and loaded.operation.effect == "read"
+    return Prepared(fields, derived, read_once(loaded) if at_once else None)
 
 
 def _fail(action: Action, code: str, text: str, actor: Actor) -> Action:
     with transaction.atomic():
         locked = lock_action(action.pk)
-        if locked.state == "proposed":
+        if locked.state in ("proposed", "deferred"):
             settle(locked, "failed", {"code": code, "text": text}, actor=actor)
         return locked
 
@@ -160,6 +169,8 @@ def _rule(loaded: Loaded, prepared: Prepared, actor: Actor) -> Call | None:
     if answer.outcome == "review":
         with transaction.atomic():
             _hold(action, prepared, actor)
+    elif answer.outcome == "defer":
+        _defer(action, prepared, actor)
     elif answer.outcome != "allow":
         text = " ".join(answer.reasons) or f"The policy's rule {answer.rule} denies it."
         _settle(action, prepared, "refused", {"code": "denied", "rule": answer.rule, "text": text}, actor)
@@ -168,7 +179,7 @@ def _rule(loaded: Loaded, prepared: Prepared, actor: Actor) -> Call | None:
     elif loaded.is_gated or not _in_time(loaded):
         _permit(action, prepared, actor)
     else:
-        also = [_ruled(action, prepared)]
+        also = _ruled(action, prepared)
         return begin_allowed(loaded, prepared.rendered, actor=actor, decision=prepared.decision,
                              detail=prepared.digests, also=also, **prepared.fields)  # fmt: skip
     return None
@@ -178,7 +189,21 @@ def _permit(action: Action, prepared: Prepared, actor: Actor) -> None:
     permit, minted = minting(action)
     detail = {**prepared.digests, "permit": permit}
     move(action, "permitted", actor=actor, decision=prepared.decision, detail=detail,
-         also=[_ruled(action, prepared), minted], **prepared.fields)  # fmt: skip
+         also=[*_ruled(action, prepared), minted], **prepared.fields)  # fmt: skip
+
+
+def _defer(action: Action, prepared: Prepared, actor: Actor) -> None:
+    """Looked at again and again until what is missing is there, or the first time that was given is over."""
+    again, deferral = now() + LOOK_AGAIN, prepared.answer.deferral
+    if action.state == "deferred":
+        Action.objects.filter(pk=action.pk, state="deferred").update(not_before=again)
+        return
+    assert deferral
+    until = now() + deferral.given
+    detail = {**prepared.digests, "until": iso(until)}
+    move(action, "deferred", actor=actor, decision=prepared.decision, detail=detail, not_before=again,
+         deferred_until=until, also=_ruled(action, prepared), **prepared.fields)  # fmt: skip
+    announce(action, people=False)
 
 
 def _in_time(loaded: Loaded) -> bool:
@@ -190,16 +215,20 @@ def _in_time(loaded: Loaded) -> bool:
     return True
 
 
-def _ruled(action: Action, prepared: Prepared) -> Statement:
-    """The ruling, stored with the move that it leads to."""
-    answer = prepared.answer
+def _ruled(action: Action, prepared: Prepared) -> list[Statement]:
+    """The rulings, stored with the move that they lead to: those that changed it before the last one."""
+    return [_ruling(action, prepared.version, answer) for answer in (*prepared.derived.changes, prepared.answer)]
+
+
+def _ruling(action: Action, version: PolicyVersion | None, answer: Answer) -> Statement:
+    missing = (answer.deferral.missing,) if answer.deferral else ()
     ruling = Ruling(
         action=action,
-        version=prepared.version,
+        version=version,
         rule=answer.rule,
         outcome=answer.outcome,
         requirement=answer.requirement.document if answer.requirement else {},
-        reasons=list(answer.reasons),
+        reasons=[*missing, *answer.reasons],
     )
     return inserting(ruling).statement
 
@@ -207,7 +236,7 @@ def _ruled(action: Action, prepared: Prepared) -> Statement:
 def _settle(action: Action, prepared: Prepared, state: str, outcome: dict[str, Any], actor: Actor) -> None:
     with settling(action):
         settle(action, state, outcome, actor=actor, decision=prepared.decision, detail=prepared.digests,
-               also=[_ruled(action, prepared)], **prepared.fields)  # fmt: skip
+               also=_ruled(action, prepared), **prepared.fields)  # fmt: skip
 
 
 def _hold(action: Action, prepared: Prepared, actor: Actor) -> None:
@@ -219,7 +248,7 @@ def _hold(action: Action, prepared: Prepared, actor: Actor) -> None:
         decision=prepared.decision,
         detail=prepared.digests,
         wait_span_id=span,
-        also=[_ruled(action, prepared)],
+        also=_ruled(action, prepared),
         **prepared.fields,
     )
     ask_people(action, "action", requirement, bytes(version.digest) if version else b"", actor)

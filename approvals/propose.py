@@ -24,6 +24,8 @@ from integrations.limits import longest
 from integrations.models import Grant, Operation
 
 MAX_SAYS = 4_000
+LONGEST_CHAIN = 10  # of actions that each come after another one that has not ended
+MOST_BEHIND = 20  # that directly come after one
 
 _OPERATION = Compiled(
     lambda team, integration, slug: (
@@ -73,7 +75,26 @@ def propose(proposal: Proposal, *, actor: Actor) -> Action:
         return _known(proposal, operation) or _propose(proposal, operation, grants, actor)
 
 
+def _check_order(proposal: Proposal) -> None:
+    """What waits for others is bounded: one that is deferred must not hold up everything. Raises Invalid, or NotFound
+    for what the same grantee did not ask for."""
+    if not proposal.after or proposal.reverses:  # the order of undoing is made here, and as long as what is undone
+        return
+    own = Action.objects.filter(team=proposal.team, grantee=proposal.grantee)
+    if not own.filter(pk=proposal.after).exists():
+        raise NotFound("You asked for no such action as it is to come after.", code="unknown_action")
+    if own.filter(after=proposal.after, settled_at=None).count() >= MOST_BEHIND:
+        raise Invalid(f"{MOST_BEHIND} actions wait for that one already.", code="too_many_behind")
+    earlier: str | None = proposal.after
+    for _ in range(LONGEST_CHAIN - 1):
+        earlier = own.filter(pk=earlier, settled_at=None).values_list("after", flat=True).first()
+        if earlier is None:
+            return
+    raise Invalid(f"{LONGEST_CHAIN} actions wait for one another already.", code="chain_too_long")
+
+
 def _propose(proposal: Proposal, operation: Operation, grants: Sequence[Grant], actor: Actor) -> Action:
+    _check_order(proposal)
     chosen = choose(grants, operation, proposal.arguments, beyond_asked)
     try:
         refusal = refused(chosen, proposal.grantee, operation, proposal.arguments)
@@ -120,7 +141,7 @@ def _known(proposal: Proposal, operation: Operation) -> Action | None:
         return None
     take_turn(f"{proposal.team} {proposal.grantee} {proposal.key}")
     known = Action.objects.filter(team=proposal.team, grantee=proposal.grantee, asked_key=proposal.key).first()
-    if known and (known.operation_id, known.arguments) != (operation.id, dict(proposal.arguments)):
+    if known and (known.operation_id, known.asked_for) != (operation.id, dict(proposal.arguments)):
         raise KeyReused("This key was used for something else. Take a new key for each thing you ask for.")
     return known
 

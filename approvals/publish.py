@@ -15,6 +15,7 @@ from approvals.authority import load
 from approvals.execute import verify_authority
 from approvals.models import Action, Policy, PolicyVersion
 from approvals.policies.document import parse, policy_digest
+from approvals.preview import check_promises
 from approvals.propose import Proposal, propose
 from audit.record import record
 from audit.vocabulary import Kind
@@ -29,21 +30,27 @@ from integrations.here import HERE, LONGEST_POLICY, PUBLISH_POLICY, SLUG
 from integrations.models import Integration
 
 
-@transaction.atomic
 def publish_policy(source: str, *, actor: Actor) -> PolicyVersion:
     """At once. Raises Invalid with a place; nothing is stored then."""
     actor.require(Role.ADMIN)
-    return _publish(source, None, actor)
+    return _publish(source, read_policy(source), None, actor)
+
+
+def publish_at_the_command_line(source: str, team: Team) -> PolicyVersion:
+    """By whoever runs the console: where nobody else of a team could sign."""
+    return _publish(source, read_policy(source), None, system("command line", team.pk))
+
+
+def read_policy(source: str) -> dict[str, Any]:
+    """One that may be published. Raises Invalid with a place. It may take seconds, so call it before anything is
+    locked."""
+    document = parse(source)
+    check_promises(document)
+    return document
 
 
 @transaction.atomic
-def publish_at_the_command_line(source: str, team: Team) -> PolicyVersion:
-    """By whoever runs the console: where nobody else of a team could sign."""
-    return _publish(source, None, system("command line", team.pk))
-
-
-def _publish(source: str, action: Action | None, actor: Actor) -> PolicyVersion:
-    document = parse(source)
+def _publish(source: str, document: Mapping[str, Any], action: Action | None, actor: Actor) -> PolicyVersion:
     Policy.objects.get_or_create(team_id=actor.team, defaults={"slug": document["policy"]})
     policy = Policy.objects.select_for_update().get(team_id=actor.team)
     latest = policy.versions.first()
@@ -63,7 +70,7 @@ def ask_to_publish(source: str, *, why: str, actor: Actor) -> Action | None:
     """None where it was published at once, because it is the first. Raises Invalid with a place, Conflict while another
     one is asked for."""
     actor.require(Role.ADMIN)
-    document, current = parse(source), newest(actor.team)
+    document, current = read_policy(source), newest(actor.team)
     if current is None:
         publish_policy(source, actor=actor)
         return None
@@ -139,4 +146,5 @@ def publish_signed(action_id: str) -> PolicyVersion | None:
         return None
     verify_authority(loaded)
     accept(action.operation.integration, action.arguments, action.key)
-    return _publish(action.arguments["source"], action, system("worker", action.team_id))
+    source = action.arguments["source"]
+    return _publish(source, parse(source), action, system("worker", action.team_id))

@@ -121,7 +121,7 @@ def _moment(seconds: float) -> str:
 
 def points(action: Action, ruling: Ruling | None, slots: Sequence[SlotSpec], given: dt.timedelta) -> list[Point]:
     """Why a person is asked. `given` is the time between opening and expiry. Needs operation and integration loaded."""
-    said = [_rule_point(ruling, slots, given), *(_reason_points(ruling))]
+    said = [_rule_point(ruling, slots, given), *(_reason_points(ruling)), *_changed_points(action)]
     operation = action.operation
     if suspicious(action):
         said.append(Point("A text holds characters that cannot be seen or are easily misread. They are shown as chips, "
@@ -156,6 +156,21 @@ def _rule_point(ruling: Ruling | None, slots: Sequence[SlotSpec], given: dt.time
 def _reason_points(ruling: Ruling | None) -> Iterator[Point]:
     for reason in ruling.reasons if ruling else ():
         yield Point(str(reason), "wait")
+
+
+def _changed_points(action: Action) -> Iterator[Point]:
+    """What the policy has made of what was asked for: everything else on the sheet is about the changed arguments."""
+    asked, done = action.asked_for, action.arguments
+    for name in dict.fromkeys([*asked, *done]):
+        if name not in done:
+            yield Point(
+                f"The policy leaves out {name}, which was asked for as {_say(asked[name], 'text', '')}.", "wait"
+            )
+        elif name not in asked:
+            yield Point(f"The policy adds {name}: {_say(done[name], 'text', '')}.", "wait")
+        elif asked[name] != done[name]:
+            before, after = (_say(one[name], "text", "") for one in (asked, done))
+            yield Point(f"The policy changes {name} from {before} to {after}.", "wait")
 
 
 def _reversal_points(undone: Action) -> Iterator[Point]:

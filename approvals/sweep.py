@@ -24,11 +24,11 @@ GRACE = dt.timedelta(seconds=1)
 
 def offer_actions() -> int:
     """Wake the door for each action that it has to go on with."""
-    for_the_door = Q(state__in=["proposed", "permitted", "executing", "in_doubt"])
+    for_the_door = Q(state__in=["proposed", "deferred", "permitted", "executing", "in_doubt"])
     late = Action.objects.filter(for_the_door, created_at__lt=now() - GRACE).exclude(
         reviews__kind="doubt", reviews__state="open"
     )
-    late = late.exclude(not_before__gt=now()).exclude(halted(), state="proposed")
+    late = late.exclude(not_before__gt=now()).exclude(halted(), state__in=["proposed", "deferred"])
     ids = list(late.order_by("created_at").values_list("pk", flat=True)[:200])
     for identity in ids:
         wake("approvals.tasks.drive", "actions", identity)

@@ -10,7 +10,7 @@ from approvals.publish import publish_signed
 from approvals.recover import recover
 from console.core.actor import system
 
-_WORK = {"proposed": prepare, "permitted": execute, "executing": recover, "in_doubt": recover}
+_WORK = {"proposed": prepare, "deferred": prepare, "permitted": execute, "executing": recover, "in_doubt": recover}
 
 
 @shared_task

@@ -13,7 +13,7 @@ from console.core.errors import Conflict
 from integrations.leases import revoke_leases
 from integrations.models import Call
 
-WITHDRAWABLE = ("proposed", "held", "permitted")
+WITHDRAWABLE = ("proposed", "deferred", "held", "permitted")
 
 
 def withdraw_actions(run: str, *, actor: Actor) -> int:

@@ -12,6 +12,7 @@ class Kind(StrEnum):
     ACTION_PROPOSED = "approvals:action:proposed"
     ACTION_HELD = "approvals:action:held"
     ACTION_PERMITTED = "approvals:action:permitted"
+    ACTION_DEFERRED = "approvals:action:deferred"  # until something is there that the policy names
     ACTION_EXECUTING = "approvals:action:executing"
     ACTION_IN_DOUBT = "approvals:action:in_doubt"  # nobody knows whether it happened
     ACTION_SUCCEEDED = "approvals:action:succeeded"
@@ -30,6 +31,10 @@ class Kind(StrEnum):
     HALT_ON = "approvals:halt:on"
     HALT_LIFTED = "approvals:halt:lifted"
     POLICY_PUBLISHED = "approvals:policy:published"
+    MANDATE_GIVEN = "approvals:mandate:given"
+    MANDATE_REVOKED = "approvals:mandate:revoked"
+    TRIAL_BEGUN = "approvals:trial:begun"  # of a policy that rules nothing
+    TRIAL_ENDED = "approvals:trial:ended"
 
     # How it is done
     CALL_SENDING = "integrations:call:sending"  # the intent, before the first byte

@@ -13,6 +13,7 @@ ROOMS = (
     ("reviews/", "approvals.urls"),
     ("halts/", "approvals.halt_urls"),
     ("policies/", "approvals.policy_urls"),
+    ("mandates/", "approvals.mandate_urls"),
     ("runs/", "console.runs.urls"),
     ("workflows/", "console.workflows.urls"),
     ("agents/", "console.agents.urls"),

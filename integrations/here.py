@@ -21,6 +21,7 @@ SLUG = "countersign"
 HERE = "https://countersign.invalid"  # RFC 6761: no name server knows it, so that what is done here can go nowhere
 OPEN_CREDENTIAL = "open_credential"
 PUBLISH_POLICY = "publish_policy"
+GIVE_MANDATE = "give_mandate"
 KEY_HEADER = "Idempotency-Key"
 LONGEST_POLICY = 200_000
 OPEN_MINUTES = 15
@@ -71,6 +72,38 @@ operations:
       - {{label: Version, shows: version, becomes: "${{{{ arguments.version }}}}"}}
       - {{label: What changes, shows: changes, format: lines, becomes: "${{{{ arguments.changes }}}}"}}
       - {{label: From then on, shows: source, format: lines, becomes: "${{{{ arguments.source }}}}"}}
+  {GIVE_MANDATE}:
+    title: Give a mandate
+    effect: write
+    categories: [security]
+    trust: proven
+    method: POST
+    path: /{GIVE_MANDATE}
+    body: json
+    arguments:
+      grantee: {{in: body, required: true, schema: {{type: string, maxLength: 100}}}}
+      operation: {{in: body, required: true, schema: {{type: string, maxLength: 200}}}}
+      description: {{in: body, required: true, schema: {{type: string, pattern: "^[0-9a-f]{{64}}$"}}}}
+      calls: {{in: body, required: true, schema: {{type: integer, minimum: 1, maximum: 10000}}}}
+      hours: {{in: body, required: true, schema: {{type: integer, minimum: 1, maximum: 744}}}}
+      until: {{in: body, required: true, schema: {{type: string, maxLength: 40}}}}
+      at_most: {{in: body, schema: {{type: integer, minimum: 1}}}}
+      currency: {{in: body, schema: {{type: string, pattern: "^[a-z]{{3}}$"}}}}
+      total: {{in: body, schema: {{type: integer, minimum: 1}}}}
+      counterparties: {{in: body, schema: {{type: array, minItems: 1, maxItems: 100, items: {{type: string, maxLength: 200}}}}}}
+    idempotency: {{mode: native_key, header: {KEY_HEADER}, evidence: One action gives one mandate.}}
+    sentence: "Let ${{{{ arguments.grantee }}}} do ${{{{ arguments.operation }}}} again and again, with nobody signing each"
+    facts:
+      - {{label: Who, shows: grantee, becomes: "${{{{ arguments.grantee }}}}"}}
+      - {{label: May do, shows: operation, becomes: "${{{{ arguments.operation }}}}"}}
+      - {{label: Each at most, shows: at_most, format: money, currency: "${{{{ arguments.currency }}}}", becomes: "${{{{ arguments.at_most }}}}"}}
+      - {{label: All together at most, shows: total, format: money, currency: "${{{{ arguments.currency }}}}", becomes: "${{{{ arguments.total }}}}"}}
+      - {{label: In the currency, shows: currency, becomes: "${{{{ arguments.currency }}}}"}}
+      - {{label: How many at most, shows: calls, becomes: "${{{{ arguments.calls }}}}"}}
+      - {{label: Both within so many hours, shows: hours, becomes: "${{{{ arguments.hours }}}}"}}
+      - {{label: Only with (nobody named means all that are known), shows: counterparties, becomes: "${{{{ arguments.counterparties }}}}"}}
+      - {{label: Until, shows: until, becomes: "${{{{ arguments.until }}}}"}}
+      - {{label: As its description says (SHA-256), shows: description, becomes: "${{{{ arguments.description }}}}"}}
 """  # noqa: E501
 
 

@@ -19,7 +19,8 @@ Kind = Literal["public", "person", "guarded", "agent"]
 Needs = Literal[
     "", "review", "settled", "run", "workflow", "integration", "operation", "record", "export", "tile", "hold",
     "passkey", "setup", "action", "agent", "agent_token",
-    "grant", "credential", "proposal", "halt", "policy_version", "server", "import", "webhook", "webhook_secret",
+    "grant", "credential", "proposal", "halt", "policy_version", "mandate", "server", "import", "webhook",
+    "webhook_secret",
 ]  # fmt: skip
 
 
@@ -71,7 +72,12 @@ ROUTES: dict[str, Route] = {
     "undo_ask": Route(WRITE, roles=REVIEWER | OPERATOR | ADMIN),
     "policies": Route(READ, roles=ANYONE),
     "policy_change": Route(FORM, roles=ADMIN),
+    "policy_trial": Route(READ, roles=ANYONE),
+    "policy_trial_end": Route(WRITE, roles=ADMIN),
     "policy_version": Route(READ, roles=ANYONE, needs="policy_version"),
+    "mandates": Route(READ, roles=ANYONE),
+    "mandate_ask": Route(FORM, roles=ADMIN, needs="action"),
+    "mandate_revoke": Route(WRITE, roles=REVIEWER | OPERATOR | ADMIN, needs="mandate"),
     "halts": Route(FORM, roles=ANYONE),
     "standing_halts": Route(READ, "person"),
     "halt_lift": Route(WRITE, roles=ADMIN, needs="halt"),

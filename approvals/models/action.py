@@ -18,7 +18,8 @@ def action_id() -> str:
 
 ACTION = transitions(
     initial="proposed",
-    proposed="held permitted executing succeeded refused failed withdrawn",
+    proposed="deferred held permitted executing succeeded refused failed withdrawn",
+    deferred="held permitted executing succeeded refused failed withdrawn",
     held="permitted refused expired withdrawn stale",
     permitted="executing refused stale withdrawn",
     executing="succeeded failed in_doubt permitted",  # permitted again: put off by the other side
@@ -52,6 +53,7 @@ class Action(models.Model):
     operation = models.ForeignKey("integrations.Operation", models.PROTECT, related_name="+")
     grant = models.ForeignKey("integrations.Grant", models.PROTECT, related_name="+", null=True)
     arguments = OrderedJSONField()
+    original = OrderedJSONField(null=True)  # the arguments as they were asked for, where the policy has changed them
     # Who is behind it, as text: runs, workflows and agents live in rooms above.
     grantee = models.TextField()
     run = models.TextField(default="")
@@ -59,9 +61,11 @@ class Action(models.Model):
     asked_key = models.TextField(default="")  # the agent's own, so that asking again finds what it asked for
     makers = ArrayField(models.TextField(), default=list)  # may not sign it
     says = models.TextField(default="")  # untrusted: what the agent wrote
-    # The action that it undoes, and the undoing that has to be done before it.
+    # The action that it undoes, and the one that has to be done before it.
     reverses = models.ForeignKey("self", models.PROTECT, null=True, related_name="reversals", db_index=False)
     after = models.ForeignKey("self", models.PROTECT, null=True, related_name="+", db_index=False)
+    # By which people signed it before it was asked for.
+    mandate = models.ForeignKey("approvals.Mandate", models.PROTECT, related_name="covered", null=True, db_index=False)
     evidence = OrderedJSONField(default=list)
     attestation = models.BinaryField(max_length=64)
     # Filled by the door when it prepares the action for a ruling.
@@ -75,6 +79,7 @@ class Action(models.Model):
     action_digest = models.BinaryField(max_length=32, null=True)
     put_off = models.PositiveSmallIntegerField(db_default=0)  # how many times the other side wanted to be asked later
     not_before = models.DateTimeField(null=True)  # the door leaves it alone until then
+    deferred_until = models.DateTimeField(null=True)  # what is missing by then refuses it
     outcome = models.JSONField(null=True)  # {code, text, …} once settled; the receipt's body when it succeeded
     created_at = models.DateTimeField(db_default=Now())
     settled_at = models.DateTimeField(null=True)
@@ -107,7 +112,7 @@ class Action(models.Model):
             # The sweep asks for actions that the door has to go on with.
             models.Index(
                 fields=["created_at"],
-                condition=models.Q(state__in=["proposed", "permitted", "executing", "in_doubt"]),
+                condition=models.Q(state__in=["proposed", "deferred", "permitted", "executing", "in_doubt"]),
                 name="action_for_the_door",
             ),
             # How many of an agent's have no end yet is asked whenever it asks for one more.
@@ -122,6 +127,10 @@ class Action(models.Model):
             ),
             # The run page, and cancelling a run, ask for its actions.
             models.Index(fields=["run", "created_at"], name="action_of_run"),
+            # What a mandate was used for is counted before each use.
+            models.Index(
+                fields=["mandate", "created_at"], condition=models.Q(mandate__isnull=False), name="action_by_mandate"
+            ),
             # Whoever looks at what was done asks whether it was undone.
             models.Index(
                 fields=["reverses"], condition=models.Q(reverses__isnull=False), name="action_undoing_another"
@@ -134,6 +143,12 @@ class Action(models.Model):
     @property
     def settled(self) -> bool:
         return self.state in self.SETTLED
+
+    @property
+    def asked_for(self) -> Mapping[str, Any]:
+        """The arguments as whoever asked gave them."""
+        asked: Mapping[str, Any] = self.arguments if self.original is None else self.original
+        return asked
 
     @property
     def known(self) -> dict[str, object]:
@@ -153,7 +168,7 @@ class Action(models.Model):
             "team": self.team_id,
             "operation": self.operation_id,
             "grant": self.grant_id,
-            "arguments": self.arguments,
+            "arguments": self.asked_for,
             "grantee": self.grantee,
             "run": self.run,
             "step": self.step,
@@ -161,7 +176,8 @@ class Action(models.Model):
             "evidence": self.evidence,
             "says": self.says,
             **({"key": self.asked_key} if self.asked_key else {}),
-            **({"reverses": self.reverses_id, "after": self.after_id} if self.reverses_id else {}),
+            **({"reverses": self.reverses_id} if self.reverses_id else {}),
+            **({"after": self.after_id} if self.reverses_id or self.after_id else {}),
         }
 
     def audit_context(self) -> Mapping[str, Any]:

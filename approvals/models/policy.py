@@ -18,6 +18,10 @@ def version_id() -> str:
     return new_id("pv")
 
 
+def trial_id() -> str:
+    return new_id("trl")
+
+
 def ruling_id() -> str:
     return new_id("rul")
 
@@ -66,6 +70,19 @@ class PolicyVersion(models.Model):
         }
 
 
+class Trial(models.Model):
+    """A policy that rules nothing, to see what it would say of what happens from now on. One for each team."""
+
+    id = models.TextField(primary_key=True, default=trial_id)
+    team = models.OneToOneField("accounts.Team", models.PROTECT, related_name="+")
+    source = models.TextField()
+    document = OrderedJSONField()
+    since = models.DateTimeField(db_default=Now())
+
+    def __str__(self) -> str:
+        return f"on trial since {self.since}"
+
+
 class Ruling(models.Model):
     """The policy's answer to one action, with the rule that gave it and the reasons in words."""
 
@@ -82,7 +99,8 @@ class Ruling(models.Model):
         ordering: ClassVar = ["-at", "-id"]
         constraints: ClassVar = [
             models.CheckConstraint(
-                condition=models.Q(outcome__in=["allow", "deny", "review"]), name="ruling_outcome_known"
+                condition=models.Q(outcome__in=["allow", "deny", "modify", "review", "defer"]),
+                name="ruling_outcome_known",
             ),
         ]
 

@@ -5,14 +5,13 @@ from typing import Any, NamedTuple
 
 import z3
 
-from approvals.policies.decide import FALLBACK, Answer, decide
+from approvals.policies.decide import EVALUATOR_ERROR, FALLBACK, Answer, decide
 from approvals.policies.findings import Laxer
 from approvals.policies.situations import question_of
 from approvals.policies.strength import Strength, strength
 from approvals.policies.subject import Subject
 from approvals.policies.terms import Situation, World
 
-UNCLEAR = "evaluator-error"
 _ADMINS = strength("review", FALLBACK)
 
 
@@ -55,11 +54,11 @@ class Comparison:
         return self._search.literal(self._search.any_of(arms))
 
     def _finding(self, event: Event, assumed: Sequence[Any]) -> Laxer:
-        situation, example = self._new.find(assumed, lambda one: self._confirms(event, one))
-        if example.confirmed:
+        situation, instance = self._new.find(assumed, lambda one: self._confirms(event, one))
+        if instance.confirmed:
             before, after = self._asked(self._old, situation), self._asked(self._new, situation)
-            return Laxer(event.rule, _strength(before), _strength(after), example)
-        return Laxer(event.rule, self._supposed(self._old, situation), self._supposed(self._new, situation), example)
+            return Laxer(event.rule, _strength(before), _strength(after), instance)
+        return Laxer(event.rule, self._supposed(self._old, situation), self._supposed(self._new, situation), instance)
 
     def _confirms(self, event: Event, situation: Situation) -> bool:
         before, after = self._asked(self._old, situation), self._asked(self._new, situation)
@@ -89,7 +88,7 @@ def _events(subject: Subject) -> list[Event]:
     read, indexes = subject.read, range(len(subject.rules))
     answers = [Event(subject.rules[index].id, read.reached[index], subject.strength(index)) for index in indexes]
     stops = [read.stops(index) for index in indexes if any(told.missing is not None for told in read.tests[index])]
-    return [*answers, Event(UNCLEAR, subject.search.literal(subject.search.any_of(stops)), _ADMINS)]
+    return [*answers, Event(EVALUATOR_ERROR, subject.search.literal(subject.search.any_of(stops)), _ADMINS)]
 
 
 def _asked_above(world: World) -> Any:

@@ -32,7 +32,7 @@ class Conflicts:
         """Of at most some later rules, first those of which the earlier is no mere exception."""
         if self._found >= MOST:
             raise Enough
-        pairs = [self._conflict(index, later, example) for later, example in self._overlapping(index)]
+        pairs = [self._conflict(index, later, instance) for later, instance in self._overlapping(index)]
         pairs.sort(key=lambda one: one.exception)
         self._found += len(pairs[:MOST_OF_A_RULE])
         return pairs[:MOST_OF_A_RULE]
@@ -52,9 +52,9 @@ class Conflicts:
         assumed, most = [self._read.reached[index], self._search.literal(z3.Or(*self._arms(index)))], len(left)
         while most - len(left) < MOST_TRIED and self._search.can_be(assumed):
             find = partial(self._both, index, tuple(left))
-            situation, example = self._subject.find(assumed, partial(find, supposed=False))
-            for later in find(situation, supposed=not example.confirmed):
-                yield later, example
+            situation, instance = self._subject.find(assumed, partial(find, supposed=False))
+            for later in find(situation, supposed=not instance.confirmed):
+                yield later, instance
                 left.remove(later)
                 assumed.append(z3.Not(self._read.matches[later]))
 
@@ -74,9 +74,9 @@ class Conflicts:
             return []
         return [later for later in among if judge.matches(later, situation, supposed=supposed)[0]]
 
-    def _conflict(self, index: int, later: int, example: Example) -> Conflict:
+    def _conflict(self, index: int, later: int, instance: Example) -> Conflict:
         rules, both = self._subject.rules, [self._read.matches[index], self._read.misses(later)]
         return Conflict(
             rules[index].id, rules[later].id, self._strengths[index], self._strengths[later],
-            not self._search.can_be(both), example,
+            not self._search.can_be(both), instance,
         )  # fmt: skip

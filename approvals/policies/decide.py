@@ -4,8 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from approvals.policies.modify import Modification
 from approvals.policies.question import Question
-from approvals.policies.rules import Rule, make_rules
+from approvals.policies.rules import Deferral, Rule, make_rules
 from approvals.policies.slots import Requirement, SlotSpec, Way, at_least
 from console.core.errors import Invalid
 from integrations.here import PUBLISH_POLICY, SLUG
@@ -15,18 +16,24 @@ FALLBACK = Requirement((SlotSpec((Way("admins"),)),))
 _FAULTS = (AttributeError, IndexError, KeyError, TypeError, ValueError, Invalid)
 _PUBLISH = f"{SLUG}.{PUBLISH_POLICY}"
 _MOST_MADE = 64
+EVALUATOR_ERROR, _UNMATCHED = "evaluator-error", "no-rule-matched"
+UNCLEAR = frozenset({EVALUATOR_ERROR, _UNMATCHED})  # in the place of a rule: nothing was said of it
 # By the id of the document, which is kept with them, so that no other gets its id.
 _made: dict[int, tuple[Mapping[str, Any], Sequence[Rule]]] = {}
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """`requirement` is there for a review."""
+    """`requirement` is there for a review, `arguments` as they are after a `modify`, which the policy has to be asked
+    about again, and `deferral` for a `defer`."""
 
     outcome: str
     rule: str
     requirement: Requirement | None = None
     reasons: tuple[str, ...] = ()
+    arguments: Mapping[str, Any] | None = None
+    deferral: Deferral | None = None
+    mandate: str = ""  # by which people have signed it ahead
 
 
 def decide(document: Mapping[str, Any] | None, asked: Question, *, covered: bool = False) -> Answer:
@@ -45,13 +52,24 @@ def _first_match(document: Mapping[str, Any] | None, asked: Question) -> Answer:
         matches, missing = rule.matches(asked)
         if missing:
             return _unclear(f"The rule {rule.id} asks for {' and '.join(missing)}, which is not known.")
-        if matches:
-            return Answer(rule.then, rule.id, rule.requirement, rule.reasons)
-    return Answer("review", "no-rule-matched", FALLBACK, ("No rule matched.",))
+        if matches and rule.modification:
+            if (changed := _changed(rule.modification, asked)) is not None:
+                return Answer("modify", rule.id, reasons=rule.reasons, arguments=changed)
+        elif matches:
+            return Answer(rule.then, rule.id, rule.requirement, rule.reasons, deferral=rule.deferral)
+    return Answer("review", _UNMATCHED, FALLBACK, ("No rule matched.",))
+
+
+def _changed(modification: Modification, asked: Question) -> Mapping[str, Any] | None:
+    """None where there is nothing to change; what the console itself does is what was asked for."""
+    if asked.arguments is None or asked.here:
+        return None
+    changed = modification.of(asked.arguments)
+    return None if changed == asked.arguments else changed
 
 
 def _unclear(why: str) -> Answer:
-    return Answer("review", "evaluator-error", FALLBACK, (why,))
+    return Answer("review", EVALUATOR_ERROR, FALLBACK, (why,))
 
 
 def _rules_of(document: Mapping[str, Any]) -> Sequence[Rule]:
@@ -72,7 +90,7 @@ def _above_policy(answer: Answer, asked: Question, covered: bool) -> Answer:
                      "somebody else of the group admins signs it."])  # fmt: skip
     if answer.outcome != "allow" or asked.effect == "read":
         return answer
-    reasons = _must_see(asked, covered)
+    reasons = must_see(asked, covered=covered)
     return _asks(answer, FALLBACK, reasons) if reasons else answer
 
 
@@ -88,7 +106,8 @@ def _of_admins(requirement: Requirement | None) -> Requirement:
     return FALLBACK
 
 
-def _must_see(asked: Question, covered: bool) -> list[str]:
+def must_see(asked: Question, *, covered: bool) -> list[str]:
+    """Why a person has to sign it, whatever a policy allows."""
     reasons = []
     if asked.idempotency in {"none", "unknown"}:
         reasons.append("The other side cannot tell a repeat from a new request, so every write needs a person.")

@@ -66,12 +66,12 @@ class Unknown:
 
     field: str
     rule: str
-    example: Example
+    instance: Example
 
     @property
     def text(self) -> str:
         missing = _MISSING.get(self.field) or f"the total {self.field.removeprefix('total_')} is not known"
-        return f"Where {missing}, the rule {self.rule} asks the admins. {self.example.text}"
+        return f"Where {missing}, the rule {self.rule} asks the admins. {self.instance.text}"
 
 
 _MISSING = {
@@ -95,12 +95,12 @@ class Conflict:
     answers: Strength
     would: Strength
     exception: bool
-    example: Example
+    instance: Example
 
     @property
     def text(self) -> str:
         says = f"is {self.answers} by the rule {self.earlier}, and would be {self.would} by {self.later} further down"
-        return f"What matches both {says}. {self.example.text}"
+        return f"What matches both {says}. {self.instance.text}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,11 +110,11 @@ class Laxer:
     rule: str
     before: Strength
     after: Strength
-    example: Example
+    instance: Example
 
     @property
     def text(self) -> str:
-        return f"By the rule {self.rule}: was {self.before}, would be {self.after}. {self.example.text}"
+        return f"By the rule {self.rule}: was {self.before}, would be {self.after}. {self.instance.text}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,14 +125,14 @@ class Broken:
     promise: str
     label: str
     rule: str
-    example: Example
+    instance: Example
     asks_anyway: bool
 
     @property
     def text(self) -> str:
         named = f"{self.promise} ({self.label})" if self.label else self.promise
         above = " What stands above every policy would still ask a person." if self.asks_anyway else ""
-        return f"The promise {named} is broken by the rule {self.rule}. {self.example.text}{above}"
+        return f"The promise {named} is broken by the rule {self.rule}. {self.instance.text}{above}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,11 +159,20 @@ class Findings:
     conflicts: tuple[Conflict, ...] = ()
     unfinished: tuple[Unfinished, ...] = ()
 
+    @property
+    def texts(self) -> list[str]:
+        listed = (self.broken, self.contradictory, self.unreachable, self.unknown, self.conflicts, self.unfinished)
+        return [one.text for some in listed for one in some]
+
 
 @dataclass(frozen=True, slots=True)
 class Changes:
     laxer: tuple[Laxer, ...] = ()
     unfinished: tuple[Unfinished, ...] = ()
+
+    @property
+    def texts(self) -> list[str]:
+        return [one.text for some in (self.laxer, self.unfinished) for one in some]
 
 
 def listed(names: Sequence[str]) -> str:

@@ -4,6 +4,8 @@ It looks at more situations than there can be, and at none less: an unreachable 
 kept is kept. What an expression says is supposed to be anything at all, so an example may be one that its expressions
 do not admit; those that the policy itself confirms say so.
 
+Rules that change something are left out: what is changed is then answered as any other situation is.
+
 What stands above every policy is left out where promises are checked: they are about what is written. Where two
 policies are compared it counts, as if a mandate covered everything: a mandate lets the policy's own answer through.
 """
@@ -28,7 +30,7 @@ Found = TypeVar("Found")
 
 def analyse(document: Mapping[str, Any], *, seconds: float = SECONDS) -> Findings:
     """Of a document that `parse` gave. What matters most comes first, since the time may end."""
-    search, unfinished = Search(seconds), list[Unfinished]()
+    search, unfinished, document = Search(seconds), list[Unfinished](), _answering(document)
     subject = Subject(World([document], search), document)
     promises, reach, unknowns = Promises(subject), Reach(subject), Unknowns(subject)
     rules = range(len(subject.rules))
@@ -45,11 +47,24 @@ def analyse(document: Mapping[str, Any], *, seconds: float = SECONDS) -> Finding
     )
 
 
+def check_promises(document: Mapping[str, Any], *, seconds: float = SECONDS) -> Findings:
+    """Nothing but whether they are kept."""
+    search, unfinished, document = Search(seconds), list[Unfinished](), _answering(document)
+    promises = Promises(Subject(World([document], search), document))
+    broken = _each("promises", promises.all, promises.broken, unfinished)
+    return Findings(broken=broken, unfinished=tuple(unfinished))
+
+
 def compare(old: Mapping[str, Any] | None, new: Mapping[str, Any], *, seconds: float = SECONDS) -> Changes:
     """What the new document would let through more easily. Without an old one everything was denied."""
     search, unfinished = Search(seconds), list[Unfinished]()
+    old, new = _answering(old) if old is not None else None, _answering(new)
     comparison = Comparison(World([one for one in (old, new) if one is not None], search), old, new)
     return Changes(_each("changes", comparison.events, comparison.laxer, unfinished), tuple(unfinished))
+
+
+def _answering(document: Mapping[str, Any]) -> Mapping[str, Any]:
+    return {**document, "rules": [rule for rule in document["rules"] if rule["then"] != "modify"]}
 
 
 def _each(

@@ -25,10 +25,10 @@ class Promises:
         assumed = [search.literal(matches(search, tests)), self._allowed]
         if not search.can_be(assumed):
             return
-        situation, example = self._subject.find(assumed, lambda one: self._breaks(promise, one))
-        index, _ = self._subject.judge.first(situation, supposed=not example.confirmed)
-        asks_anyway = decide(self._subject.document, example.question, covered=True).outcome != "allow"
-        yield Broken(promise["id"], promise.get("label", ""), self._subject.rules[index].id, example, asks_anyway)
+        situation, instance = self._subject.find(assumed, lambda one: self._breaks(promise, one))
+        index, _ = self._subject.judge.first(situation, supposed=not instance.confirmed)
+        asks_anyway = decide(self._subject.document, instance.question, covered=True).outcome != "allow"
+        yield Broken(promise["id"], promise.get("label", ""), self._subject.rules[index].id, instance, asks_anyway)
 
     def contradictory(self, promise: Mapping[str, Any]) -> Iterator[Contradictory]:
         tests = self._subject.world.tests(promise["when"], self._subject.document)

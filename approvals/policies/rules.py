@@ -7,12 +7,21 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from approvals.policies.conditions import evaluate, fields_named
+from approvals.policies.modify import Modification, read_modification
 from approvals.policies.question import FIELDS, TOTAL, Question
 from approvals.policies.schema import DAYS, OUTCOMES
 from approvals.policies.slots import Requirement, SlotSpec, Way
 
 Test = Callable[[Question], bool | None]
 Read = Callable[[Question], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Deferral:
+    """`missing` says what has to be known, or to be so, within the time that is given."""
+
+    missing: str
+    given: dt.timedelta
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +33,8 @@ class Rule:
     tests: Sequence[tuple[str, Test]]
     reasons: tuple[str, ...] = ()
     requirement: Requirement | None = None
+    modification: Modification | None = None
+    deferral: Deferral | None = None
 
     def matches(self, asked: Question) -> tuple[bool, list[str]]:
         """Whether it does, and what is missing to tell. A test that says no settles it, whatever is missing."""
@@ -51,7 +62,13 @@ def _rule(rule: Mapping[str, Any], document: Mapping[str, Any]) -> Rule:
         make_tests(rule["when"], document),
         (str(rule["reason"]),) if rule.get("reason") else (),
         requirement(rule["review"]) if rule["then"] == "review" else None,
+        read_modification(rule["modify"]) if rule["then"] == "modify" else None,
+        _deferral(rule["defer"]) if rule["then"] == "defer" else None,
     )
+
+
+def _deferral(told: Mapping[str, Any]) -> Deferral:
+    return Deferral(told["missing"], dt.timedelta(minutes=told.get("minutes", 60)))
 
 
 def make_tests(when: Mapping[str, Any], document: Mapping[str, Any]) -> list[tuple[str, Test]]:

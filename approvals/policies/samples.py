@@ -164,7 +164,7 @@ def _operations(named: Collection[str], integrations: Collection[str]) -> tuple[
 
 def _currencies(named: Collection[str]) -> tuple[str, ...]:
     others = [name for name in ("eur", "usd", "gbp") if name not in named]
-    return (*sorted(named), *(others[:1] or ["xxx"]))
+    return (*sorted(named), *(others[:1] or ["zzz"]))
 
 
 def _moments(windows: Collection[Window]) -> list[dt.datetime]:

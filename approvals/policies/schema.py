@@ -7,7 +7,7 @@ from approvals.policies.slots import SEPARATIONS, SIGNATURES
 from integrations.description_schema import MODES
 from integrations.models import CATEGORIES, EFFECTS, TRUSTS
 
-OUTCOMES = ("allow", "deny", "review")
+OUTCOMES = ("allow", "deny", "modify", "review", "defer")
 KEYS = ("agent", "workflow", "integration", "operation", "counterparty", "run")  # what a total is counted by
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 MOST_TOTALS = 3  # each ruling asks for all of them
@@ -101,17 +101,32 @@ REVIEW = _object(
     },
     "slots",
 )
+_ARGUMENT = {"type": "string", "pattern": "^[a-z][a-z0-9_]{0,63}$"}
+MODIFY = {
+    **_object(
+        {
+            "cap": {"type": "object", "propertyNames": _ARGUMENT, "additionalProperties": {"type": "number"},
+                    "minProperties": 1},
+            "drop": _some(_ARGUMENT),
+            "set": {"type": "object", "propertyNames": _ARGUMENT, "minProperties": 1},
+        }
+    ),
+    "minProperties": 1,
+}  # fmt: skip
+DEFER = _object({"missing": _SAID, "minutes": {"type": "integer", "minimum": 1, "maximum": 1_440}}, "missing")
+_WITH = {"review": REVIEW, "modify": MODIFY, "defer": DEFER}  # what an outcome of this name needs, and no other has
 _RULE = {
     **_object(
-        {"id": SLUG, "label": _SAID, "when": WHEN, "then": {"enum": list(OUTCOMES)}, "reason": _SAID,
-         "review": REVIEW},
+        {"id": SLUG, "label": _SAID, "when": WHEN, "then": {"enum": list(OUTCOMES)}, "reason": _SAID, **_WITH},
         "id",
         "when",
         "then",
     ),
-    "if": {"properties": {"then": {"const": "review"}}},
-    "then": {"required": ["review"]},
-    "else": {"properties": {"review": False}},
+    "allOf": [
+        {"if": {"properties": {"then": {"const": name}}}, "then": {"required": [name]},
+         "else": {"properties": {name: False}}}
+        for name in _WITH
+    ],
 }  # fmt: skip
 SCHEMA = _object(
     {

@@ -1,5 +1,7 @@
 """A rule as people would say it. Pure; from the document, so that it says what the rule says and nothing else."""
 
+import datetime as dt
+import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -12,6 +14,7 @@ _PHRASES = {
     "counterparty": "with {}", "data": "after {} data was read",
 }  # fmt: skip
 _THEN = {"allow": "Allowed", "deny": "Denied"}
+_SHORT = 60  # characters of a value
 _BY = {"device": "a passkey that stays on its device", "passkey": "a passkey", "password": "a password or passkey"}
 
 
@@ -23,11 +26,24 @@ def when_in_words(when: Mapping[str, Any]) -> str:
 
 
 def then_in_words(rule: Mapping[str, Any]) -> str:
+    if rule["then"] == "modify":
+        return f"Changed: {', '.join(_changes(rule['modify']))}; then asked again"
+    if rule["then"] == "defer":
+        given = given_time(dt.timedelta(minutes=rule["defer"].get("minutes", 60)))
+        return f"Deferred for {given} at most, until this is there: {rule['defer']['missing']}"
     if rule["then"] != "review":
         return _THEN[rule["then"]]
     wanted = requirement(rule["review"])
     slots = "; and ".join(f"{slot} by {_BY[slot.signature]}{' (blind)' * _shows_blind(slot)}" for slot in wanted.slots)
     return f"{slots}, within {given_time(wanted.expires)}"
+
+
+def _changes(told: Mapping[str, Any]) -> Iterator[str]:
+    yield from (f"{name} at most {most}" for name, most in told.get("cap", {}).items())
+    yield from (f"without {name}" for name in told.get("drop", ()))
+    for name, value in told.get("set", {}).items():
+        said = json.dumps(value, ensure_ascii=False)
+        yield f"{name} is {said if len(said) <= _SHORT else said[: _SHORT - 1] + '…'}"
 
 
 def _shows_blind(slot: Any) -> bool:

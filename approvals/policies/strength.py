@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from approvals.policies.slots import SIGNATURES, Requirement, SlotSpec, at_least
 
-_STRICTER = ("allow", "review", "deny")
+_STRICTER = ("allow", "review", "defer", "deny")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ class Strength:
 
     def __str__(self) -> str:
         if self.outcome != "review":
-            return {"allow": "allowed", "deny": "denied"}[self.outcome]
+            return {"allow": "allowed", "defer": "deferred", "deny": "denied"}[self.outcome]
         several = self.signatures[0]
         levels = [level for level, count in zip(SIGNATURES, self.signatures, strict=True) if count]
         said = f"{several} signature{'s' if several > 1 else ''}"

@@ -30,10 +30,10 @@ class Unknowns:
         assumed = [subject.search.literal(subject.search.any_of(self._stops[field])), self._effect]
         if not subject.search.can_be(assumed):
             return
-        situation, example = subject.find(assumed, lambda one: field in self._lacking(one, supposed=False)[1])
-        if example.confirmed or field != "condition":
-            index, _ = self._lacking(situation, supposed=not example.confirmed)
-            yield Unknown(field, subject.rules[index].id, example)
+        situation, instance = subject.find(assumed, lambda one: field in self._lacking(one, supposed=False)[1])
+        if instance.confirmed or field != "condition":
+            index, _ = self._lacking(situation, supposed=not instance.confirmed)
+            yield Unknown(field, subject.rules[index].id, instance)
 
     def _lacking(self, situation: Situation, *, supposed: bool) -> tuple[int, set[str]]:
         index, missing = self._subject.judge.first(situation, supposed=supposed)

@@ -89,6 +89,16 @@ def money(minor: int, currency: str) -> str:
     return f"{sign}{_SIGNS[code]}{amount}" if code in _SIGNS else f"{sign}{code} {amount}"
 
 
+def minor_units(said: str, currency: str) -> int | None:
+    """Of an amount as people write it, such as `1,200.50`; None for what is none, or has more places than there are."""
+    places = _EXPONENTS.get(currency.upper(), 2)
+    whole, point, part = said.strip().replace(",", "").partition(".")
+    digits = whole + part.ljust(places, "0")
+    if not whole or len(part) > places or (point and not part) or not (digits.isascii() and digits.isdecimal()):
+        return None
+    return int(digits) if len(digits) <= 15 else None
+
+
 def pretty(value: object) -> str:
     """Indented JSON in the order given; what JSON has no form for is written as its text."""
     return json.dumps(value, indent=2, ensure_ascii=False, default=str)

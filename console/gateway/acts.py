@@ -23,7 +23,7 @@ GUESSED = "operation"  # what an agent tried that is not granted, or is none
 LONGEST_WAIT = 60.0  # seconds
 LONGEST_KEY = 255
 _WAIT = re.compile(r"(?i)(?:^|[,;\s])wait\s*=\s*\"?(\d{1,5})\"?(?:$|[,;\s])")  # RFC 7240 §4.3
-_TOLD = ("team", "grantee", "state", "outcome", "not_before", "created_at", "settled_at",
+_TOLD = ("team", "grantee", "state", "outcome", "not_before", "deferred_until", "original", "created_at", "settled_at",
          "operation__slug", "operation__integration__slug")  # fmt: skip
 # By its key alone: with more to choose from, a plan that was made while there were few actions reads them all. And only
 # what is told of it: what was asked for, and how it is described, may be long.
@@ -59,13 +59,15 @@ class Observed(Conflict):
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """`operation` is `integration.operation`; `key` the agent's own, under which asking again finds the same action."""
+    """`operation` is `integration.operation`; `key` the agent's own, under which asking again finds the same action.
+    `after` is another action of its own that has to succeed first."""
 
     operation: str
     arguments: Mapping[str, Any]
     key: str = ""
     says: str = ""
     evidence: Sequence[Mapping[str, Any]] = ()
+    after: str | None = None
     parent: Parent | None = None
 
 
@@ -85,6 +87,7 @@ def ask(who: Identified, asked: Asked) -> Action:
     proposal = Proposal(
         team=agent.team_id, operation=asked.operation, arguments=asked.arguments, grantee=agent.grantee,
         makers=[agent.owner_id], key=asked.key, says=asked.says, evidence=asked.evidence,
+        after=asked.after,
         trace_id=asked.parent.trace_id if asked.parent else "",
         parent_span_id=asked.parent.span_id if asked.parent else "",
     )  # fmt: skip
@@ -116,9 +119,9 @@ def access_action(who: Identified, action_id: str) -> Action:
 
 
 def wait_until(who: Identified, action: Action, *, seconds: float, also_held: bool) -> Action:
-    """As it is when it has settled (or waits for a person, with `also_held`), or when the time is over. `action` is as
-    it was read just now."""
-    ends = Action.SETTLED | ({"held", "in_doubt"} if also_held else frozenset())
+    """As it is when it has settled (with `also_held` also when it waits for a person, or is deferred), or when the time
+    is over. `action` is as it was read just now."""
+    ends = Action.SETTLED | ({"held", "deferred", "in_doubt"} if also_held else frozenset())
 
     def found() -> Action | None:
         action_now = access_action(who, action.pk)

@@ -61,6 +61,7 @@ class Ask(Schema):
     arguments: dict[str, Any] = Field(default_factory=dict)
     says: str = Field("", max_length=4_000)
     evidence: list[Piece] = Field(default_factory=list, max_length=50)
+    after: str | None = Field(None, max_length=100, description="An action of yours that has to succeed first.")
 
 
 class Outcome(Schema):
@@ -78,20 +79,29 @@ class ReviewRef(Schema):
     expires_at: Moment
 
 
+class Deferral(Schema):
+    missing: str
+    until: Moment
+
+
 class ActionOut(Schema):
     """`review` is what a person has to decide first, if any. `not_before` is when it is tried again, where the other
-    side took no more requests. Settled actions have an `outcome` and never change."""
+    side took no more requests. `deferred` is there while the policy defers it: what is missing, and until when, after
+    which it is refused. `changed` has the arguments as they are done, where the policy has changed them. Settled
+    actions have an `outcome` and never change."""
 
     id: str
     operation: str
     state: Literal[
-        "proposed", "held", "permitted", "executing", "in_doubt", "succeeded", "failed", "refused", "expired",
-        "withdrawn", "stale",
+        "proposed", "deferred", "held", "permitted", "executing", "in_doubt", "succeeded", "failed", "refused",
+        "expired", "withdrawn", "stale",
     ]  # fmt: skip
     settled: bool
     outcome: Outcome | None
     review: ReviewRef | None
     not_before: Moment | None
+    deferred: Deferral | None
+    changed: dict[str, Any] | None
     created_at: Moment
     settled_at: Moment | None
 
@@ -118,7 +128,7 @@ def ask_for_action(request: HttpRequest, response: HttpResponse, asked: Ask) -> 
     who, key = _who(request), request.headers.get("Idempotency-Key", "")
     parent = read_traceparent(request.headers.get("traceparent", ""))
     evidence = [piece.dict() for piece in asked.evidence]
-    action = ask(who, Asked(asked.operation, asked.arguments, key, asked.says, evidence, parent))
+    action = ask(who, Asked(asked.operation, asked.arguments, key, asked.says, evidence, asked.after, parent))
     if action.state == "refused" and action.outcome and action.outcome["code"] in AT_ONCE:
         outcome = action.outcome
         error = {"code": outcome["code"], "text": outcome["text"], "detail": {"action": action.id}}
@@ -187,6 +197,14 @@ def told(action: Action) -> dict[str, Any]:
         "state": action.state, "settled": action.settled,
         "outcome": {name: outcome.get(name) for name in ("code", "text", "status", "body")} if outcome else None,
         "review": {"id": review.id, "state": review.state, "expires_at": review.expires_at} if review else None,
-        "not_before": None if action.settled else action.not_before,
+        "not_before": None if action.settled or action.state == "deferred" else action.not_before,
+        "deferred": _deferral(action), "changed": None if action.original is None else action.arguments,
         "created_at": action.created_at, "settled_at": action.settled_at,
     }  # fmt: skip
+
+
+def _deferral(action: Action) -> dict[str, Any] | None:
+    if action.state != "deferred":
+        return None
+    ruling = action.rulings.filter(outcome="defer").first()
+    return {"missing": ruling.reasons[0] if ruling else "", "until": action.deferred_until}

@@ -15,11 +15,12 @@ from django.urls import reverse
 from pytest_django.plugin import DjangoDbBlocker
 
 from approvals.halts import halt
-from approvals.models import Review
+from approvals.models import Action, Mandate, Review
 from audit.exports import work_off
 from audit.exports.request import request_export
 from audit.holds import place_hold
 from audit.models import Export, Hold, Record
+from audit.move import begin
 from console.accounts.models import Passkey, Team, User
 from console.accounts.tokens import issue_token
 from console.agents.proposals import file_proposal
@@ -68,6 +69,7 @@ class Scene:
     handed_in: str
     webhook: Webhook
     halt: str
+    mandate: str
     tokens: dict[str, str] = field(default_factory=dict)
 
     def address(self, name: str, given: str | None = None) -> str:
@@ -83,7 +85,7 @@ class Scene:
                 "tile": "0/000.p/1", "agent": "helper", "agent_token": self.agent_token, "action": action.id,
                 "server": "spoken-to", "import": self.handed_in, "proposal": self.proposal,
                 "webhook": self.webhook.pk, "webhook_secret": self.webhook.secrets.get().pk,
-                "halt": self.halt, "policy_version": "1", "setup": "x" * 43,
+                "halt": self.halt, "mandate": self.mandate, "policy_version": "1", "setup": "x" * 43,
                 "grant": str(action.grant_id), "credential": self.credential}  # fmt: skip
         return rows[needs]
 
@@ -199,8 +201,17 @@ def arrange(standin: str, state: Path) -> Scene:
         ).pk,
         webhook=make_hook(),
         halt=halt("agent", "helper", reason="It went wild.", actor=acting("mira")).pk,
+        mandate=mandate(Review.objects.get(action__run=cancelled.id, action__amount_minor=48_000).action),
         tokens={name: token(name, team) for name in BY_ROLE.values()},
     )
+
+
+def mandate(action: Action) -> str:
+    """A row, as of one that people have signed."""
+    made = Mandate(team=action.team, action=action, operation=action.operation, grantee=action.grantee,
+                   until=now() + dt.timedelta(days=1))  # fmt: skip
+    begin(made, actor=acting("mira"))
+    return made.pk
 
 
 def start(workflow: str, who: str, **inputs: str) -> Run:

@@ -26,6 +26,7 @@ QUESTIONS = {
     "reviews": ("state", "after"),
     "review": ("span",),
     "undo": ("action", "run", "grantee"),
+    "policy_change": ("trial",),
     "halts": ("scope", "name", "reason"),
     "runs": ("state", "workflow", "after", "before"),
     "run": ("span",),

@@ -41,8 +41,8 @@ def found(findings: Findings) -> dict[str, list[tuple[Any, ...]]]:
 
 
 def _without_example(finding: Any) -> tuple[Any, ...]:
-    may_be = hasattr(finding, "example") and not finding.example.confirmed
-    told = (getattr(finding, field.name) for field in dataclasses.fields(finding) if field.name != "example")
+    may_be = hasattr(finding, "instance") and not finding.instance.confirmed
+    told = (getattr(finding, field.name) for field in dataclasses.fields(finding) if field.name != "instance")
     return (*told, *(["may be"] if may_be else []))
 
 
@@ -288,9 +288,9 @@ def test_it_says_just_what_asking_about_everything_says(case: tuple[Sequence[str
     assert {one.promise for one in findings.broken} == asked.broken()
     assert findings.unfinished == ()
     for one in (*findings.broken, *findings.unknown, *findings.conflicts):
-        assert one.example.confirmed
+        assert one.instance.confirmed
     for broken in findings.broken:
-        answer = decide(document, broken.example.question, covered=True)
+        answer = decide(document, broken.instance.question, covered=True)
         assert (answer.rule, answer.outcome != "allow") == (broken.rule, broken.asks_anyway)
 
 
@@ -313,8 +313,8 @@ def test_with_expressions_it_says_never_too_little(case: tuple[Sequence[str], Do
     assert never & asked.answered == set()
     assert {one.promise for one in findings.broken} >= asked.broken()
     for broken in findings.broken:
-        if broken.example.confirmed:
-            assert decide(document, broken.example.question, covered=True).rule == broken.rule
+        if broken.instance.confirmed:
+            assert decide(document, broken.instance.question, covered=True).rule == broken.rule
     assert {(one.earlier, one.later) for one in findings.conflicts} >= asked.conflicts()
 
 
@@ -327,8 +327,8 @@ def test_what_becomes_laxer_is_found_and_confirmed(case: tuple[Sequence[str], Do
     found = compare(old, new).laxer
     assert {one.rule for one in found} == expected
     for one in found:
-        before, after = (decide(document, one.example.question, covered=True) for document in (old, new))
-        assert one.example.confirmed
+        before, after = (decide(document, one.instance.question, covered=True) for document in (old, new))
+        assert one.instance.confirmed
         assert (after.rule, _of(before), _of(after)) == (one.rule, one.before, one.after)
         assert one.after.is_laxer_than(one.before)
 
