@@ -1,14 +1,13 @@
 """The websocket of every page: subscribe to topics of one's own team, hear that they changed."""
 
 import asyncio
-from importlib import import_module
 from types import SimpleNamespace
 from typing import Any, cast
 
 from channels.db import database_sync_to_async
 from channels.generic.websocket import AsyncJsonWebsocketConsumer
-from django.conf import settings
 from django.contrib.auth import get_user
+from django.contrib.sessions.backends.db import SessionStore
 from django.http import HttpRequest
 
 from console.accounts.actors import TEAM_KEY, active_membership, human, memberships_of
@@ -20,7 +19,6 @@ from console.traces.live import group, person
 
 MOST_TOPICS = 20
 LOOK = 30.0  # seconds; so late may a session end here that ended by its limits
-SessionStore = import_module(settings.SESSION_ENGINE).SessionStore
 
 
 class LiveConsumer(AsyncJsonWebsocketConsumer):

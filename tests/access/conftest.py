@@ -81,7 +81,8 @@ class Scene:
                 "tile": "0/000.p/1", "agent": "helper", "agent_token": self.agent_token, "action": action.id,
                 "server": "spoken-to", "import": self.handed_in, "proposal": self.proposal,
                 "webhook": self.webhook.pk, "webhook_secret": self.webhook.secrets.get().pk,
-                "setup": "x" * 43, "grant": str(action.grant_id), "credential": self.credential}  # fmt: skip
+                "setup": "x" * 43, "provider": "corp",
+                "grant": str(action.grant_id), "credential": self.credential}  # fmt: skip
         return rows[needs]
 
 
