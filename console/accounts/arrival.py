@@ -2,13 +2,14 @@
 
 import datetime as dt
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, cast
 
 from allauth.account.adapter import get_adapter
 from allauth.account.internal.flows.login import record_authentication
 from allauth.account.utils import perform_login
 from django.db import transaction
+from django.db.models import Q
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 
@@ -44,29 +45,38 @@ def arrive(
 def admit(provider: IdentityProvider, claims: Mapping[str, Any]) -> User | None:
     """The person, with the memberships that the claims give now. None for a stranger whom they give none."""
     given = memberships_by(rules_of(provider), claims)
+    teams = lock_teams(provider, claims["sub"], given)
     identity = find_identity(provider.issuer, claims["sub"])
-    if identity is not None:
-        user = User.objects.select_for_update(no_key=True).get(pk=identity.user_id)
-    elif not Team.objects.filter(slug__in=given).exists():
-        return None
-    else:
+    if identity is None and teams:
         user = create_user(free_username(claims), printed_name(claims), actor=SIGN_IN)
-        link_identity(user, provider.issuer, claims["sub"], actor=SIGN_IN)
+        identity = link_identity(user, provider.issuer, claims["sub"], actor=SIGN_IN)
+    if identity is None:
+        return None
+    user = User.objects.select_for_update(no_key=True).get(pk=identity.user_id)
     if user.is_active:
-        follow_claims(user, provider.issuer, given)
+        follow_claims(user, provider.issuer, {team: given[team.slug] for team in teams if team.slug in given})
     return user
 
 
-def follow_claims(user: User, issuer: str, given: Mapping[str, Given]) -> None:
+def lock_teams(provider: IdentityProvider, subject: str, given: Collection[str]) -> list[Team]:
+    """Those that are given and those that may be taken, in one order: two browsers of one newcomer make one person, and
+    two sign-ins that change the same teams do not wait for each other."""
+    linked = {"user__identities__issuer": provider.issuer, "user__identities__subject": subject}
+    known = Membership.objects.filter(**linked).values("team")
+    locked = Team.objects.select_for_update(no_key=True).filter(Q(slug__in=given) | Q(pk__in=known))
+    return list(locked.order_by("slug"))
+
+
+def follow_claims(user: User, issuer: str, given: Mapping[Team, Given]) -> None:
     """Memberships from this issuer become exactly these. Those that an admin set, or another issuer, are left alone."""
-    known = {one.team.slug: one for one in Membership.objects.filter(user=user).select_related("team")}
-    for team in Team.objects.filter(slug__in=given).order_by("slug"):
-        before, wanted = known.get(team.slug), given[team.slug]
+    known = {one.team: one for one in Membership.objects.filter(user=user).select_related("team")}
+    for team, wanted in given.items():
+        before = known.get(team)
         if before is None or (before.source == issuer and not says(before, wanted)):
             set_membership(user, team, roles=wanted.roles, groups=wanted.groups, source=issuer, actor=SIGN_IN)
-    for slug, before in sorted(known.items()):
-        if before.source == issuer and slug not in given:
-            remove_membership(user, before.team, actor=SIGN_IN)
+    for team, before in known.items():
+        if before.source == issuer and team not in given:
+            remove_membership(user, team, actor=SIGN_IN)
 
 
 def says(membership: Membership, given: Given) -> bool:
@@ -111,7 +121,7 @@ def confirm(request: HttpRequest, provider: IdentityProvider, claims: Mapping[st
 def free_username(claims: Mapping[str, Any]) -> str:
     """As the provider has it, in our letters; another number behind it for each who has it here already. A name is no
     proof: whoever has it here is not taken for this person."""
-    wanted = str(claims.get("preferred_username") or claims.get("email") or "").partition("@")[0]
+    wanted = first_text(claims, "preferred_username", "email").partition("@")[0]
     plain = unicodedata.normalize("NFKD", wanted).encode("ascii", "ignore").decode().lower()
     name = "".join(letter if letter.isalnum() or letter in "._-" else "-" for letter in plain).strip("._-")[:56]
     name = name if USERNAME.fullmatch(name) else "person"
@@ -121,6 +131,10 @@ def free_username(claims: Mapping[str, Any]) -> str:
 
 def printed_name(claims: Mapping[str, Any]) -> str:
     """What stands under a signature: without characters that hide or turn text around."""
-    said = str(claims.get("name") or claims.get("preferred_username") or claims["sub"])
+    said = first_text(claims, "name", "preferred_username", "sub")
     plain = "".join(letter if letter.isprintable() else " " for letter in said)
     return " ".join(plain.split())[:200] or "No name"
+
+
+def first_text(claims: Mapping[str, Any], *names: str) -> str:
+    return next((said for name in names if isinstance(said := claims.get(name), str) and said), "")
