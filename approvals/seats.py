@@ -28,7 +28,7 @@ _SLOTS = Compiled(
         .annotate(
             groups=ArraySubquery(SlotGroup.objects.filter(slot=OuterRef("pk")).values("group")),
             votes=ArraySubquery(
-                Decision.objects.filter(slot=OuterRef("pk")).values(
+                Decision.objects.filter(slot=OuterRef("pk"), reviewer__is_active=True).values(
                     data=JSONObject(
                         reviewer="reviewer_id",
                         verdict="verdict",
@@ -47,7 +47,7 @@ _SLOTS = Compiled(
 
 @dataclass(frozen=True, slots=True)
 class Seat:
-    """A slot, who is asked to fill it so far, and the votes for it."""
+    """A slot, who is asked to fill it so far, and the votes for it: none of people whose account was closed."""
 
     slot: Slot
     asks: SlotSpec

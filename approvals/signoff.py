@@ -16,7 +16,7 @@ from approvals.models import Action, Decision, Review
 from approvals.permit import mint_permit
 from approvals.policies.slots import LEVELS, at_least
 from approvals.seats import Seat, outcome_of, seat_for, seats_of, vote_level, vote_of, with_vote
-from approvals.settle import announce, settle
+from approvals.settle import announce, lock_action, settle
 from audit.move import inserting, move
 from audit.record import record
 from audit.vocabulary import Kind
@@ -216,6 +216,18 @@ def _note_filled(review: Review, seats: Sequence[Seat]) -> None:
     if filled != review.filled:
         review.filled = filled
         review.save(update_fields=["filled"])
+
+
+@transaction.atomic
+def recount(review_id: str) -> None:
+    """After an account was closed: a slot that it had filled asks others again."""
+    action = lock_action(Review.objects.values_list("action", flat=True).get(pk=review_id))
+    review = Review.objects.select_for_update().get(pk=review_id)
+    before = review.filled
+    if review.state == "open":
+        _note_filled(review, seats_of(review))
+    if review.filled != before:
+        announce(action)
 
 
 def _check_payload_fits(payload: bytes, review: Review) -> None:

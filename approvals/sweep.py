@@ -12,6 +12,7 @@ from approvals.halted import halted
 from approvals.models import Action, Review
 from approvals.publish import signed
 from approvals.settle import lock_action, settle
+from approvals.signoff import recount
 from audit.move import move
 from console.core.actor import Actor, system
 from console.core.clock import now
@@ -58,6 +59,15 @@ def escalate_reviews() -> int:
     ids = list(due.values_list("pk", flat=True)[:200])
     for identity in ids:
         escalate(identity, actor=system("beat"))
+    return len(ids)
+
+
+def recount_reviews() -> int:
+    """Votes of people whose account was closed count no more where others are still asked."""
+    gone = Review.objects.filter(state="open", decisions__reviewer__is_active=False).exclude(filled=[])
+    ids = list(gone.distinct().values_list("pk", flat=True)[:200])
+    for identity in ids:
+        recount(identity)
     return len(ids)
 
 

@@ -125,6 +125,8 @@ class Kind(StrEnum):
     USER_DEACTIVATED = "accounts:user:deactivated"
     MEMBERSHIP_SET = "accounts:membership:set"
     MEMBERSHIP_REMOVED = "accounts:membership:removed"
+    IDENTITY_LINKED = "accounts:identity:linked"  # at a provider of OpenID Connect
+    IDENTITY_UNLINKED = "accounts:identity:unlinked"
     PASSKEY_ENROLLED = "accounts:passkey:enrolled"
     PASSKEY_REVOKED = "accounts:passkey:revoked"
     RECOVERY_CODES_MADE = "accounts:recovery_codes:made"

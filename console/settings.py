@@ -52,6 +52,19 @@ def database(url: str) -> dict[str, object]:
     }
 
 
+def identity_provider(slug: str) -> dict[str, str]:
+    """An OpenID Connect provider. The last part of its variables' names is fixed, the middle is its own short name."""
+    variables = f"OIDC_{slug.upper().replace('-', '_')}"
+    return {
+        "slug": slug,
+        "name": env(f"{variables}_NAME", slug),
+        "issuer": env(f"{variables}_ISSUER"),
+        "client_id": env(f"{variables}_CLIENT_ID"),
+        "secret": env(f"{variables}_CLIENT_SECRET"),
+        "scopes": env(f"{variables}_SCOPES", "openid profile"),
+    }
+
+
 STATE_DIR = Path(env("STATE", str(BASE_DIR / ".countersign")))
 ORIGIN = env("ORIGIN", "http://localhost:8000")
 # Only the web process signs cookies and pages; the others are not given the key.
@@ -85,7 +98,8 @@ SIGNER_SOCKET = env("SIGNER_SOCKET", "")
 
 DATABASES = {"default": database(env("DATABASE_URL", "postgresql://countersign_app@/countersign"))}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
-MIGRATION_MODULES: dict[str, str] = {}
+# Of allauth.socialaccount the protocol is used and no row: who somebody is at a provider stands in a table of ours.
+MIGRATION_MODULES = {"socialaccount": None}
 
 # Apps beside the product, for example one that seeds data for newcomers. Each may bring `urls.py` and templates,
 # which win over the product's own pieces of the same name.
@@ -108,6 +122,7 @@ INSTALLED_APPS = [
     "allauth",
     "allauth.account",
     "allauth.mfa",
+    "allauth.socialaccount",
     "channels",
     "django_htmx",
     "django.contrib.auth",
@@ -126,6 +141,7 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "allauth.account.middleware.AccountMiddleware",
+    "console.accounts.middleware.SessionLimits",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
@@ -179,6 +195,10 @@ MFA_FORMS = {
 MFA_SUPPORTED_TYPES = ["webauthn", "recovery_codes"]
 MFA_PASSKEY_LOGIN_ENABLED = True
 MFA_WEBAUTHN_USER_VERIFICATION = "required"
+# Sign-in by OpenID Connect: which providers there are, and what their claims give in which team.
+OIDC_PROVIDERS = [identity_provider(slug) for slug in env("OIDC_PROVIDERS", "").split(",") if slug]
+OIDC_MAPPING = env("OIDC_MAPPING", "")
+SOCIALACCOUNT_ADAPTER = "console.accounts.openid.SocialAdapter"
 LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "/"
 
@@ -188,7 +208,12 @@ SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE
 SESSION_COOKIE_NAME = "__Host-countersign" if SECURE else "countersign"
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
-SESSION_COOKIE_AGE = 12 * 3600
+# A session ends so long after its sign-in, and so long after it was last used.
+SESSION_HOURS = float(env("SESSION_HOURS", "12"))
+SESSION_IDLE_MINUTES = float(env("SESSION_IDLE_MINUTES", "60"))
+if SESSION_HOURS <= 0 or SESSION_IDLE_MINUTES <= 0:
+    raise ImproperlyConfigured("COUNTERSIGN_SESSION_HOURS and COUNTERSIGN_SESSION_IDLE_MINUTES must be more than 0.")
+SESSION_COOKIE_AGE = int(SESSION_HOURS * 3600)
 SECURE_HSTS_SECONDS = 31_536_000 if SECURE else 0
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"

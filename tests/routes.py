@@ -20,7 +20,7 @@ Needs = Literal[
     "", "review", "settled", "run", "workflow", "integration", "operation", "record", "export", "tile", "hold",
     "passkey", "setup", "action", "agent", "agent_token",
     "grant", "credential", "proposal", "halt", "policy_version", "mandate", "server", "import", "webhook",
-    "webhook_secret",
+    "webhook_secret", "provider",
 ]  # fmt: skip
 
 
@@ -49,6 +49,9 @@ ROUTES: dict[str, Route] = {
     "mfa_authenticate": Route(FORM, "public"),
     "account_inactive": Route(READ, "public"),
     "account_logout": Route(FORM, "public"),
+    "openid_connect_login": Route(ASK, "public", needs="provider"),
+    "openid_connect_callback": Route(ASK, "public", needs="provider"),
+    "account_confirm_with": Route(ASK, "person", needs="provider"),
     "setup": Route(FORM, "public", needs="setup"),
     "account_reauthenticate": Route(FORM, "person"),
     "mfa_reauthenticate": Route(FORM, "person"),

@@ -163,6 +163,8 @@ EVENTS: Mapping[Kind, Event] = {
     Kind.USER_DEACTIVATED: Event(ACCOUNT, 5, "Disable"),
     Kind.MEMBERSHIP_SET: Event(ACCESS, 1, "Assign Privileges"),
     Kind.MEMBERSHIP_REMOVED: Event(ACCESS, 2, "Revoke Privileges"),
+    Kind.IDENTITY_LINKED: Event(ACCOUNT, *_ANY),
+    Kind.IDENTITY_UNLINKED: Event(ACCOUNT, *_ANY),
     Kind.PASSKEY_ENROLLED: Event(ACCOUNT, 10, "MFA Factor Enable"),
     Kind.PASSKEY_REVOKED: Event(ACCOUNT, 11, "MFA Factor Disable"),
     Kind.RECOVERY_CODES_MADE: Event(ACCOUNT, *_ANY),

@@ -7,10 +7,18 @@ from allauth.account.internal.userkit import get_user_by_username
 from allauth.mfa.adapter import DefaultMFAAdapter
 from django.conf import settings
 from django.http import HttpRequest
+from django.urls import reverse
 
 from console.accounts.models import User
+from console.accounts.providers import IdentityProvider, providers
 from console.accounts.receivers import refuse_session
 from console.accounts.seal import seal, unseal
+
+
+def providers_of(user: User) -> list[IdentityProvider]:
+    known = providers()
+    linked = set(user.identities.values_list("issuer", flat=True)) if known else set()
+    return [one for one in known if one.issuer in linked]
 
 
 class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # the library brings no types
@@ -25,6 +33,14 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # the librar
     def is_open_for_signup(self, request: HttpRequest) -> bool:
         """People are added by an admin, never by themselves."""
         return False
+
+    def get_reauthentication_methods(self, user: User) -> list[dict[str, Any]]:
+        """Who has neither password nor passkey here yet proves themself at the provider by which they came."""
+        methods: list[dict[str, Any]] = super().get_reauthentication_methods(user)
+        return methods or [
+            {"id": one.slug, "description": one.name, "url": reverse("account_confirm_with", args=[one.slug])}
+            for one in providers_of(user)
+        ]
 
     def authentication_failed(self, request: HttpRequest, **credentials: Any) -> None:
         user = get_user_by_username(str(credentials.get("username", "")))

@@ -6,6 +6,7 @@ class AccountsConfig(AppConfig):
     label = "accounts"
 
     def ready(self) -> None:
-        from console.accounts import receivers  # noqa: PLC0415  # models exist from here on
+        from console.accounts import providers, receivers  # noqa: PLC0415  # models exist from here on
 
         receivers.connect()
+        providers.check_settings()

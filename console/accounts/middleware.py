@@ -2,13 +2,17 @@
 session that is gone leaves the cookie alone."""
 
 from django.conf import settings
+from django.contrib.auth import logout
 from django.contrib.sessions import middleware as django_sessions
+from django.db import transaction
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils.deprecation import MiddlewareMixin
 
 from console.accounts.actors import memberships_of, session_actor, token_actor
+from console.accounts.limits import has_ended, is_use, note_use
 from console.accounts.models import Membership, User
 from console.core.actor import ANONYMOUS, Actor
+from console.core.clock import now
 
 READING = {"GET", "HEAD", "OPTIONS"}
 
@@ -22,6 +26,19 @@ class SessionMiddleware(django_sessions.SessionMiddleware):
         if request.session.is_empty() and not request.session.modified:
             response.cookies.pop(settings.SESSION_COOKIE_NAME, None)
         return response
+
+
+class SessionLimits(MiddlewareMixin):
+    """Signs out whose session is over. It stands before whatever asks who is there."""
+
+    def process_request(self, request: HttpRequest) -> None:
+        if not request.user.is_authenticated:
+            return
+        if has_ended(request.session, now()):
+            with transaction.atomic():
+                logout(request)
+        elif is_use(request):
+            note_use(request.session, now())
 
 
 class ActorMiddleware(MiddlewareMixin):

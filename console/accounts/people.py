@@ -65,12 +65,13 @@ def check_password_strength(password: str, user: User) -> None:
 
 @transaction.atomic
 def set_membership(
-    user: User, team: Team, *, roles: Iterable[str], groups: Iterable[str] = (), actor: Actor
+    user: User, team: Team, *, roles: Iterable[str], groups: Iterable[str] = (), source: str = "", actor: Actor
 ) -> Membership:
-    """Replaces what the person had in this team."""
+    """Replaces what the person had in this team. `source` is the issuer whose claims give it; without one it is set by
+    hand, and no sign-in changes it from then on."""
     require_admin(actor, team)
     Team.objects.select_for_update().get(pk=team.pk)  # two admins who remove each other at once
-    membership = write_membership(user, team, roles, groups, actor)
+    membership = write_membership(user, team, roles, groups, actor, source)
     keep_an_admin(team.id, actor)
     return membership
 
@@ -89,16 +90,16 @@ def remove_membership(user: User, team: Team, *, actor: Actor) -> None:
 
 @transaction.atomic
 def deactivate_user(user: User, *, actor: Actor, why: str = "") -> User:
-    """Their sessions and tokens end with the next request; what they signed stays checkable."""
+    """Their sessions and tokens end with the next request, their websockets at once; what they signed stays checkable.
+    A person says why, for the log."""
     require_admin(actor)
-    if actor.kind == "human" and elsewhere(user, actor):
-        raise Forbidden("They also belong to a team of others. Remove them from yours instead.")
+    if actor.kind == "human":
+        check_others(user, actor, why)
     locked = User.objects.select_for_update().get(pk=user.pk)
     if not locked.is_active:
         raise Conflict("This account has been closed already.")
     locked.is_active, locked.deactivated_at = False, now()
     locked.save(update_fields=["is_active", "deactivated_at"])
-    keep_an_admin(actor.team, actor)
     record(Kind.USER_DEACTIVATED, subject=locked.id, actor=actor, personal={"why": why} if why else {})
     user_deactivated.send(User, user=locked, actor=actor)
     return locked
@@ -114,11 +115,32 @@ def require_admin(actor: Actor, team: Team | None = None) -> None:
         raise Forbidden("You can change your own team only.")
 
 
+def check_others(user: User, actor: Actor, why: str) -> None:
+    """Whoever closes the account of somebody else is an admin themself, so no team loses its last one by it."""
+    if user.id == actor.id:
+        raise Forbidden("Nobody closes their own account. Ask another admin.")
+    if elsewhere(user, actor):
+        raise Forbidden("They also belong to a team of others. Remove them from yours instead.")
+    if not Membership.objects.filter(user=user, team=actor.team).exists():
+        raise Forbidden("They are not in your team.")
+    if not why.strip():
+        raise Invalid("Say why, for the log.")
+
+
+def last_admin_of(user: User) -> list[str]:
+    """Slugs of the teams that would have no admin without this person."""
+    theirs = Team.objects.filter(memberships__user=user, memberships__roles__contains=[Role.ADMIN])
+    others = Membership.objects.filter(roles__contains=[Role.ADMIN], user__is_active=True).exclude(user=user)
+    return list(theirs.exclude(pk__in=others.values("team")).order_by("slug").values_list("slug", flat=True))
+
+
 def elsewhere(user: User, actor: Actor) -> bool:
     return actor.id != user.id and Membership.objects.filter(user=user).exclude(team=actor.team).exists()
 
 
-def write_membership(user: User, team: Team, roles: Iterable[str], groups: Iterable[str], actor: Actor) -> Membership:
+def write_membership(
+    user: User, team: Team, roles: Iterable[str], groups: Iterable[str], actor: Actor, source: str = ""
+) -> Membership:
     wanted = sorted({str(role) for role in roles})
     if unknown := set(wanted) - set(Role):
         raise Invalid(f"There is no role {', '.join(sorted(unknown))}.")
@@ -127,10 +149,10 @@ def write_membership(user: User, team: Team, roles: Iterable[str], groups: Itera
         raise Invalid(f"{wrong[0]} is not a name for a group: use letters a to z, digits, hyphens.")
     known = Membership.objects.filter(user=user, team=team).first()
     membership = known or Membership(id=new_id("mem"), user=user, team=team)
-    membership.roles, membership.groups = wanted, named
+    membership.roles, membership.groups, membership.source = wanted, named, source
     membership.attestation = attest("membership", membership.attested())
     membership.save()
-    detail = {"membership": membership.id, "roles": wanted, "groups": named}
+    detail = {"membership": membership.id, "roles": wanted, "groups": named, **({"source": source} if source else {})}
     record(Kind.MEMBERSHIP_SET, subject=user.id, actor=actor, team=team.id, detail=detail)
     return membership
 

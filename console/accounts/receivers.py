@@ -16,14 +16,13 @@ from audit.record import record
 from audit.vocabulary import Kind
 from console.accounts.actors import memberships_of, session_actor
 from console.accounts.enrolment import challenge_in, enrol_passkey, revoke_passkey
+from console.accounts.limits import SESSION_KEY, note_use
 from console.accounts.models import Passkey, User
 from console.accounts.passkeys import check_genuine, check_in_use, leaves_of
 from console.core.actor import Actor
 from console.core.clock import iso, now
-from console.core.errors import Refusal
+from console.core.errors import Refusal, StepUpRequired
 from console.core.ids import new_id
-
-SESSION_KEY = "session"  # the session's own name and beginning; its key is a secret and stays out of the log
 
 
 def connect() -> None:
@@ -38,6 +37,7 @@ def connect() -> None:
 def open_session(request: HttpRequest, user: User, **_: Any) -> None:
     session = {"id": new_id("ses"), "opened": iso(now())}
     request.session[SESSION_KEY] = session
+    note_use(request.session, now())
     detail = {"session": session["id"], "methods": sorted(methods(request, user))}
     record(Kind.SESSION_OPENED, subject=user.id, actor=actor_for(request, user), detail=detail, personal=place(request))
 
@@ -53,6 +53,16 @@ def close_session(request: HttpRequest, user: User | None, **_: Any) -> None:
 def methods(request: HttpRequest, user: User) -> set[str]:
     """`password`, `webauthn`, `recovery_codes`: how this person proved who they are."""
     return {str(entry.get("type", entry["method"])) for entry in get_authentication_records(request, user)}
+
+
+def last_proof(request: HttpRequest, user: User) -> str:
+    """By what this person last proved presence again: `password`, `webauthn`, `openid_connect` and the issuer.
+    A session alone adds no passkey."""
+    proofs = [entry for entry in get_authentication_records(request, user) if entry.get("reauthenticated")]
+    if not proofs:
+        raise StepUpRequired("Confirm that it is you before you add a passkey.")
+    last = proofs[-1]
+    return " ".join(filter(None, [str(last.get("type", last["method"])), str(last.get("issuer", ""))]))
 
 
 def actor_for(request: HttpRequest, user: User) -> Actor:
@@ -74,7 +84,9 @@ def enrol(request: HttpRequest, user: User, authenticator: Authenticator, **_: A
     credential: Mapping[str, object] = authenticator.data["credential"]
     label = str(authenticator.data.get("name", ""))
     # The library has just compared the challenge with the one it gave out, and used it up.
-    enrol_passkey(user, credential, challenge=challenge_in(credential), label=label, actor=actor)
+    enrol_passkey(
+        user, credential, challenge=challenge_in(credential), label=label, how=last_proof(request, user), actor=actor
+    )
 
 
 def revoke(request: HttpRequest, user: User, authenticator: Authenticator, **_: Any) -> None:

@@ -1,4 +1,5 @@
-"""What accounts tells the rooms above, inside the transaction. Receivers only INSERT a wake row."""
+"""What accounts tells the rooms above, inside the transaction. Receivers only INSERT a wake row, or leave something to
+be done after the commit."""
 
 from django.dispatch import Signal
 

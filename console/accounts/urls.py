@@ -14,7 +14,8 @@ from django.http import HttpResponseBase
 from django.urls import URLPattern, path
 from django.views.decorators.http import require_http_methods
 
-from console.accounts import views
+from console.accounts import provider_views, views
+from console.accounts.proofs import freshly_proven
 
 answered = require_http_methods(["GET", "HEAD", "POST"])  # the library would take PUT for POST
 
@@ -24,7 +25,11 @@ def whole(route: str, view: Callable[..., HttpResponseBase], name: str) -> URLPa
 
 
 urlpatterns = [
-    whole("sign-in/", entrance.login, "account_login"),
+    whole("sign-in/", views.SignIn.as_view(), "account_login"),
+    # Not whole: what was consumed once stays so, whatever comes of it.
+    path("sign-in/with/<slug:slug>/", provider_views.sign_in, name="openid_connect_login"),
+    path("sign-in/with/<slug:slug>/back/", provider_views.back, name="openid_connect_callback"),
+    path("confirm/with/<slug:slug>/", provider_views.confirm, name="account_confirm_with"),
     whole("sign-in/passkey/", webauthn.login_webauthn, "mfa_login_webauthn"),
     whole("sign-in/second-step/", second_step.authenticate, "mfa_authenticate"),
     whole("sign-in/closed/", entrance.account_inactive, "account_inactive"),
@@ -35,10 +40,14 @@ urlpatterns = [
     whole("setup/<str:token>/", views.setup, "setup"),
     whole("account/", views.account, "account"),
     whole("account/team/", views.choose_team, "account_team"),
-    whole("account/passkeys/add/", views.AddPasskey.as_view(), "mfa_add_webauthn"),
-    whole("account/passkeys/<str:passkey_id>/removal/", views.remove_passkey, "account_remove_passkey"),
-    whole("account/recovery-codes/", recovery_codes.view_recovery_codes, "mfa_view_recovery_codes"),
-    whole("account/recovery-codes/new/", recovery_codes.generate_recovery_codes, "mfa_generate_recovery_codes"),
+    whole("account/passkeys/add/", freshly_proven(views.AddPasskey.as_view()), "mfa_add_webauthn"),
+    whole("account/passkeys/<str:passkey_id>/removal/", freshly_proven(views.remove_passkey), "account_remove_passkey"),
+    whole("account/recovery-codes/", freshly_proven(recovery_codes.view_recovery_codes), "mfa_view_recovery_codes"),
+    whole(
+        "account/recovery-codes/new/",
+        freshly_proven(recovery_codes.generate_recovery_codes),
+        "mfa_generate_recovery_codes",
+    ),
     # The library redirects to these by name.
     path("account/keys/", views.to_account, name="mfa_index"),
     path("account/keys/list/", views.to_account, name="mfa_list_webauthn"),

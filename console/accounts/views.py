@@ -4,6 +4,7 @@ import datetime as dt
 
 from allauth.account.decorators import reauthentication_required
 from allauth.account.internal.flows.login import record_authentication
+from allauth.account.views import LoginView
 from allauth.mfa.webauthn.views import AddWebAuthnView
 from django.conf import settings
 from django.contrib.auth import login
@@ -20,8 +21,9 @@ from console.accounts.access import access_passkey
 from console.accounts.actors import TEAM_KEY
 from console.accounts.enrolment import revoke_passkey
 from console.accounts.forms import SetupForm, TeamForm
+from console.accounts.limits import SESSION_KEY
 from console.accounts.models import Membership, Passkey
-from console.accounts.receivers import SESSION_KEY
+from console.accounts.providers import providers
 from console.accounts.setup import find_link, finish_setup
 from console.core.web import Request, signed_in
 
@@ -66,7 +68,12 @@ def remove_passkey(request: Request, passkey_id: str) -> HttpResponse:
     return render(request, "accounts/remove_passkey.html", {"passkey": passkey})
 
 
-class AddPasskey(AddWebAuthnView):  # type: ignore[misc]  # the library brings no types
+class SignIn(LoginView):  # type: ignore[misc]  # the library brings no types
+    def get_context_data(self, **given: object) -> dict[str, object]:
+        return {**super().get_context_data(**given), "providers": providers()}
+
+
+class AddPasskey(AddWebAuthnView):  # type: ignore[misc]  # the same
     def get_success_url(self) -> str:
         """New recovery codes are shown first; later keys lead back to the account."""
         return reverse("mfa_view_recovery_codes" if self.did_generate_recovery_codes else "account")

@@ -11,7 +11,14 @@ from collections.abc import Callable
 import psycopg
 from django.db import Error, connection
 
-from approvals.sweep import escalate_reviews, expire_reviews, offer_actions, offer_policies, void_reviews
+from approvals.sweep import (
+    escalate_reviews,
+    expire_reviews,
+    offer_actions,
+    offer_policies,
+    recount_reviews,
+    void_reviews,
+)
 from console.core import presence
 from console.dispatch.sweep import offer_steps, withdraw_orphans
 from console.home.health import EVERY, beat_heart
@@ -44,6 +51,7 @@ SWEEPS: tuple[tuple[Callable[[], object], float], ...] = (
     (offer_policies, PAUSE),
     (expire_reviews, 5.0),
     (escalate_reviews, 5.0),
+    (recount_reviews, 5.0),
     (void_reviews, PAUSE),
     (withdraw_orphans, 2.0),
     (offer_listings, 2.0),

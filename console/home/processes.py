@@ -25,7 +25,9 @@ INHERITED = frozenset(
     | {"COUNTERSIGN_ALLOWED_NETWORKS", "COUNTERSIGN_CHROMIUM", "COUNTERSIGN_PUBLISHING_FILE"}
     | {"COUNTERSIGN_MCP_SERVERS_FILE"}
     | {"COUNTERSIGN_MAX_UNANCHORED", "COUNTERSIGN_RETENTION_MONTHS"}
+    | {"COUNTERSIGN_SESSION_HOURS", "COUNTERSIGN_SESSION_IDLE_MINUTES"}
 )
+SIGNING_IN = "COUNTERSIGN_OIDC_"  # with the providers' secrets: for web alone
 ROLES: dict[Process, str] = {
     "migrate": provision.MIGRATOR,
     "door": provision.DOOR,
@@ -65,6 +67,7 @@ def environment(
         return {**inherited(os.environ), "PYTHONUNBUFFERED": "1"}
     return {
         **inherited(os.environ),
+        **(signing_in() if process == "web" else {}),
         **(demo_environment(state) if demo else {}),
         **{f"COUNTERSIGN_{name.upper()}_FILE": str(state / "keys" / name) for name in KEYS[process]},
         "COUNTERSIGN_STATE": str(state),
@@ -76,6 +79,10 @@ def environment(
         **({"COUNTERSIGN_SIGNER_SOCKET": str(signer_socket(state))} if process == "sequencer" else {}),
         "PYTHONUNBUFFERED": "1",
     }
+
+
+def signing_in() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if name.startswith(SIGNING_IN)}
 
 
 def demo_environment(state: Path) -> dict[str, str]:

@@ -25,13 +25,25 @@ def answered(action: str) -> None:
     after_commit(lambda: client().publish(place(ANSWERED), action))
 
 
+def end_sockets(user: Any, **_: Any) -> None:
+    """After commit, close what somebody has open whose account was closed."""
+    after_commit(functools.partial(_deliver, person(user.id), {"type": "ended"}))
+
+
+def person(user_id: str) -> str:
+    return f"person.{user_id}"
+
+
 def group(team: str, topic: str) -> str:
     """The team is part of the name, so that nobody can subscribe to another team's notices."""
     return f"{team}.{topic}"
 
 
 def _send(name: str, topic: str) -> None:
-    message = {"type": "changed", "topic": topic}
+    _deliver(name, {"type": "changed", "topic": topic})
+
+
+def _deliver(name: str, message: dict[str, Any]) -> None:
     sent = asyncio.run_coroutine_threadsafe(_group_send(name, message), loop())
     sent.result(PATIENCE)
 

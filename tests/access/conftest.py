@@ -86,6 +86,7 @@ class Scene:
                 "server": "spoken-to", "import": self.handed_in, "proposal": self.proposal,
                 "webhook": self.webhook.pk, "webhook_secret": self.webhook.secrets.get().pk,
                 "halt": self.halt, "mandate": self.mandate, "policy_version": "1", "setup": "x" * 43,
+                "provider": "corp",
                 "grant": str(action.grant_id), "credential": self.credential}  # fmt: skip
         return rows[needs]
 

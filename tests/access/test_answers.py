@@ -23,6 +23,9 @@ STRANGE = (
 QUESTIONS = {
     "account_login": ("next",),
     "account_reauthenticate": ("next",),
+    "openid_connect_login": ("next",),
+    "openid_connect_callback": ("state", "code", "error"),
+    "account_confirm_with": ("next",),
     "reviews": ("state", "after"),
     "review": ("span",),
     "undo": ("action", "run", "grantee"),

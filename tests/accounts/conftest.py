@@ -54,7 +54,7 @@ def outsider(other_team: Team) -> User:
     return join("oscar", "Oscar Outsider", other_team, "admin")
 
 
-def join(username: str, name: str, team: Team, *roles: str) -> User:
+def join(username: str, name: str, team: Team | None = None, *roles: str) -> User:
     user: User = PersonFactory.create(username=username, name=name, team=team, roles=roles, groups=("finance",))
     return user
 

@@ -1,5 +1,6 @@
 """Teams, people and their roles: who may change them, and what the database refuses."""
 
+import json
 from collections.abc import Callable
 
 import pytest
@@ -12,6 +13,7 @@ from console.accounts.people import (
     create_team,
     create_user,
     deactivate_user,
+    last_admin_of,
     remove_membership,
     set_membership,
 )
@@ -71,7 +73,7 @@ ACTS: dict[str, Act] = {
     "create_user": lambda user, team, actor: create_user("new", "New", actor=actor),
     "set_membership": lambda user, team, actor: set_membership(user, team, roles=["reviewer"], actor=actor),
     "remove_membership": lambda user, team, actor: remove_membership(user, team, actor=actor),
-    "deactivate_user": lambda user, team, actor: deactivate_user(user, actor=actor),
+    "deactivate_user": lambda user, team, actor: deactivate_user(user, actor=actor, why="left"),
 }
 
 
@@ -98,7 +100,6 @@ def test_a_team_keeps_an_admin(ada: User, team: Team) -> None:
     for attempt in (
         lambda: set_membership(ada, team, roles=["reviewer"], actor=acting(ada)),
         lambda: remove_membership(ada, team, actor=acting(ada)),
-        lambda: deactivate_user(ada, actor=acting(ada)),
     ):
         with pytest.raises(Conflict, match="at least one admin"):
             attempt()
@@ -117,8 +118,33 @@ def test_deactivation_is_told_inside_the_transaction(ada: User, grace: User) -> 
     finally:
         user_deactivated.disconnect(listen)
     assert (told, kinds(grace.id)[-1]) == ([(grace.id, True)], "accounts:user:deactivated")
+    told_of = json.loads(bytes(Record.objects.of(grace.id).get(kind="accounts:user:deactivated").leaf))
+    assert (told_of["actor"]["id"], set(told_of["c"])) == (ada.id, {"why"})
     with pytest.raises(Conflict):
-        deactivate_user(grace, actor=acting(ada))
+        deactivate_user(grace, actor=acting(ada), why="left")
+
+
+def test_nobody_closes_their_own_account_or_says_no_reason(ada: User, grace: User, team: Team) -> None:
+    set_membership(grace, team, roles=["admin"], actor=SYSTEM)
+    for user, why, refusal, text in (
+        (ada, "left", Forbidden, "their own"),
+        (grace, " ", Invalid, "Say why"),
+        (join("eve", "Eve"), "left", Forbidden, "not in your team"),
+    ):
+        with pytest.raises(refusal, match=text):
+            deactivate_user(user, actor=acting(ada), why=why)
+    assert not User.objects.exclude(is_active=True).exists()
+
+
+def test_last_admin_is_known_by_the_teams_that_would_have_none(
+    ada: User, grace: User, team: Team, other_team: Team
+) -> None:
+    set_membership(ada, other_team, roles=["admin"], actor=SYSTEM)
+    assert (last_admin_of(ada), last_admin_of(grace)) == (["billing", "legal"], [])
+    set_membership(grace, team, roles=["admin"], actor=SYSTEM)
+    assert last_admin_of(ada) == ["legal"]
+    deactivate_user(grace, actor=SYSTEM)
+    assert last_admin_of(ada) == ["billing", "legal"]
 
 
 BROKEN = {
@@ -127,8 +153,16 @@ BROKEN = {
     "accounts_user_deactivated": "UPDATE accounts_user SET is_active = false",
     "accounts_team_name": "UPDATE accounts_team SET name = ''",
     "accounts_membership_roles": "UPDATE accounts_membership SET roles = '{chief}'",
-    "accounts_membership_once": "INSERT INTO accounts_membership (id, user_id, team_id, roles, groups, attestation)"
-    " SELECT 'mem_2', user_id, team_id, roles, groups, attestation FROM accounts_membership",
+    "accounts_membership_once": "INSERT INTO accounts_membership"
+    " (id, user_id, team_id, roles, groups, source, attestation)"
+    " SELECT 'mem_2', user_id, team_id, roles, groups, source, attestation FROM accounts_membership",
+    "accounts_identity_named": "INSERT INTO accounts_identity (id, user_id, issuer, subject, attestation)"
+    " SELECT 'idn_2', id, 'https://id.example', '', convert_to(repeat('x', 64), 'UTF8') FROM accounts_user",
+    "accounts_identity_attested": "INSERT INTO accounts_identity (id, user_id, issuer, subject, attestation)"
+    " SELECT 'idn_2', id, 'https://id.example', 'k-1', '' FROM accounts_user",
+    "accounts_identity_once": "INSERT INTO accounts_identity (id, user_id, issuer, subject, attestation)"
+    " SELECT 'idn_' || n, id, 'https://id.example', 'k-1', convert_to(repeat('x', 64), 'UTF8')"
+    " FROM accounts_user, generate_series(1, 2) AS n",
 }
 
 
@@ -176,6 +210,9 @@ GRANTED = {
     ("countersign_app", "accounts_user"): {"SELECT", "INSERT", "UPDATE"},
     ("countersign_app", "accounts_membership"): {"SELECT", "INSERT", "UPDATE", "DELETE"},
     ("countersign_app", "accounts_apitoken"): {"SELECT", "INSERT", "UPDATE"},
+    ("countersign_app", "accounts_identity"): {"SELECT", "INSERT", "DELETE"},
+    ("countersign_door", "accounts_identity"): set(),
+    ("countersign_sequencer", "accounts_identity"): set(),
     ("countersign_door", "accounts_passkey"): {"SELECT"},
     ("countersign_door", "accounts_user"): {"SELECT"},
     ("countersign_door", "accounts_apitoken"): set(),

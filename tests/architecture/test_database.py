@@ -143,6 +143,7 @@ WITHOUT_TEAM = {
     "accounts_user": "a person may be in several teams",
     "accounts_team": "it is the team",
     "accounts_passkey": "a person's",
+    "accounts_identity": "a person's",
     "accounts_setuplink": "there is no team yet",
     "audit_waiting": "is a record",
     "audit_disclosure": "belongs to a record",

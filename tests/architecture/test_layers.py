@@ -14,7 +14,7 @@ from django.db.migrations.loader import MigrationLoader
 from django.db.models import Field
 
 ROOT = Path(__file__).resolve().parents[2]
-LIBRARIES = {"auth", "contenttypes", "sessions", "account", "mfa", "messages", "staticfiles"}
+LIBRARIES = {"auth", "contenttypes", "sessions", "account", "mfa", "socialaccount", "messages", "staticfiles"}
 
 
 def layers() -> dict[str, int]:

@@ -15,9 +15,10 @@ from approvals.policies.slots import SlotSpec, Way
 from approvals.queries import votes_of
 from approvals.seats import seats_of
 from approvals.signoff import ByPassword, BySession, signoff
+from approvals.sweep import recount_reviews
 from audit.models import Record
 from console.accounts.models import Team, User
-from console.accounts.people import create_user, set_membership
+from console.accounts.people import create_user, deactivate_user, set_membership
 from console.core.errors import Conflict, Forbidden
 from examples.demo.people import acting
 from tests.pages.conftest import DOOR, PASSWORD, Enter, Hold
@@ -66,6 +67,21 @@ def test_every_slot_has_to_be_filled_each_by_people_of_its_own(hold: Hold) -> No
         approve(review, "cleo")
     assert waiting_for(acting("emil")).exists()
     assert approve(review, "emil") == "approved"
+
+
+def test_votes_of_whoever_is_gone_count_no_more(hold: Hold) -> None:
+    review, other = hold(slots=[TWO, LAW]), hold(slots=[TWO])
+    approve(review, "bea")
+    approve(other, "bea")
+    approve(review, "dora")  # finance is done
+    deactivate_user(User.objects.get(username="bea"), actor=DOOR)
+    assert not waiting_for(acting("cleo")).filter(pk=review.pk).exists()  # until somebody has counted anew
+    assert recount_reviews() == 1
+    assert waiting_for(acting("cleo")).filter(pk=review.pk).exists()
+    assert approve(review, "emil") == "open"
+    assert approve(review, "cleo") == "approved"
+    assert approve(other, "cleo") == "open"  # one of two, as bea is nobody any more
+    assert approve(other, "dora") == "approved"
 
 
 def test_a_refusal_ends_an_open_slot_at_once_and_a_blind_one_when_all_have_voted(hold: Hold) -> None:

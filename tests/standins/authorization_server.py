@@ -47,9 +47,13 @@ class AuthorizationServer:
         made = httpx.post(f"{self.address}/oauth2/clients", json=given).raise_for_status().json()
         return made["client_id"], made["client_secret"]
 
-    def consent(self, address: str, *, action: str = "allow") -> dict[str, str]:
+    def describe(self, sub: str, **claims: object) -> None:
+        """What ID tokens of this person say from now on."""
+        httpx.put(f"{self.address}/users/{sub}", json=claims).raise_for_status()
+
+    def consent(self, address: str, *, action: str = "allow", sub: str = "ada") -> dict[str, str]:
         """As somebody at the page that the link leads to: what the address says to which they are sent back."""
-        answer = httpx.post(address, data={"sub": "ada", "action": action}, follow_redirects=False)
+        answer = httpx.post(address, data={"sub": sub, "action": action}, follow_redirects=False)
         assert answer.is_redirect, answer.text
         return {name: values[0] for name, values in parse_qs(urlsplit(answer.headers["Location"]).query).items()}
 

@@ -1,7 +1,8 @@
 """Who: people, their teams, and what they prove themselves with."""
 
+from console.accounts.models.identity import Identity
 from console.accounts.models.passkey import Passkey
 from console.accounts.models.people import Membership, Team, User
 from console.accounts.models.secrets import ApiToken, SetupLink
 
-__all__ = ["ApiToken", "Membership", "Passkey", "SetupLink", "Team", "User"]
+__all__ = ["ApiToken", "Identity", "Membership", "Passkey", "SetupLink", "Team", "User"]

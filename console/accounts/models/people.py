@@ -106,6 +106,8 @@ class Membership(models.Model):
     roles = ArrayField(models.TextField(), default=list)
     groups = ArrayField(models.TextField(), default=list)
     created_at = models.DateTimeField(db_default=Now())
+    # The issuer whose claims gave it, which sets and removes it at each sign-in; "" for one that an admin set.
+    source = models.TextField(default="")
     attestation = models.BinaryField(max_length=64)  # the console's, so that SQL gives nobody a role
 
     class Meta:
@@ -122,10 +124,12 @@ class Membership(models.Model):
         return f"{self.user_id} in {self.team_id}"
 
     def attested(self) -> dict[str, object]:
+        """A source is named only where there is one: what was attested before there were any stays genuine."""
         return {
             "membership": self.id,
             "user": self.user_id,
             "team": self.team_id,
             "roles": sorted(self.roles),
             "groups": sorted(self.groups),
+            **({"source": self.source} if self.source else {}),
         }
