@@ -1,4 +1,4 @@
-"""Frameworks that run tools by themselves, and how their tools are held: for reading, and run as programs of their own."""
+"""Frameworks that run tools by themselves, in an environment of their own, and what their wrappers have in common."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""An environment of other people's programs is made once. The installer here only leaves a python and a line in a file."""
+"""An environment for programs of others is made once. The installer here only leaves a python and a line in a file."""
 
 import os
 import sys
