@@ -48,6 +48,8 @@ def _read(answer: httpx.Response) -> Action:
 def told(action: Action) -> str:
     """For the model: the other side's answer, or why there is none and whether to ask again."""
     outcome = action["outcome"]
+    if not action["settled"]:
+        return f"Not done yet ({action['state']}). Do not ask for it again."
     if action["state"] == "succeeded":
         return json.dumps(outcome["body"])
     again = "You may ask again." if outcome["retry"] else "Do not try it again."
@@ -56,7 +58,17 @@ def told(action: Action) -> str:
 
 def permitted(action: Action) -> dict[str, Any]:
     """What the agent may do itself now: this input, and no other. Raises PermissionError."""
-    given = action["outcome"]["body"] if action["state"] == "succeeded" else {}
+    body = action["outcome"]["body"] if action["state"] == "succeeded" else None
+    given = body if isinstance(body, dict) else {}
     if given.get("permission") != "given" or dt.datetime.fromisoformat(given["expires"]) <= dt.datetime.now(dt.UTC):
-        raise PermissionError(told(action) if action["state"] != "succeeded" else "The permission has expired.")
+        raise PermissionError(told(action) if action["state"] != "succeeded" else "There is no permission any more.")
     return dict(given["input"])
+
+
+def decision(action: Action) -> dict[str, str]:
+    """For a program that asks by JSON-RPC before it runs a command or changes files."""
+    try:
+        permitted(action)
+    except PermissionError:
+        return {"decision": "decline"}
+    return {"decision": "accept"}
