@@ -47,7 +47,7 @@ VENDORS = re.compile(r"stripe|refund|billing|examples?\.(?!com\b|org\b|net\b)\w"
 OVERLAYS = {
     "console/home/processes.py": {"examples.demo"},
     "console/home/supervisor.py": {"examples.standins.launcher", "examples.demo.witness_program"},
-    "console/home/testing.py": {"examples.standins"},
+    "console/home/testing.py": {"examples.standins", "examples.frameworks"},
 }
 
 
