@@ -186,6 +186,24 @@ def test_the_answer_by_a_key_is_what_was_signed_and_not_what_is_sent_later(permi
     assert permitting.ask("coding-agent.bash", key="k1", **CALL).json()["outcome"]["body"]["input"] == CALL
 
 
+def test_what_was_asked_for_in_another_way_is_not_handed_out(permitting: Asking) -> None:
+    permitting.ask("coding-agent.bash", key="k1", **CALL)
+    sign(permitting)
+    assert permission(permitting) == waits(Action.objects.exclude(state="succeeded").get())
+
+
+def test_what_is_done_by_us_is_permitted_to_nobody(permitting: Asking) -> None:
+    text = """{integration: locks, title: Locks, operations: {turn: {title: Turn, effect: write, method: POST,
+        path: /Turn, body: json, arguments: {command: {in: body, required: true, schema: {type: string}}}}}}"""
+    mira = acting("mira")
+    integration = describe_integration(text, base_url="http://127.0.0.1:9", actor=mira)
+    credential = store_credential(integration, name="locks", secret="s", actor=mira)
+    give_grant(grantee=permitting.agent.grantee, operations=["turn"], credential=credential, actor=mira)
+    answer = permission(permitting, "Turn", {"command": "left"})
+    assert answer == deny("You are not granted the tool Turn. Do not try it again.")
+    assert not Action.objects.exists()
+
+
 def test_a_refusal_says_why_and_not_to_try_again(permitting: Asking) -> None:
     permission(permitting)
     sign(permitting, "refuse", "The build is needed.")
