@@ -21,7 +21,7 @@ from examples.frameworks.asking import Console
 from examples.langgraph.holding import held
 
 
-def graph_of(console: Console, checkpoints: SqliteSaver) -> CompiledStateGraph:
+def graph_of(console: Console, checkpoints: SqliteSaver) -> CompiledStateGraph[Any, Any, Any, Any]:
     @tool
     def refund(charge: str, amount: int, call: Annotated[str, InjectedToolCallId], config: RunnableConfig) -> str:
         """Pay a charge back. The amount is in cents."""
@@ -45,7 +45,7 @@ def stub_model(state: MessagesState) -> dict[str, Any]:
     return {"messages": [AIMessage("", tool_calls=[call])]}
 
 
-def run(graph: CompiledStateGraph, console: Console, thread: str, wish: str) -> str:
+def run(graph: CompiledStateGraph[Any, Any, Any, Any], console: Console, thread: str, wish: str) -> str:
     config: RunnableConfig = {"configurable": {"thread_id": thread}}
     state = graph.get_state(config)
     if not state.values:
