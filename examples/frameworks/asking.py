@@ -51,7 +51,8 @@ def told(action: Action) -> str:
     if not action["settled"]:
         return f"Not done yet ({action['state']}). Do not ask for it again."
     if action["state"] == "succeeded":
-        return json.dumps(outcome["body"])
+        changed = f"It was done otherwise, with {json.dumps(action['changed'])}: " if action["changed"] else ""
+        return changed + json.dumps(outcome["body"])
     again = "You may ask again." if outcome["retry"] else "Do not try it again."
     return f"Not done ({action['state']}, {outcome['code']}): {outcome['text']} {again}"
 
@@ -65,10 +66,10 @@ def permitted(action: Action) -> dict[str, Any]:
     return dict(given["input"])
 
 
-def decision(action: Action) -> dict[str, str]:
-    """For a program that asks by JSON-RPC before it runs a command or changes files."""
+def decision(action: Action, asked: dict[str, Any]) -> dict[str, str]:
+    """For a program that asks by JSON-RPC before it runs a command or changes files: it can be told of no change."""
     try:
-        permitted(action)
+        same = permitted(action) == asked
     except PermissionError:
-        return {"decision": "decline"}
-    return {"decision": "accept"}
+        same = False
+    return {"decision": "accept" if same else "decline"}

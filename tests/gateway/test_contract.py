@@ -200,7 +200,7 @@ def test_what_the_model_is_told_of_each_outcome(code: str) -> None:
 
 @pytest.mark.parametrize("code", WORDS)
 def test_no_outcome_but_a_permission_lets_a_program_run_its_tool(code: str) -> None:
-    assert decision(TOLD[code]) == {"decision": "decline"}
+    assert decision(TOLD[code], CALL) == {"decision": "decline"}
     with pytest.raises(PermissionError):
         permitted(TOLD[code])
 
@@ -211,8 +211,14 @@ def permission(expires: str) -> dict[str, Any]:
 
 
 def test_a_program_is_let_run_its_tool_until_the_permission_ends() -> None:
-    assert decision(permission("2999-01-01T00:00:00.000000Z")) == {"decision": "accept"}
-    assert decision(permission("2026-01-01T00:00:00.000000Z")) == {"decision": "decline"}
+    assert decision(permission("2999-01-01T00:00:00.000000Z"), CALL) == {"decision": "accept"}
+    assert decision(permission("2026-01-01T00:00:00.000000Z"), CALL) == {"decision": "decline"}
+    assert decision(permission("2999-01-01T00:00:00.000000Z"), {**CALL, "timeout": 2}) == {"decision": "decline"}
+
+
+def test_the_model_is_told_of_what_was_done_otherwise() -> None:
+    changed = {**TOLD["succeeded"], "changed": {"amount": 5}}
+    assert told(changed) == 'It was done otherwise, with {"amount": 5}: {"id": "re_1", "amount": 48000}'
 
 
 def codes_in_code() -> set[str]:

@@ -254,6 +254,21 @@ def test_what_the_policy_denies_is_no_permission(permitting: Asking) -> None:
     assert permission(permitting) == deny(said)
 
 
+def test_what_the_policy_changes_is_permitted_as_changed(permitting: Asking) -> None:
+    own = "when: {agent: [helper]}"
+    rules = [
+        f"{{id: short, {own}, then: modify, modify: {{cap: {{timeout: 1}}}}}}",
+        f"{{id: run, {own}, then: allow}}",
+        "{id: rest, when: {}, then: deny}",
+    ]
+    publish_policy("policy: p\nrules:\n- " + "\n- ".join(rules) + "\n", actor=acting("mira"))
+    wanted = {**CALL, "timeout": 60}
+    permission(permitting, given=wanted)
+    permitting.world.settle()
+    assert permission(permitting, given=wanted, use="use_2") == ALLOW
+    assert Action.objects.count() == 1
+
+
 def test_a_permission_expires(permitting: Asking, monkeypatch: pytest.MonkeyPatch) -> None:
     permission(permitting)
     sign(permitting)
