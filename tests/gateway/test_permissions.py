@@ -20,13 +20,12 @@ from audit.models import Record
 from audit.vocabulary import Kind
 from console.agents.identify import identify
 from console.core.clock import now
-from console.core.errors import Conflict, Invalid
 from console.gateway import permissions
 from console.gateway.permissions import answer_permission
 from examples.demo.people import acting
 from examples.demo.seed import EXAMPLES
 from integrations.describe import describe_integration, give_grant, revoke_grant, store_credential
-from integrations.models import Call, Credential, Grant, Integration
+from integrations.models import Call, Credential, Grant
 from integrations.permission import AGENT, LASTS
 from tests.gateway.conftest import Asking, refused
 from tests.gateway.test_actions import during
@@ -375,44 +374,3 @@ def test_two_operations_for_one_tool_are_not_guessed_between(permitting: Asking)
     give_grant(grantee=permitting.agent.grantee, operations=["bash"], credential=credential, actor=mira)
     assert permission(permitting) == deny("You are not granted the tool Bash. Do not try it again.")
     assert permission(permitting, "Write", {"file_path": "a", "content": "b"})["message"].startswith("Nothing was done")
-
-
-ODD = {
-    "reads nothing": ("effect: destructive", "effect: read", "the door reads nothing"),
-    "is a POST": ("method: POST", "method: PUT", "a POST with a body of JSON"),
-    "has a body": ("body: json", "body: form", "a POST with a body of JSON"),
-    "has its arguments in the body": ("command: {in: body", "command: {in: query", "fields of the body"),
-    "says that it is given once": ("mode: native_key, header: Idempotency-Key", "mode: none", "given once"),
-    "has no other key": ("header: Idempotency-Key", "header: X-Key", "given once"),
-    "has no secret": ("credential: {type: none}", "credential: {type: bearer}", "no credential"),
-    "has no way back": ("path: /Bash", "path: /Bash\n    compensation: {operation: bash, arguments: {command: ls}}",
-                        "asks an agent nothing"),
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("name", ODD)
-def test_what_an_agent_does_itself(name: str, asking: Asking) -> None:
-    before, after, problem = ODD[name]
-    with pytest.raises(Invalid, match=problem):
-        describe_integration(DESCRIBED.replace(before, after, 1), base_url=AGENT, actor=acting("mira"))
-    assert not Integration.objects.filter(slug="coding-agent").exists()
-
-
-@pytest.mark.parametrize("place", ["http://agent.invalid", f"{AGENT}/", f"{AGENT}:444", "https://AGENT.invalid"])
-def test_its_place_has_one_spelling(place: str, asking: Asking) -> None:
-    with pytest.raises(Invalid, match="described by hand"):
-        describe_integration(DESCRIBED, base_url=place, actor=acting("mira"))
-
-
-@pytest.mark.parametrize("grantee", ["workflow:billing-care", "people"])
-def test_nobody_but_an_agent_is_granted_it(grantee: str, permitting: Asking) -> None:
-    credential = Credential.objects.get(integration__slug="coding-agent")
-    with pytest.raises(Invalid, match="for agents"):
-        give_grant(grantee=grantee, operations=["bash"], credential=credential, actor=acting("mira"))
-
-
-def test_an_operation_keeps_to_its_place(permitting: Asking) -> None:
-    part = "operations:\n  bash:" + DESCRIBED.partition("operations:\n  bash:")[2].partition("\n  write:")[0]
-    head = DESCRIBED.partition("operations:")[0]
-    with pytest.raises(Conflict, match="bound to"):
-        describe_integration(head + part, base_url="https://api.example.com", actor=acting("mira"))
