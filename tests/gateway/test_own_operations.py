@@ -1,16 +1,41 @@
 """What agents do themselves is described by hand, at one place, and granted to agents alone."""
 
 import pytest
+from django.test import Client
 
+from approvals.models import Review
+from console.accounts.models import User
 from console.core.errors import Conflict, Invalid
 from examples.demo.people import acting
 from integrations.describe import describe_integration, give_grant
 from integrations.models import Credential, Integration
 from integrations.permission import AGENT
 from tests.gateway.conftest import Asking
-from tests.gateway.test_permissions import DESCRIBED, permitting
+from tests.gateway.test_permissions import CALL, DESCRIBED, permitting
 
 __all__ = ["permitting"]
+
+
+def sheet(asking: Asking, reader: str) -> str:
+    asking.world.settle()
+    browser = Client(headers={"host": "localhost"})
+    browser.force_login(User.objects.get(username=reader))
+    return browser.get(f"/reviews/{Review.objects.get().pk}/").content.decode()
+
+
+def test_whoever_signs_is_told_that_the_agent_does_it(permitting: Asking) -> None:
+    permitting.ask("coding-agent.bash", **CALL)
+    shown = sheet(permitting, "sam")
+    assert "The agent does this itself" in shown
+    assert "agent.invalid" not in shown
+
+
+def test_of_everything_else_the_signer_is_told_where_it_goes(asking: Asking) -> None:
+    asking.refund()
+    shown = sheet(asking, "ana")
+    assert "The agent does this itself" not in shown
+    assert "http://127.0.0.1:" in shown
+
 
 ODD = {
     "reads nothing": ("effect: destructive", "effect: read", "the door reads nothing"),
