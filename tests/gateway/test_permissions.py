@@ -26,6 +26,7 @@ from examples.demo.people import acting
 from examples.demo.seed import EXAMPLES
 from integrations.describe import describe_integration, give_grant, revoke_grant, store_credential
 from integrations.models import Call, Credential, Grant
+from integrations.outbound import Unknown
 from integrations.permission import AGENT, LASTS
 from tests.gateway.conftest import Asking, refused
 from tests.gateway.test_actions import during
@@ -183,6 +184,25 @@ def test_the_answer_by_a_key_is_what_was_signed_and_not_what_is_sent_later(permi
     alike = {**CALL, "timeout": True}  # which Python takes for 1
     assert refused(permitting.ask("coding-agent.bash", key="k1", **alike)) == (422, "key_reused")
     assert permitting.ask("coding-agent.bash", key="k1", **CALL).json()["outcome"]["body"]["input"] == CALL
+
+
+def test_where_the_door_loses_its_answer_permission_is_given_by_the_same_call(
+    permitting: Asking, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def lost(*_: object, **__: object) -> None:
+        raise Unknown("The answer was lost.")
+
+    permission(permitting)
+    with monkeypatch.context() as patched:
+        patched.setattr("integrations.exchange.permit", lost)
+        permitting.world.settle()
+        permitting.world.sign(Review.objects.get(), "sam")
+        drive(Action.objects.get().pk)
+        assert Action.objects.get().state == "in_doubt"
+        assert permission(permitting) == waits(Action.objects.get())
+    permitting.world.settle()
+    assert permission(permitting) == ALLOW
+    assert [call.state for call in Call.objects.all()] == ["succeeded"]
 
 
 def test_what_was_asked_for_in_another_way_is_not_handed_out(permitting: Asking) -> None:
