@@ -14,7 +14,7 @@ from approvals.standing import choose, grants_of, refused
 from audit.move import begin
 from console.core.actor import Actor
 from console.core.attest import attest
-from console.core.canonical import SAFE_INTEGER, digest
+from console.core.canonical import SAFE_INTEGER, digest, jcs
 from console.core.compiled import Compiled
 from console.core.errors import Invalid, NotFound, Tampered
 from console.core.turns import take_turn
@@ -141,7 +141,8 @@ def _known(proposal: Proposal, operation: Operation) -> Action | None:
         return None
     take_turn(f"{proposal.team} {proposal.grantee} {proposal.key}")
     known = Action.objects.filter(team=proposal.team, grantee=proposal.grantee, asked_key=proposal.key).first()
-    if known and (known.operation_id, known.asked_for) != (operation.id, dict(proposal.arguments)):
+    same = known and known.operation_id == operation.id and jcs(known.asked_for) == jcs(dict(proposal.arguments))
+    if known and not same:
         raise KeyReused("This key was used for something else. Take a new key for each thing you ask for.")
     return known
 

@@ -24,6 +24,7 @@ from console.core.clock import now
 from console.core.errors import Refusal
 from console.core.keyset import Page, newest_first, oldest_first
 from integrations.grantees import PEOPLE
+from integrations.permission import is_agents_own
 
 PAGE = 50
 SOON = dt.timedelta(hours=1)  # amber
@@ -169,6 +170,11 @@ class Sheet:
     @property
     def action(self) -> Action:
         return self.review.action
+
+    @property
+    def by_agent(self) -> bool:
+        """Whether it is permitted, and not done by us."""
+        return is_agents_own(self.action.operation.integration)
 
     @property
     def hides_votes(self) -> bool:

@@ -117,6 +117,7 @@ class Kind(StrEnum):
     OBSERVATIONS_FORGOTTEN = "shadow:observations:forgotten"
     AGENT_TOKEN_ISSUED = "agents:agent_token:issued"
     AGENT_TOKEN_REVOKED = "agents:agent_token:revoked"
+    PERMISSION_TAKEN = "agents:permission:taken"  # for one use of a tool of the agent's own
     GRANT_PROPOSAL_OPEN = "agents:grant_proposal:open"
     GRANT_PROPOSAL_GIVEN = "agents:grant_proposal:given"
     GRANT_PROPOSAL_DECLINED = "agents:grant_proposal:declined"

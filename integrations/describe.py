@@ -1,7 +1,7 @@
 """Connecting a system: its description, its base URL as a person binds it, its secret, and who may use it."""
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -24,6 +24,7 @@ from integrations.here import DESCRIBED, HERE, SLUG, described, is_here, is_take
 from integrations.leases import revoke_leases
 from integrations.limits import named
 from integrations.models import Call, Credential, Grant, Integration, Operation
+from integrations.permission import AGENT, check_own, is_agents_own, is_at_agent
 from integrations.prints import prints_of
 from integrations.sweep import END_TOKENS
 
@@ -36,12 +37,20 @@ def describe_integration(text: str, *, base_url: str, actor: Actor) -> Integrati
     stay as they were: actions and calls refer to them. Raises Conflict where it would leave some of them bound to
     another address, or signing in another way, than was signed with them."""
     actor.require(Role.ADMIN)
-    check_base_url(base_url)
-    return _describe(text, base_url, actor)
+    return _describe(*read_written(text, base_url), base_url, actor)
 
 
-def _describe(text: str, base_url: str, actor: Actor) -> Integration:
+def read_written(text: str, base_url: str) -> tuple[Mapping[str, Any], list[Description]]:
+    """As `parse`, of a system at this address or of what agents do themselves. Raises Invalid with a place."""
+    if base_url != AGENT:
+        check_base_url(base_url)
+        return parse(text)
     head, descriptions = parse(text)
+    check_own(head["credential_type"], descriptions)
+    return head, descriptions
+
+
+def _describe(head: Mapping[str, Any], descriptions: Sequence[Description], base_url: str, actor: Actor) -> Integration:
     _check_bound(head, base_url, {one.slug for one in descriptions}, actor)
     integration, _ = Integration.objects.update_or_create(
         team_id=actor.team, slug=head["slug"], defaults={**head, "base_url": base_url}
@@ -93,6 +102,8 @@ def check_base_url(base_url: str) -> None:
         raise Invalid("The base URL must be http(s)://host[:port][/path], without a user, query or fragment.")
     if is_taken(base_url):
         raise Invalid("This is the console's own place. Bind another address.")
+    if is_at_agent(base_url):
+        raise Invalid(f"What agents do themselves is described by hand, at {AGENT}.")
 
 
 @transaction.atomic
@@ -106,7 +117,7 @@ def built_in(actor: Actor) -> Integration:
     stored = {one.slug: bytes(one.digest) for one in found.operations.all()} if found else {}
     wanted = {slug: one.digest for slug, one in described().items()}
     if found is None or any(stored.get(slug) != digest for slug, digest in wanted.items()):
-        found = _describe(DESCRIBED, HERE, actor)
+        found = _describe(*parse(DESCRIBED), HERE, actor)
     credential = found.credentials.filter(revoked_at=None).first()
     if credential is None:
         credential = store_credential(found, name=f"none {found.credentials.count() + 1}", secret={}, actor=actor)
@@ -205,6 +216,8 @@ def give_grant(
     check_grantee(integration.team_id, grantee)
     if is_here(integration) and grantee != PEOPLE:
         raise Invalid("What the console does itself is for people, never for a workflow or an agent.")
+    if is_agents_own(integration) and not grantee.startswith("agent:"):
+        raise Invalid("What agents do themselves is for agents: nobody else could do it.")
     if credential.revoked_at is not None:
         raise Conflict("This credential has been revoked.")
     known = dict(integration.operations.filter(slug__in=operations).values_list("slug", "description__arguments"))

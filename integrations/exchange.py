@@ -18,6 +18,7 @@ from integrations.mcp.listing import keep_drift
 from integrations.mcp.session import Drifted, call_tool
 from integrations.models import Credential, Integration
 from integrations.outbound import Answer, NotSent, send
+from integrations.permission import is_agents_own, permit
 from integrations.refusals import UNAUTHORIZED, note_answer
 from integrations.render import Rendered
 from integrations.tokens import Token, forget_token, token_for
@@ -52,6 +53,8 @@ def exchange(
     if is_here(integration):
         key = (headers or {}).get(KEY_HEADER, "")
         return do_here(integration, rendered, expected=expected, key=key, first=first)
+    if is_agents_own(integration):
+        return permit(rendered, expected=expected, key=(headers or {}).get(KEY_HEADER, ""), first=first)
     sign_in: dict[str, Any] = {
         "secret": secret.text, "token": secret.token.text if secret.token else "",
         "credential_type": integration.credential_type, "settings": integration.credential_settings,

@@ -6,9 +6,9 @@ from typing import Any
 
 from console.core.actor import Actor, Role
 from console.core.canonical import digest
-from integrations.describe import check_base_url
+from integrations.describe import read_written
 from integrations.described import definitions_of
-from integrations.description import Description, parse
+from integrations.description import Description
 from integrations.difference import Described, Line, difference
 from integrations.models import Integration, Operation
 
@@ -42,8 +42,7 @@ class Preview:
 def preview(text: str, *, base_url: str, actor: Actor) -> Preview:
     """Raises Invalid with a place."""
     actor.require(Role.ADMIN)
-    check_base_url(base_url)
-    head, descriptions = parse(text)
+    head, descriptions = read_written(text, base_url)
     integration = Integration.objects.filter(team_id=actor.team, slug=head["slug"]).first()
     rows = {row.slug: row for row in integration.operations.all()} if integration else {}
     becomes = [(one, rows.get(one.slug)) for one in descriptions]

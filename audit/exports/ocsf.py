@@ -153,6 +153,7 @@ EVENTS: Mapping[Kind, Event] = {
     Kind.AGENT_ACTING: Event(ACCOUNT, *_ANY),
     Kind.OBSERVATIONS_TAKEN: _entity(*CREATE),
     Kind.OBSERVATIONS_FORGOTTEN: _entity(*DELETE),
+    Kind.PERMISSION_TAKEN: Event(API, *READ),
     Kind.AGENT_TOKEN_ISSUED: _entity(*CREATE),
     Kind.AGENT_TOKEN_REVOKED: _entity(*DELETE),
     Kind.GRANT_PROPOSAL_OPEN: _entity(*CREATE),

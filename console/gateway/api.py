@@ -16,6 +16,7 @@ from console.core.telemetry import read_traceparent
 from console.core.web import actor_of
 from console.core.wire import Error, Moment
 from console.gateway.acts import Asked, access_action, ask, preferred_wait, review_of, take_back, wait_until
+from console.gateway.again import may_ask_again
 from console.gateway.tools import tools_of
 
 AT_ONCE = {
@@ -65,10 +66,12 @@ class Ask(Schema):
 
 
 class Outcome(Schema):
-    """`body` is what the other side answered, without secrets."""
+    """`text` says why, of a refusal in the reviewer's own words. Where `retry` is false, asking for the same once more
+    ends the same: do not. `body` is what the other side answered, without secrets, or the permission."""
 
     code: str
     text: str | None = None
+    retry: bool
     status: int | None = None
     body: Any = None
 
@@ -107,11 +110,13 @@ class ActionOut(Schema):
 
 
 class OperationOut(Schema):
-    """`arguments` is one JSON Schema, draft 2020-12, of all of them."""
+    """`arguments` is one JSON Schema, draft 2020-12, of all of them. What is done by the agent is only permitted here:
+    the outcome's `body` is the permission, and then the agent does it."""
 
     operation: str
     tool: str
     title: str
+    done_by: Literal["console", "agent"]
     effect: Literal["read", "write", "destructive"]
     categories: list[str]
     arguments: dict[str, Any]
@@ -131,7 +136,8 @@ def ask_for_action(request: HttpRequest, response: HttpResponse, asked: Ask) -> 
     action = ask(who, Asked(asked.operation, asked.arguments, key, asked.says, evidence, asked.after, parent))
     if action.state == "refused" and action.outcome and action.outcome["code"] in AT_ONCE:
         outcome = action.outcome
-        error = {"code": outcome["code"], "text": outcome["text"], "detail": {"action": action.id}}
+        detail = {"action": action.id, "retry": may_ask_again(outcome["code"])}
+        error = {"code": outcome["code"], "text": outcome["text"], "detail": detail}
         return Status(AT_ONCE[outcome["code"]], {"error": error})
     if seconds := _wait(request, response):
         return _answer(response, wait_until(who, action, seconds=seconds, also_held=True))
@@ -162,6 +168,7 @@ def list_granted_operations(request: HttpRequest) -> list[dict[str, Any]]:
     """All that this agent is granted now, and nothing else."""
     return [
         {"operation": one.operation, "tool": one.name, "title": one.title, "effect": one.effect,
+         "done_by": "agent" if one.own else "console",
          "categories": one.categories, "arguments": one.schema()}
         for one in tools_of(_who(request).agent)
     ]  # fmt: skip
@@ -195,7 +202,7 @@ def told(action: Action) -> dict[str, Any]:
     return {
         "id": action.id, "operation": f"{action.operation.integration.slug}.{action.operation.slug}",
         "state": action.state, "settled": action.settled,
-        "outcome": {name: outcome.get(name) for name in ("code", "text", "status", "body")} if outcome else None,
+        "outcome": _told_outcome(outcome) if outcome else None,
         "review": {"id": review.id, "state": review.state, "expires_at": review.expires_at} if review else None,
         "not_before": None if action.settled or action.state == "deferred" else action.not_before,
         "deferred": _deferral(action), "changed": None if action.original is None else action.arguments,
@@ -208,3 +215,8 @@ def _deferral(action: Action) -> dict[str, Any] | None:
         return None
     ruling = action.rulings.filter(outcome="defer").first()
     return {"missing": ruling.reasons[0] if ruling else "", "until": action.deferred_until}
+
+
+def _told_outcome(outcome: dict[str, Any]) -> dict[str, Any]:
+    told = {name: outcome.get(name) for name in ("code", "text", "status", "body")}
+    return {**told, "retry": may_ask_again(outcome["code"])}

@@ -24,6 +24,7 @@ from console.agents.identify import Identified, identify
 from console.core.errors import Invalid, Refusal, Tampered
 from console.core.telemetry import read_traceparent
 from console.core.threads import in_thread
+from console.gateway import permissions
 from console.gateway.acts import GUESSED, LONGEST_KEY, Asked, access_action, ask, take_back, wait_until
 from console.gateway.api import told
 from console.gateway.proposals_api import SHOWN, Propose, as_text, propose
@@ -108,7 +109,10 @@ def _server(who: Identified) -> Server[Any]:
 
 
 def _listed(who: Identified) -> list[types.Tool]:
-    return [*(_tool(one) for one in tools_of(who.agent)), *OWN]
+    """What an agent does itself is no tool here: its own tools are asked about by one."""
+    granted = tools_of(who.agent)
+    asking = [permissions.TOOL] if any(one.own for one in granted) else []
+    return [*(_tool(one) for one in granted if not one.own), *OWN, *asking]
 
 
 def _tool(one: Tool) -> types.Tool:
@@ -132,6 +136,8 @@ def _called(who: Identified, params: types.CallToolRequestParams) -> types.CallT
                 return _text(as_text(propose(who, _proposed(arguments))), error=False)
             case name if name == PROPOSED:
                 return _text({"proposals": [as_text(one) for one in who.agent.proposals.all()[:SHOWN]]}, error=False)
+            case permissions.NAME:
+                return permissions.as_result(permissions.answer_permission(who, arguments))
             case name if name == WITHDRAW:
                 action = take_back(who, _named(arguments))
             case name:
@@ -144,7 +150,7 @@ def _called(who: Identified, params: types.CallToolRequestParams) -> types.CallT
 
 
 def _asked(who: Identified, name: str, arguments: dict[str, Any], meta: dict[str, Any]) -> Action:
-    tool = next((one for one in tools_of(who.agent) if one.name == name), None)
+    tool = next((one for one in tools_of(who.agent) if one.name == name and not one.own), None)
     if tool is None:
         record_refusal(actor=who.actor, page=GUESSED)
         raise Invalid(f"You are not granted a tool {name!r:.100}. Propose a grant by {PROPOSE}.", code="not_granted")

@@ -13,6 +13,7 @@ from integrations.amend import quarantined
 from integrations.definitions import PLACE, closure
 from integrations.described import definitions_of
 from integrations.models import Grant, Operation
+from integrations.permission import is_agents_own
 
 LONGEST_NAME = 64  # of what clients take as the name of a tool
 EFFECTS = {
@@ -32,6 +33,11 @@ class Tool:
     effect: str
     categories: list[str]
     row: Operation
+
+    @property
+    def own(self) -> bool:
+        """Whether the agent does it itself, once it is permitted."""
+        return is_agents_own(self.row.integration)
 
     @property
     def says(self) -> str:

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
-STAND_INS = "examples.standins"
+OTHERS = ("examples.standins", "examples.frameworks")
 MOST = 4
 
 
@@ -17,7 +17,7 @@ def main(arguments: list[str]) -> int:
     long = "--long" in arguments
     extra = [argument for argument in arguments if argument != "--long"]
     os.environ["COUNTERSIGN_CHROMIUM"] = chromium()
-    prepare_stand_ins()
+    prepare_others()
     codes = [pytest(call) for call in calls(extra, long=long)]
     return next((code for code in codes if code), 0)
 
@@ -42,10 +42,11 @@ def pytest(arguments: list[str]) -> int:
     return subprocess.run([sys.executable, "-m", "pytest", *arguments], check=False).returncode
 
 
-def prepare_stand_ins() -> None:
-    """Their own environment; they are launched as programs and never imported."""
-    if importlib.util.find_spec(STAND_INS) is not None:
-        importlib.import_module(STAND_INS).prepare()
+def prepare_others() -> None:
+    """Environments of their own; what is in them is launched as programs and never imported."""
+    for others in OTHERS:
+        if importlib.util.find_spec(others) is not None:
+            importlib.import_module(others).prepare()
 
 
 def chromium() -> str:

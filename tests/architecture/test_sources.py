@@ -47,7 +47,7 @@ VENDORS = re.compile(r"stripe|refund|billing|examples?\.(?!com\b|org\b|net\b)\w"
 OVERLAYS = {
     "console/home/processes.py": {"examples.demo"},
     "console/home/supervisor.py": {"examples.standins.launcher", "examples.demo.witness_program"},
-    "console/home/testing.py": {"examples.standins"},
+    "console/home/testing.py": {"examples.standins", "examples.frameworks"},
 }
 
 
@@ -114,7 +114,7 @@ def test_nothing_of_one_machine_and_no_leftover_is_in_any_file(pattern: re.Patte
 
 def test_the_lock_names_no_host_and_has_a_hash_for_everything() -> None:
     for file in FILES:
-        if file.name.endswith(".txt") and file.parent.name in {"requirements", "standins", "audit_peers"}:
+        if file.name.endswith(".txt") and file.parent.name in {"requirements", "standins", "frameworks", "audit_peers"}:
             lines = file.read_text().replace("\\\n", " ").splitlines()
             pinned = [line for line in lines if line.strip() and not line.lstrip().startswith(("#", "-r", "-c"))]
             assert pinned, file

@@ -1,0 +1,1 @@
+"""A tool of LangGraph that Countersign does, and that is held until people have signed."""
