@@ -14,7 +14,7 @@ from audit.record import record
 from audit.vocabulary import Kind
 from console.core.actor import Actor
 from console.core.clock import now
-from console.core.statements import Statement
+from console.core.statements import Statement, run
 from console.notices.tell import telling
 
 
@@ -57,7 +57,8 @@ def escalate(review_id: str, *, actor: Actor) -> None:
     review.save(update_fields=["escalates_at"])
     added = sorted(set(review.asked.values_list("group", flat=True)) - before)
     record(Kind.REVIEW_ESCALATED, subject=review.id, actor=actor, detail={"of": action.id, "groups": added},
-           also=[_telling(review, added, at)], **review.audit_context())  # fmt: skip
+           **review.audit_context())  # fmt: skip
+    run(_telling(review, added, at))
     announce(action)
 
 
