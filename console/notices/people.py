@@ -61,9 +61,9 @@ def _forget(actor: Actor) -> bool:
     row = Address.objects.select_for_update().filter(user=actor.id).first()
     if row is None:
         return False
-    row.delete()
     if row.confirmed_at:
         record(Kind.ADDRESS_REMOVED, subject=row.pk, actor=actor)
+    row.delete()
     return True
 
 

@@ -75,7 +75,7 @@ def staff(office: Team) -> None:
 class Inbox(test_anchor_mail.Inbox):
     """The server looks at every member of it, and no single text is in letters of several parts."""
 
-    notes: ClassVar[list[str]] = []  # type: ignore[assignment]
+    notes: ClassVar[list[str]] = []
 
 
 @pytest.fixture

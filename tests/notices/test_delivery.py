@@ -15,9 +15,10 @@ from pytest_django.plugin import DjangoDbBlocker
 from audit.models import Record
 from console.accounts.models import Team
 from console.notices import deliver
-from console.notices.above import NotTaken
+from console.notices.above import NotTaken, post
 from console.notices.channels import try_channel
 from console.notices.deliver import LEASE, check_taken, deliver_all, keep_delivering, lease
+from console.notices.mail import send_letter
 from console.notices.models import CHAT, Event, Message, Notice
 from examples.demo.people import acting
 from tests.conftest import a_clone
@@ -155,8 +156,8 @@ def test_no_transaction_is_open_while_somebody_is_spoken_to(
 
         return call
 
-    monkeypatch.setattr(deliver, "send_letter", looked(deliver.send_letter))
-    monkeypatch.setattr(deliver, "post", looked(deliver.post))
+    monkeypatch.setattr(deliver, "send_letter", looked(send_letter))
+    monkeypatch.setattr(deliver, "post", looked(post))
     a_channel(receiver)
     hold()
     clock.forward(minutes=WINDOW)
@@ -228,17 +229,20 @@ def _die(*_: object) -> None:
 
 
 def _die_after_sending() -> None:
-    deliver._finish = _die
+    setattr(deliver, "_finish", _die)  # noqa: B010  (in this process alone)
     deliver_all()
 
 
 def _die_after(moment: str) -> None:
     """Or in the midst of planning, where it is one transaction; of what delivers, before it has begun."""
-    if moment == "deliver":
-        deliver.deliver = _die
-    else:
-        real = getattr(deliver, moment)
-        setattr(deliver, moment, lambda: (real(), _die()))
+    real = getattr(deliver, moment)
+
+    def act(*_: object) -> None:
+        if moment != "deliver":
+            real()
+        _die()
+
+    setattr(deliver, moment, act)
     deliver_all()
 
 
