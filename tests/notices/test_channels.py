@@ -93,9 +93,7 @@ def test_a_chat_gets_plain_text_and_a_link(hold: Hold, receiver: Receiver, clock
     assert not any(kept in call.body.decode() for kept in KEPT_BACK)
 
 
-def test_titles_of_others_call_for_nobodys_attention(
-    hold: Hold, receiver: Receiver, clock: Clock, office: Team
-) -> None:
+def test_titles_of_others_ask_for_nobodys_attention(hold: Hold, receiver: Receiver, clock: Clock, office: Team) -> None:
     a_channel(receiver, CHAT)
     Team.objects.filter(pk=office.pk).update(name="<!channel> & <https://evil.example|us>")
     hold()
