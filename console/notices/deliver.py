@@ -37,7 +37,7 @@ logger = logging.getLogger(__name__)
 
 DOOR = system("door")
 THREADS = 3  # so many that one place which hangs holds up no other
-PAUSE = 1.0
+PAUSE = 2.0
 UPKEEP = 60.0  # seconds
 LEASE = dt.timedelta(minutes=3)  # longer than any exchange takes
 KEPT = dt.timedelta(days=30)
@@ -195,9 +195,7 @@ def _told(message: Message) -> Told | None:
     """None where nothing of it is left to tell."""
     notices = list(message.notices.select_related("event").order_by("pk"))
     waiting, zone = _waiting(message, {one.review for one in notices})
-    ends = {one.review for one in notices if one.occasion == "ended"}
-    ended = reviews().ended(ends) if ends else frozenset()
-    kept = {one.review: one for one in notices if one.review in (ended if one.occasion == "ended" else waiting.reviews)}
+    kept = {one.review: one for one in notices if one.occasion == "ended" or one.review in waiting.reviews}
     if not kept or message.team is None:
         return None
     items = [_item(one) for one in kept.values()]

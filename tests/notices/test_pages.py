@@ -13,6 +13,7 @@ from django.test.utils import CaptureQueriesContext
 
 from audit.models import Record
 from console.accounts.models import User
+from console.accounts.people import deactivate_user
 from console.core.clock import now
 from console.core.errors import Conflict, Forbidden, Invalid
 from console.notices import people, rota
@@ -22,7 +23,7 @@ from console.notices.people import SALT, set_address
 from console.notices.rota import add_entry
 from examples.demo.people import acting
 from tests.notices.conftest import Inbox, Receiver, a_channel, letters_to, listening
-from tests.pages.conftest import Enter
+from tests.pages.conftest import DOOR, Enter
 
 pytestmark = pytest.mark.usefixtures("office")
 MINE, TEAM = "/account/notices/", "/notices/"
@@ -168,6 +169,15 @@ def test_a_test_comes_at_any_hour_and_what_was_sent_is_shown(ana: Client, inbox:
     [letter] = letters_to(inbox, "ana")
     assert letter["Subject"] == "A test from Countersign"
     assert "A test sent" in said(ana.get(MINE))
+
+
+def test_who_has_left_gets_nothing_that_was_on_its_way(ana: Client, inbox: Inbox) -> None:
+    person = listening("ana")
+    ana.post("/account/notices/test/")
+    deactivate_user(person, actor=DOOR)
+    deliver_all()
+    assert inbox.envelopes == []
+    assert Message.objects.get().why_not == "nowhere"
 
 
 def test_programs_and_tokens_change_nothing(ana: Client) -> None:

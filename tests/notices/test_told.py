@@ -43,6 +43,7 @@ def test_whoever_may_sign_is_told_and_nobody_else(hold: Hold, inbox: Inbox, cloc
     review = hold(maker="bea")
     deliver_all()
     assert told(inbox) == {}
+    assert set(Notice.objects.values_list("user__username", flat=True)) == {"ana", "cleo"}
     clock.forward(minutes=WINDOW)
     deliver_all()
     subject = f"{review.action.operation.integration.title}: {review.action.operation.title} waits for you"
@@ -219,6 +220,7 @@ def test_a_membership_that_sql_wrote_is_told_of_nothing(hold: Hold, inbox: Inbox
     clock.forward(minutes=WINDOW)
     deliver_all()
     assert "emil" not in told(inbox)
+    assert not Notice.objects.filter(user__username="emil").exists()
 
 
 def test_who_asked_hears_of_the_end_where_they_want_to(hold: Hold, inbox: Inbox, clock: Clock) -> None:
