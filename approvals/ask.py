@@ -1,7 +1,7 @@
 """Asking people: a review with its slots, and the groups that are asked from now on."""
 
 import datetime as dt
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from django.db import transaction
 
@@ -14,6 +14,8 @@ from audit.record import record
 from audit.vocabulary import Kind
 from console.core.actor import Actor
 from console.core.clock import now
+from console.core.statements import Statement, run
+from console.notices.tell import telling
 
 
 def ask_people(action: Action, kind: str, requirement: Requirement, policy: bytes, actor: Actor) -> Review:
@@ -31,7 +33,9 @@ def ask_people(action: Action, kind: str, requirement: Requirement, policy: byte
         escalates_at=next_escalation(requirement.slots, at, dt.timedelta()),
     )
     stored = requirement.document["slots"]
-    begin(review, actor=actor, detail={"of": action.id, "kind": kind, "slots": stored})
+    first = {way.group for slot in requirement.slots for way in slot.ways if not way.after}
+    begin(review, actor=actor, detail={"of": action.id, "kind": kind, "slots": stored},
+          also=[_telling(review, first, at)])  # fmt: skip
     slots = [Slot(review=review, position=number, spec=spec) for number, spec in enumerate(stored)]
     Slot.objects.bulk_create(slots)
     _ask_groups(review, slots, dt.timedelta())
@@ -54,12 +58,23 @@ def escalate(review_id: str, *, actor: Actor) -> None:
     added = sorted(set(review.asked.values_list("group", flat=True)) - before)
     record(Kind.REVIEW_ESCALATED, subject=review.id, actor=actor, detail={"of": action.id, "groups": added},
            **review.audit_context())  # fmt: skip
+    run(_telling(review, added, at))
     announce(action)
 
 
 def next_escalation(slots: Iterable[SlotSpec], opened: dt.datetime, since: dt.timedelta) -> dt.datetime | None:
     later = [after for slot in slots for after in slot.asks_later(since)]
     return opened + min(later) if later else None
+
+
+def _telling(review: Review, groups: Collection[str], at: dt.datetime) -> Statement:
+    """Titles and moments: what the action does to whom is for those alone who open the review."""
+    operation = review.action.operation
+    return telling(
+        review.team_id, review.id, kind=review.kind, integration=operation.integration.title,
+        operation=operation.title, categories=operation.categories, groups=groups, makers=review.action.makers, at=at,
+        due_at=None if review.kind == "doubt" else review.expires_at,
+    )  # fmt: skip
 
 
 def _ask_groups(review: Review, slots: list[Slot], since: dt.timedelta) -> None:

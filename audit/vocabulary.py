@@ -142,6 +142,16 @@ class Kind(StrEnum):
     SETUP_OFFERED = "accounts:setup:offered"
     SETUP_FINISHED = "accounts:setup:finished"
 
+    # Who is told that something waits
+    CHANNEL_OPENED = "notices:channel:opened"
+    CHANNEL_WRAPPED = "notices:channel:wrapped"  # anew, to a newer key of the door
+    CHANNEL_ENDED = "notices:channel:ended"
+    ROTA_ENTRY_ADDED = "notices:rota_entry:added"
+    ROTA_ENTRY_REMOVED = "notices:rota_entry:removed"
+    ADDRESS_CONFIRMED = "notices:address:confirmed"
+    ADDRESS_REMOVED = "notices:address:removed"
+    NOTICE_GIVEN_UP = "notices:notice:given_up"
+
     # Looking, and alarms
     PAGE_READ = "audit:page:read"
     ACCESS_REFUSED = "audit:access:refused"

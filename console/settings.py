@@ -112,6 +112,7 @@ INSTALLED_APPS = [
     "approvals",
     "console.accounts",
     "console.traces",
+    "console.notices",
     "console.workflows",
     "console.agents",
     "console.runs",
@@ -270,6 +271,22 @@ ALLOW_VIRTUAL_AUTHENTICATORS = env("ALLOW_VIRTUAL_AUTHENTICATORS", "") == "1"
 ALLOWED_NETWORKS = [net for net in env("ALLOWED_NETWORKS", "").split(",") if net]
 # Programs on this machine that an admin may connect as MCP servers; see integrations/mcp/programs.py.
 MCP_SERVERS = env("MCP_SERVERS", "")
+
+# Notices by mail: the server that takes them. Only the door sends, so the others need no password.
+MAIL_FROM = env("MAIL_FROM", "")
+_mail_tls = env("MAIL_TLS", "starttls")
+if _mail_tls not in {"starttls", "implicit", "none"}:
+    raise ImproperlyConfigured("COUNTERSIGN_MAIL_TLS is starttls, implicit or none.")
+EMAIL_HOST = env("MAIL_HOST", "")
+EMAIL_PORT = int(env("MAIL_PORT", {"starttls": "587", "implicit": "465", "none": "25"}[_mail_tls]))
+EMAIL_USE_TLS, EMAIL_USE_SSL = _mail_tls == "starttls", _mail_tls == "implicit"
+EMAIL_HOST_USER = env("MAIL_USER", "")
+EMAIL_HOST_PASSWORD = env("MAIL_PASSWORD", "") if PROCESS == "door" else ""
+EMAIL_TIMEOUT = 20  # seconds
+if EMAIL_HOST and not MAIL_FROM:
+    raise ImproperlyConfigured("Set COUNTERSIGN_MAIL_FROM: whom notices by mail are from.")
+if EMAIL_HOST_USER and _mail_tls == "none":
+    raise ImproperlyConfigured("COUNTERSIGN_MAIL_TLS is none: the password of COUNTERSIGN_MAIL_USER could be read.")
 
 USE_TZ = True
 TIME_ZONE = "UTC"

@@ -9,6 +9,7 @@ from django.urls import URLPattern, URLResolver, include, path
 ROOMS = (
     ("", "console.home.urls"),
     ("", "console.accounts.urls"),
+    ("", "console.notices.urls"),
     ("", "console.traces.urls"),
     ("reviews/", "approvals.urls"),
     ("halts/", "approvals.halt_urls"),

@@ -10,13 +10,13 @@ from django.db.models.functions import Now
 
 from console.core.fields import OrderedJSONField
 from console.core.ids import new_id
+from console.core.sealed import SealedRow
 from console.core.states import transitions
 from integrations.credential_types import in_words
 from integrations.health_models import HealthTest as HealthTest
 from integrations.imports import Import as Import
 from integrations.listings import Listing as Listing
 from integrations.opening_models import Opening as Opening
-from integrations.sealed import SealedRow
 from integrations.token_models import AccessToken, Authorization
 from integrations.webhooks.models import Delivery, Webhook, WebhookSecret
 

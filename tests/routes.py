@@ -20,7 +20,7 @@ Needs = Literal[
     "", "review", "settled", "run", "workflow", "integration", "operation", "record", "export", "tile", "hold",
     "passkey", "setup", "action", "agent", "agent_token",
     "grant", "credential", "proposal", "halt", "policy_version", "mandate", "server", "import", "webhook",
-    "webhook_secret", "provider",
+    "webhook_secret", "provider", "address", "channel", "rota_entry",
 ]  # fmt: skip
 
 
@@ -64,6 +64,11 @@ ROUTES: dict[str, Route] = {
     "mfa_generate_recovery_codes": Route(FORM, "person"),
     "mfa_index": Route(READ, "public"),
     "mfa_list_webauthn": Route(READ, "public"),
+    "notices": Route(FORM, "person"),
+    "notices_address": Route(WRITE, "person"),
+    "notices_address_removal": Route(WRITE, "person"),
+    "notices_trial": Route(WRITE, "person"),
+    "notices_confirm": Route(FORM, "person", needs="address"),
     # Rooms.
     "reviews": Route(READ, roles=ANYONE),
     "review": Route(READ, roles=ANYONE, needs="review"),
@@ -133,6 +138,13 @@ ROUTES: dict[str, Route] = {
     "tools": Route(READ, roles=ANYONE, needs="server"),
     "tools_look": Route(WRITE, roles=ADMIN, needs="server"),
     "tools_add": Route(WRITE, roles=ADMIN, needs="server"),
+    "team_notices": Route(READ, roles=ANYONE),
+    "rota_add": Route(WRITE, roles=ADMIN),
+    "rota_remove": Route(WRITE, roles=ADMIN, needs="rota_entry"),
+    "channel_add": Route(FORM, roles=ADMIN),
+    "channel_trial": Route(WRITE, roles=ADMIN, needs="channel"),
+    "channel_end": Route(WRITE, roles=ADMIN, needs="channel"),
+    "channel_key": Route(READ, "public", needs="channel"),
     "audit": Route(READ, roles=AUDITOR | ADMIN),
     "record": Route(READ, roles=AUDITOR | ADMIN, needs="record"),
     "record_erasure": Route(FORM, roles=ADMIN, needs="record"),

@@ -179,6 +179,15 @@ EVENTS: Mapping[Kind, Event] = {
     Kind.PASSWORD_THROTTLED: Event(AUTHENTICATION, *_ANY),
     Kind.SETUP_OFFERED: Event(ACCOUNT, *_ANY),
     Kind.SETUP_FINISHED: Event(ACCOUNT, *_ANY),
+    # Who is told that something waits.
+    Kind.CHANNEL_OPENED: _entity(*CREATE),
+    Kind.CHANNEL_WRAPPED: _entity(*UPDATE),
+    Kind.CHANNEL_ENDED: _entity(*DELETE),
+    Kind.ROTA_ENTRY_ADDED: _entity(*CREATE),
+    Kind.ROTA_ENTRY_REMOVED: _entity(*DELETE),
+    Kind.ADDRESS_CONFIRMED: Event(ACCOUNT, *_ANY),
+    Kind.ADDRESS_REMOVED: Event(ACCOUNT, *_ANY),
+    Kind.NOTICE_GIVEN_UP: Event(API, *_ANY),
     # Looking, and what must not be.
     Kind.PAGE_READ: Event(WEB, *READ),
     Kind.ACCESS_REFUSED: Event(WEB, *READ),
@@ -209,9 +218,8 @@ EVENTS: Mapping[Kind, Event] = {
     Kind.RETENTION_PRUNED: _entity(*DELETE),
 }
 
-_FAILED = frozenset(
-    kind for kind in Kind if kind.value.rpartition(":")[2] in {"failed", "refused", "throttled", "lost", "tampered"}
-)
+_FAILURES = {"failed", "refused", "throttled", "lost", "tampered", "given_up"}
+_FAILED = frozenset(kind for kind in Kind if kind.value.rpartition(":")[2] in _FAILURES)
 
 
 class Events:

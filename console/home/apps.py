@@ -10,7 +10,10 @@ class HomeConfig(AppConfig):
     def ready(self) -> None:
         # Connects the worker's signals; every Celery process sets up Django first.
         from console.home import health  # noqa: F401, PLC0415  # models may be imported only now
+        from console.home.posting import post  # noqa: PLC0415
+        from console.notices.above import register_post  # noqa: PLC0415
 
+        register_post(post)
         if settings.PROCESS in settings.SERVING:
             look_for_garbage_less_often()
 

@@ -10,7 +10,7 @@ from django.db import models
 from django.db.models.functions import Now
 
 from console.core.ids import new_id
-from integrations.sealed import SealedRow
+from console.core.sealed import SealedRow
 from integrations.webhooks.schemes import SCHEMES, told
 
 OUTCOMES = ("", "verified", "refused", "duplicate")  # "" while it waits for the door

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from django.conf import settings as project
 from django.contrib.auth.hashers import MD5PasswordHasher
+from django.core import signing
 from django.test import Client
 from django.urls import reverse
 from pytest_django.plugin import DjangoDbBlocker
@@ -27,6 +28,10 @@ from console.agents.proposals import file_proposal
 from console.core import presence
 from console.core.actor import Actor
 from console.core.clock import now
+from console.notices.channels import open_channel
+from console.notices.models import Channel, RotaEntry
+from console.notices.people import SALT, set_address
+from console.notices.rota import add_entry
 from console.runs.cancel import cancel_run
 from console.runs.models import Run
 from console.runs.start import start_run
@@ -70,6 +75,9 @@ class Scene:
     webhook: Webhook
     halt: str
     mandate: str
+    address_token: str
+    channel: Channel
+    rota_entry: RotaEntry
     tokens: dict[str, str] = field(default_factory=dict)
 
     def address(self, name: str, given: str | None = None) -> str:
@@ -87,6 +95,7 @@ class Scene:
                 "webhook": self.webhook.pk, "webhook_secret": self.webhook.secrets.get().pk,
                 "halt": self.halt, "mandate": self.mandate, "policy_version": "1", "setup": "x" * 43,
                 "provider": "corp",
+                "address": self.address_token, "channel": self.channel.pk, "rota_entry": self.rota_entry.pk,
                 "grant": str(action.grant_id), "credential": self.credential}  # fmt: skip
         return rows[needs]
 
@@ -203,6 +212,15 @@ def arrange(standin: str, state: Path) -> Scene:
         webhook=make_hook(),
         halt=halt("agent", "helper", reason="It went wild.", actor=acting("mira")).pk,
         mandate=mandate(Review.objects.get(action__run=cancelled.id, action__amount_minor=48_000).action),
+        address_token=signing.dumps(set_address("zoe@people.example", actor=acting("ana")).pk, salt=SALT),
+        channel=open_channel(kind="webhook", name="Zoë", url="https://hooks.example/x", actor=acting("mira")),
+        rota_entry=add_entry(
+            group="finance",
+            person=User.objects.get(username="ana").pk,
+            begins=now(),
+            ends=now() + dt.timedelta(days=1),
+            actor=acting("mira"),
+        ),
         tokens={name: token(name, team) for name in BY_ROLE.values()},
     )
 

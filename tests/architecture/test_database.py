@@ -173,6 +173,8 @@ WITHOUT_TEAM = {
     "approvals_slotgroup": "belongs to a review",
     "approvals_decision": "belongs to a review",
     "approvals_permit": "belongs to an action",
+    "notices_preference": "a person's",
+    "notices_address": "a person's",
     "workflows_workflowversion": "belongs to a workflow",
     "agents_agenttoken": "belongs to an agent",
     "agents_grantproposal": "belongs to an agent",

@@ -1,23 +1,32 @@
 """Every page at both widths, in both themes: no flaw that axe-core finds, never wider than the window, pictured."""
 
+import datetime as dt
 import os
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from django.core import signing
 from playwright.sync_api import expect
 
 from approvals.models import Review
 from approvals.signoff import BySession, signoff
 from audit.exports.request import request_export
 from audit.models import Export, Record
-from console.accounts.models import Passkey
+from console.accounts.models import Passkey, User
+from console.core.clock import now
 from console.home.processes import ROOT
+from console.notices.channels import end_channel, open_channel
+from console.notices.models import Address, Channel, Message, Preference, RotaEntry
+from console.notices.people import SALT
+from console.notices.rota import add_entry, remove_entry
 from console.runs.models import Run
 from examples.demo.people import acting
 from tests.browser.conftest import Enter
 from tests.browser.office import LARGE, SMALL, Office
 from tests.browser.window import Window
+from tests.notices.conftest import listening
+from tests.services import services
 from tests.stack import wait_until
 
 pytestmark = pytest.mark.browser
@@ -48,7 +57,7 @@ def test_every_page_is_accessible_and_fits(office: Office, enter: Enter, screens
         )
     wait_until(lambda: Run.objects.get(pk=refused.id).state == "failed", "the refused run ends")
     tour = Tour(enter(width=width), screenshots, {})
-    for look in (see_signing_in, see_account, see_reviews, see_legal, see_runs, see_rooms, see_log):
+    for look in (see_signing_in, see_account, see_notices, see_reviews, see_legal, see_runs, see_rooms, see_log):
         look(tour, office, {"refused": refused, "waiting": waiting}, cancelling)
     assert tour.found == {name: [] for name in tour.found}
 
@@ -77,6 +86,42 @@ def see_account(tour: Tour, office: Office, runs: Runs, cancelling: Review) -> N
     tour.see("recovery-codes-new", "/account/recovery-codes/new/")
     tour.see("passkey-remove", f"/account/passkeys/{Passkey.objects.get(revoked_at=None).id}/removal/")
     tour.see("sign-out", "/sign-out/")
+
+
+def see_notices(tour: Tour, office: Office, runs: Runs, cancelling: Review) -> None:
+    tour.window.become("ana")
+    tour.see("notices-empty", "/account/notices/")
+    tour.window.become("mira")
+    tour.see("team-notices-empty", "/notices/")
+    tour.see("channel-add", "/notices/channels/add/")
+    ana = listening("ana", quiet_from=720, quiet_until=780)
+    moments = {"begins": now(), "ends": now() + dt.timedelta(hours=8)}
+    entry = add_entry(group="finance", person=ana.pk, **moments, actor=acting("mira"))
+    address = "https://hooks.example/services/T000"
+    channel = open_channel(kind="chat", name="#approvals", url=address, groups=["finance"], actor=acting("mira"))
+    sent = Message.objects.create(user=ana, kind="test", sent_at=now())
+    Message.objects.create(channel=channel, kind="test", why_not="It answered 404.")
+    tour.see("team-notices", "/notices/")
+    tour.window.become("ana")
+    tour.see("notices", "/account/notices/")
+    tour.window.page.get_by_label("Time zone").fill("Nowhere")
+    tour.window.leave_by(tour.window.page.get_by_role("button", name="Keep"))
+    tour.see("notices-refused")
+    Address.objects.filter(user=ana).update(confirmed_at=None)
+    key = (services().state / "keys" / "secret_key").read_text().strip()
+    token = signing.dumps(Address.objects.get(user=ana).pk, key=key, salt=SALT)
+    tour.see("notices-confirm", f"/account/notices/confirm/{token}/")
+    expect(tour.window.page.get_by_role("button", name="It is mine")).to_be_visible()
+    forget_notices(ana, entry, channel, sent)
+
+
+def forget_notices(person: User, entry: RotaEntry, channel: Channel, sent: Message) -> None:
+    """The other width begins with nothing, and nobody else is told."""
+    remove_entry(entry, actor=acting("mira"))
+    end_channel(channel, actor=acting("mira"))
+    sent.delete()
+    for mine in (Address, Preference):
+        mine.objects.filter(user=person).delete()
 
 
 def see_reviews(tour: Tour, office: Office, runs: Runs, cancelling: Review) -> None:

@@ -1,5 +1,6 @@
 """`manage.py door_key`: the door's keys, a new one, and the end of one that nothing needs any more."""
 
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +15,19 @@ from console.core.actor import system
 from console.core.door_keys import ITSELF, DoorKey, KeyMissing
 from console.core.key_services import SERVICES, ServiceFailed
 from console.home.places import replace_file
-from integrations.door_key import needed
+from console.notices import channels
+from integrations import door_key
 
 ACTOR = system("door_key")
 STILL = (
     "A running door brings them under the new key within seconds; those that were sealed by an earlier version have to"
     " be sealed anew and revoked."
 )
+
+
+def needed() -> Counter[str]:
+    """The ids of the keys that secrets rest on, in whichever room, and how many each."""
+    return Counter(door_key.needed()) + Counter(channels.needed())
 
 
 class Command(BaseCommand):
@@ -73,7 +80,7 @@ class Command(BaseCommand):
             raise CommandError(f"The door holds no key {identity}; `door_key show` lists them.")
         if identity == door_keys.sealing_key_id():
             raise CommandError(f"New secrets are sealed to {identity}: rotate first.")
-        if count := needed().get(identity, 0):
+        if count := needed()[identity]:
             raise CommandError(f"{count} secret(s) still rest on {identity}. {STILL}")
         with transaction.atomic():
             record(Kind.DOOR_KEY_RETIRED, subject=identity, actor=ACTOR)
