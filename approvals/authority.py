@@ -10,6 +10,7 @@ from django.db.models.expressions import RawSQL
 from approvals.counted import Counted
 from approvals.described import verify_operation
 from approvals.digests import comment_digest, evidence_digest, read_payload, render_digest
+from approvals.facts import undecoded_lines
 from approvals.halted import halted
 from approvals.models import Action, Decision, PolicyVersion
 from approvals.policies.decide import GATED, Answer, decide
@@ -24,7 +25,9 @@ from console.core.compiled import Compiled
 from console.core.errors import Tampered
 from integrations.amend import amended, amended_since, quarantined
 from integrations.compensation import arguments_back, way_back
+from integrations.described import complete
 from integrations.description import Description
+from integrations.explain import undecoded
 from integrations.here import is_here
 from integrations.limits import check_limits
 from integrations.models import Credential, Operation
@@ -109,6 +112,11 @@ class Loaded:
     @property
     def operation(self) -> Description:
         return Description(self.action.operation.slug, self.action.operation.description)
+
+    @property
+    def described(self) -> Description:
+        """With the schemas that it refers to. Raises Tampered where they are others by now."""
+        return complete(self.action.operation)
 
     @property
     def is_gated(self) -> bool:
@@ -237,8 +245,18 @@ def rule(loaded: Loaded) -> tuple[PolicyVersion | None, Answer]:
     action, version = loaded.action, _policy_now(loaded)
     document = version.document if version else None
     asked = question(action.operation, action.grantee, action.amount_minor, action.currency)
-    asked = replace(asked, counterparty=action.counterparty, counted=Counted(action, document or {}))
+    asked = replace(asked, counterparty=action.counterparty, counted=Counted(action, document or {}),
+                    undecoded=_undecoded(loaded))  # fmt: skip
     return version, decide(document, asked)
+
+
+def _undecoded(loaded: Loaded) -> tuple[str, ...]:
+    """From the attested arguments and description, and from the stored lines: taking one away there takes nothing away
+    here."""
+    if loaded.operation.effect == "read":
+        return ()
+    told = undecoded(loaded.described, loaded.action.arguments)
+    return tuple(dict.fromkeys((*told, *undecoded_lines(loaded.action.facts))))
 
 
 def verify_decisions(loaded: Loaded, answer: Answer, action_digest: bytes) -> None:

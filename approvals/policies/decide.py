@@ -6,7 +6,7 @@ from typing import Any
 
 from approvals.policies.question import Question
 from approvals.policies.rules import Rule, make_rules
-from approvals.policies.slots import Requirement, SlotSpec, Way, at_least
+from approvals.policies.slots import Requirement, SlotSpec, Way, at_least, one_more
 from console.core.errors import Invalid
 from integrations.here import PUBLISH_POLICY, SLUG
 
@@ -15,6 +15,7 @@ FALLBACK = Requirement((SlotSpec((Way("admins"),)),))
 _FAULTS = (AttributeError, IndexError, KeyError, TypeError, ValueError, Invalid)
 _PUBLISH = f"{SLUG}.{PUBLISH_POLICY}"
 _MOST_MADE = 64
+MOST_NAMED = 5  # arguments
 # By the id of the document, which is kept with them, so that no other gets its id.
 _made: dict[int, tuple[Mapping[str, Any], Sequence[Rule]]] = {}
 
@@ -35,7 +36,7 @@ def decide(document: Mapping[str, Any] | None, asked: Question, *, covered: bool
         answer = _first_match(document, asked)
     except _FAULTS as error:
         answer = _unclear(f"The policy could not be evaluated: {error}.")
-    return _above_policy(answer, asked, covered)
+    return _undecoded(_above_policy(answer, asked, covered), asked)
 
 
 def _first_match(document: Mapping[str, Any] | None, asked: Question) -> Answer:
@@ -86,6 +87,19 @@ def _of_admins(requirement: Requirement | None) -> Requirement:
         if {way.group for way in slot.ways} == {"admins"} and at_least("passkey", slot.signature):
             return requirement or FALLBACK
     return FALLBACK
+
+
+def _undecoded(answer: Answer, asked: Question) -> Answer:
+    """What nobody can read, nobody signs for alone: one more signature than would be asked for otherwise."""
+    if not asked.undecoded or asked.effect == "read" or answer.outcome not in ("allow", "review"):
+        return answer
+    why = [f"The argument {name} could not be decoded." for name in asked.undecoded[:MOST_NAMED]]
+    if more := asked.undecoded[MOST_NAMED:]:
+        why.append(f"Nor could {len(more)} more.")
+    if answer.outcome == "allow":
+        return _asks(answer, FALLBACK, why)
+    raised = one_more(answer.requirement or FALLBACK)
+    return _asks(answer, raised, [*why, f"So one more has to sign than otherwise: {raised}."])
 
 
 def _must_see(asked: Question, covered: bool) -> list[str]:
