@@ -2,6 +2,7 @@
 
 from approvals.models.action import ACTION, SETTLED, UNDONE, WITHOUT_EFFECT, Action, action_id
 from approvals.models.halt import Halt, halt_id
+from approvals.models.known_name import ApprovedName
 from approvals.models.permit import Permit, permit_id
 from approvals.models.policy import Policy, PolicyVersion, Ruling, policy_id, ruling_id, version_id
 from approvals.models.review import Decision, Review, Slot, SlotGroup, decision_id, review_id, slot_id
@@ -13,6 +14,7 @@ __all__ = [
     "UNDONE",
     "WITHOUT_EFFECT",
     "Action",
+    "ApprovedName",
     "Decision",
     "Halt",
     "Permit",
