@@ -7,10 +7,10 @@ from typing import Any
 from console.core.expressions import expressions
 from integrations.description import Description
 from integrations.explain import paths_of, shown_by_facts
-from integrations.schema_view import View
+from integrations.schema_view import Told, View
 
 CRITICAL = ("financial", "security")
-DEEPEST = 4  # levels of a schema that are looked at
+DEEPEST, MOST = 4, 300  # levels of a schema, and parts of it, that are looked at
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ def _arguments(operation: Description) -> Iterator[Finding]:
     for name, argument in operation.arguments.items():
         if name in shown or argument.get("name", name) in keys:
             continue
-        if _is_told(argument["schema"], view, DEEPEST):
+        if _is_told(argument["schema"], view):
             yield Finding("by_schema", f"No fact shows {name}. Signers see it as its schema calls it.")
         else:
             yield Finding("undecoded", f"Nothing tells what {name} means. Where it is used, one more has to sign.")
@@ -64,16 +64,21 @@ def _keys(operation: Description) -> set[str]:
     return {told[name] for name in ("header", "body") if name in told}
 
 
-def _is_told(schema: Any, view: View, levels: int) -> bool:
+def _is_told(schema: Any, view: View) -> bool:
     """As far as it is looked at: a value may still turn out to be something else."""
-    told = view.of(schema)
-    if told is None:
-        return False
-    if levels == 0:
-        return True
+    level: list[Any] = [schema]
+    for _ in range(DEEPEST):
+        told = [view.of(one) for one in level[:MOST]]
+        if None in told:
+            return False
+        level = [inner for one in told if one for inner in _inside(one)]
+    return True
+
+
+def _inside(told: Told) -> list[Any]:
     if told.kind == "object":
-        return all(_is_told(one, view, levels - 1) for one in told.schema["properties"].values())
-    return told.kind != "array" or _is_told(told.schema["items"], view, levels - 1)
+        return list(told.schema["properties"].values())
+    return [told.schema["items"]] if told.kind == "array" else []
 
 
 def _sentence(operation: Description) -> Iterator[Finding]:

@@ -51,7 +51,8 @@ def test_sheet_shows_facts_rule_evidence_and_what_is_signed(hold: Hold, ana: Cli
     review = hold(says="I think so.", evidence=[{"title": "First", "value": {"id": "ch_1", "paid": True}}])
     page = text(ana.get(f"/reviews/{review.id}/"))
     for part in ('<bdi class="exact">€480.00</bdi> </td>', '<span class="stays">stays</span>',
-                 "Rule <b><bdi>money</bdi></b>", "1 of finance, by password or passkey within 4 h.", "It is final: it cannot be undone.",
+                 "Rule <b><bdi>money</bdi></b>", "1 of finance, by password or passkey within 4 h.",
+                 "It is final: it cannot be undone.",
                  "Not decoded: 1 part of the arguments.", '<span class="undecoded">not decoded</span>',
                  "<bdi>ch_1</bdi>", "(unverified, 3 words)", "acorn-acorn-acorn-acorn-0000"):  # fmt: skip
         assert part in page
