@@ -18,6 +18,7 @@ from console.core.text import exact, money, pretty
 NOTHING = "–"
 SENT_EMPTY = {"null": "sent as null", "[]": "sent as an empty list", "{}": "sent as an object without fields"}
 LONG_BESIDE = 120  # characters
+_BROAD = ("url", "list", "json", "undecoded", "bytes", "nothing")
 _PLAIN = ("text", "money", "time", "identity", "url", "list", "nothing", "undecoded")
 
 
@@ -42,7 +43,7 @@ class Line:
     @property
     def is_wide(self) -> bool:
         """It takes the room of both columns."""
-        return self.format in ("lines", "diff", "table")
+        return self.format in ("lines", "diff", "table") or (self.was == NOTHING and self.format in _BROAD)
 
 
 def lines(facts: Iterable[Mapping[str, Any]], last: Iterable[Mapping[str, Any]] = ()) -> list[Line]:

@@ -10,6 +10,7 @@ from typing import Any
 
 from approvals.lines import moment, say
 from approvals.models import Action, Ruling
+from approvals.policies.decide import COULD_NOT
 from approvals.policies.slots import SlotSpec
 from console.core.chips import chips, is_hidden
 from console.core.text import exact, given_time
@@ -70,7 +71,8 @@ def points(action: Action, ruling: Ruling | None, slots: Sequence[SlotSpec], giv
     if suspicious(action):
         said.append(Point("A text holds characters that cannot be seen or are easily misread. They are shown as chips, "
                           "and will be sent as they are.", "stop"))  # fmt: skip
-    if unknown := sum(fact.get("format") == "undecoded" for fact in action.facts):
+    told = any(COULD_NOT in str(reason) for reason in (ruling.reasons if ruling else ()))
+    if not told and (unknown := sum(fact.get("format") == "undecoded" for fact in action.facts)):
         parts = f"{unknown} part{'s' * (unknown > 1)}"
         said.append(Point(f"Not decoded: {parts} of the arguments. What is not decoded is shown as given.", "stop"))
     if action.reverses:

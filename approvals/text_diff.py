@@ -5,6 +5,7 @@ from difflib import SequenceMatcher
 from itertools import islice
 
 AROUND = 2  # lines that stay, on either side of what changes
+FEW = 3  # lines are not worth a fold
 MOST = 2_000  # lines: above that, finding the least change takes longer than reading
 
 
@@ -45,7 +46,7 @@ def _changes(before: list[str], after: list[str]) -> list[tuple[str, list[str]]]
 
 
 def _same(lines: list[str]) -> list[Piece]:
-    if len(lines) <= 2 * AROUND + 1:
+    if len(lines) <= 2 * AROUND + FEW:
         return [Piece("same", tuple(lines))]
     middle = tuple(islice(lines, AROUND, len(lines) - AROUND))
     return [Piece("same", tuple(lines[:AROUND])), Piece("folded", middle), Piece("same", tuple(lines[-AROUND:]))]

@@ -16,6 +16,7 @@ _FAULTS = (AttributeError, IndexError, KeyError, TypeError, ValueError, Invalid)
 _PUBLISH = f"{SLUG}.{PUBLISH_POLICY}"
 _MOST_MADE = 64
 MOST_NAMED = 5  # arguments
+COULD_NOT = "could not be decoded"
 # By the id of the document, which is kept with them, so that no other gets its id.
 _made: dict[int, tuple[Mapping[str, Any], Sequence[Rule]]] = {}
 
@@ -93,7 +94,7 @@ def _undecoded(answer: Answer, asked: Question) -> Answer:
     """What nobody can read, nobody signs for alone: one more signature than would be asked for otherwise."""
     if not asked.undecoded or asked.effect == "read" or answer.outcome not in ("allow", "review"):
         return answer
-    why = [f"The argument {name} could not be decoded." for name in asked.undecoded[:MOST_NAMED]]
+    why = [f"The argument {name} {COULD_NOT}." for name in asked.undecoded[:MOST_NAMED]]
     if more := asked.undecoded[MOST_NAMED:]:
         why.append(f"Nor could {len(more)} more.")
     if answer.outcome == "allow":

@@ -54,9 +54,9 @@ SHOWN: dict[str, tuple[dict[str, Any], list[str]]] = {
          "<summary>Show 1 more row</summary>", '<tr><td><bdi class="exact">10</bdi></td><td><bdi class="exact">x</bdi></td></tr>'],
     ),
     "a diff": (
-        {"format": "diff", "was": "\n".join("abcdefgh"), "becomes": "\n".join("abcdefgx")},
-        ['aria-label="It: 1 removed, 1 added"', '<del><span class="unseen">removed: </span><bdi class="exact">h</bdi></del>',
-         '<ins><span class="unseen">added: </span><bdi class="exact">x</bdi></ins>', "<summary>Show 3 more lines that stay</summary>"],
+        {"format": "diff", "was": "\n".join("abcdefghijkl"), "becomes": "\n".join("abcdefghijkx")},
+        ['aria-label="It: 1 removed, 1 added"', '<del><span class="unseen">removed: </span><bdi class="exact">l</bdi></del>',
+         '<ins><span class="unseen">added: </span><bdi class="exact">x</bdi></ins>', "<summary>Show 7 more lines that stay</summary>"],
     ),
     "a long text": (
         {"format": "lines", "becomes": "\n".join("abcdefghijklmno")},
