@@ -10,6 +10,7 @@ from approvals.web_address import address_of, in_letters
 from console.core.skeleton import skeleton
 
 LONGEST = 300  # characters of a name
+MOST = 500  # names of one action: an agent may ask for any number of addresses
 _COUNT = """
     INSERT INTO approvals_approvedname (team_id, skeleton, name, times) VALUES (%s, %s, %s, 1)
     ON CONFLICT (team_id, skeleton, name) DO UPDATE
@@ -20,7 +21,7 @@ def names_of(action: Action) -> list[str]:
     """Whom or where it concerns: its counterparty, and of its facts identities and hosts. In one order for all, so that
     two who count them wait for each other."""
     told = {action.counterparty, *(name for fact in action.facts for name in names_in(fact))}
-    return sorted(name for name in told if 0 < len(name) <= LONGEST)
+    return sorted(name for name in told if 0 < len(name) <= LONGEST)[:MOST]
 
 
 def names_in(fact: Mapping[str, Any]) -> Iterator[str]:

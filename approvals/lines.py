@@ -138,9 +138,9 @@ def say(value: Any, kind: str, currency: str = "") -> str:
         case int() if kind == "money" and is_money(value, currency):
             return money(value, currency)
         case int() | float() if kind == "time":
-            return moment(value)
+            return moment(value) if value == int(value) else f"{moment(value)} ({value})"
         case str():
-            return value
+            return f"“{value}”" if value == NOTHING else value  # a dash that is sent is not nothing
         case list() if kind == "list":
             return ", ".join(say(one, "text") for one in value)
         case dict() | list():

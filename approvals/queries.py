@@ -20,6 +20,7 @@ from approvals.lines import Line, lines, marked
 from approvals.models import Action, Decision, PolicyVersion, Review, Ruling
 from approvals.seats import Seat, seats_of
 from approvals.signoff import check_may_decide
+from approvals.too_few import too_few
 from audit.models import Record
 from audit.vocabulary import Kind
 from console.accounts.models import Passkey, User
@@ -236,6 +237,7 @@ def read_sheet(actor: Actor, review_id: str) -> Sheet:
         points=[
             *sheet.points(action, ruling, [seat.asks for seat in seats], review.expires_at - review.opened_at),
             *sheet.alike_points(alike),
+            *sheet.lacking(too_few(review, ruling, seats[0].asks if seats else None)),
         ],
         evidence=sheet.evidence(action.evidence),
         known=known_of(action) if review.kind == "doubt" else None,

@@ -129,6 +129,10 @@ def _undo_points(description: Mapping[str, Any]) -> Iterator[Point]:
         yield Point(f"Undoing it costs something: {back.costs}", "wait")
 
 
+def lacking(text: str) -> list[Point]:
+    return [Point(text, "stop")] if text else []
+
+
 def alike_points(alike: Mapping[str, str]) -> list[Point]:
     return [Point(f"{name} {says}.", "stop") for name, says in alike.items()]
 

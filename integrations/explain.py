@@ -14,13 +14,14 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from integrations.description import Description
-from integrations.schema_view import SCALARS, View
+from integrations.schema_view import SCALARS, View, types
 
 Path = tuple[str, ...]
 
 LONG = 200  # characters; a longer text is shown as lines
 LONGEST_LABEL = 60
 URLS = {"uri", "url", "iri", "uri-reference", "iri-reference"}
+MOMENTS = {"unix-time", "timestamp"}
 BASE64 = {"byte", "base64"}
 _EXPRESSION = re.compile(r"\$\{\{((?:(?!\}\}).)*)\}\}", re.DOTALL)
 _STEP = r'(?:\.(?:[A-Za-z_]\w*|"[^"\\]+"))'
@@ -159,19 +160,28 @@ def _is_cell(value: Any, schema: Any, view: View) -> bool:
 
 def _format(value: Any, kind: str, schema: Mapping[str, Any]) -> str:
     """ "" for what is not as the schema says."""
+    if not _is_listed(value, schema) or not any(_is_a(value, one) for one in types(schema)):
+        return ""
+    if kind == "any":
+        return "json"
+    if isinstance(value, str):
+        return _text(value, schema)
+    return "time" if schema.get("format") in MOMENTS and type(value) is int else "text"
+
+
+def _is_a(value: Any, kind: str) -> bool:
     match value:
         case bool():
-            return "text" if kind == "boolean" else "json" if kind == "any" else ""
+            return kind == "boolean"
         case int() | float():
-            number = kind == "number" or (kind == "integer" and value == int(value))
-            return _number(value, schema) if number else "json" if kind == "any" else ""
-        case str():
-            return _text(value, schema) if kind == "string" else "json" if kind == "any" else ""
-    return ""
+            return kind == "number" or (kind == "integer" and value == int(value))
+    return isinstance(value, str) and kind == "string"
 
 
-def _number(value: float, schema: Mapping[str, Any]) -> str:
-    return "time" if schema.get("format") in ("unix-time", "timestamp") and isinstance(value, int) else "text"
+def _is_listed(value: Any, schema: Mapping[str, Any]) -> bool:
+    listed = [schema["const"]] if "const" in schema else schema.get("enum")
+    alike = (one for one in listed or () if isinstance(one, bool) == isinstance(value, bool))
+    return listed is None or value in alike
 
 
 def _text(value: str, schema: Mapping[str, Any]) -> str:

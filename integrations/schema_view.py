@@ -70,7 +70,7 @@ class View:
         kinds = [_told(one) for one in told if one is not None]
         if any(one is None or one.kind not in SCALARS for one in kinds):
             return None
-        names = sorted({one.kind for one in kinds if one})
+        names = sorted({name for one in kinds if one for name in types(one.schema) if name != "null"})
         same = names == ["string"] and len({str((one or {}).get("format")) for one in told}) == 1
         form = {"format": told[0]["format"]} if same and told[0] and "format" in told[0] else {}
         nullable = null or ({"x-null": True} if any(one.nullable for one in kinds if one) else {})
@@ -89,7 +89,7 @@ def _together(parts: list[dict[str, Any] | None]) -> dict[str, Any] | None:
 
 
 def _told(schema: Mapping[str, Any]) -> Told | None:
-    named, nullable = _types(schema), bool(schema.get("x-null"))
+    named, nullable = types(schema), bool(schema.get("x-null"))
     nullable = nullable or "null" in named
     kinds = [one for one in named if one != "null"]
     if len(kinds) > 1:
@@ -106,7 +106,7 @@ def _told(schema: Mapping[str, Any]) -> Told | None:
 _KINDS = {bool: "boolean", int: "number", float: "number", str: "string", type(None): "null"}
 
 
-def _types(schema: Mapping[str, Any]) -> list[str]:
+def types(schema: Mapping[str, Any]) -> list[str]:
     """As the schema says, or as the values that it lists are, or as its keywords tell."""
     told = schema.get("type")
     if isinstance(told, str | list):

@@ -134,6 +134,6 @@ def ana(office: Team, enter: Enter) -> Client:
     return enter("ana")
 
 
-def add_reviewer(office: Team, username: str, *roles: str) -> None:
+def add_reviewer(office: Team, username: str, *roles: str, group: str = "finance") -> None:
     set_membership(create_user(username, username.capitalize(), actor=DOOR), office, roles=["reviewer", *roles],
-                   groups=["finance"], actor=DOOR)  # fmt: skip
+                   groups=[group], actor=DOOR)  # fmt: skip

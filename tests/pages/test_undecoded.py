@@ -14,7 +14,7 @@ from console.core.errors import Tampered
 from examples.demo.people import acting
 from integrations.describe import describe_integration, give_grant, store_credential
 from integrations.models import Operation
-from tests.pages.conftest import DOOR, NOWHERE, Enter
+from tests.pages.conftest import DOOR, NOWHERE, Enter, add_reviewer
 from tests.pages.test_importing import DOCUMENT, imported
 from tests.pages.test_review_pages import text
 
@@ -71,6 +71,10 @@ def test_one_more_is_asked_and_the_page_says_why(notes: None, enter: Enter) -> N
     assert "The argument options could not be decoded." in page
     assert "So one more has to sign than otherwise: 2 of operations." in page
     assert '<bdi>options</bdi> <span class="undecoded">not decoded</span>' in page
+    lacks = "Of those who could sign there is 1 of operations, and 2 of operations would have to sign."
+    assert lacks in page
+    add_reviewer(Team.objects.get(), "max", group="operations")
+    assert lacks not in text(sam.get(f"/reviews/{review.id}/"))
 
 
 def test_what_the_policy_allows_goes_to_a_person(notes: None) -> None:

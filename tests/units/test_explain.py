@@ -76,6 +76,8 @@ NOT_UNDERSTOOD: dict[str, tuple[Any, Any, tuple[str, ...]]] = {
     "a moment of no zone": ({**TEXT, "format": "date-time"}, "2026-01-02T03:04:05", ("it",)),
     "no address": ({**TEXT, "format": "uri"}, "over there", ("it",)),
     "base64 that is written otherwise": ({**TEXT, "format": "byte"}, "aGl=", ("it",)),
+    "none of some": ({"enum": ["a", 1]}, True, ("it",)),
+    "not the one": ({"const": "a"}, "b", ("it",)),
     "a text for a number": ({"type": "integer"}, "1", ("it",)),
     "a truth for a number": ({"type": "integer"}, True, ("it",)),
     "a null that it does not know": (TEXT, None, ("it",)),
@@ -115,6 +117,13 @@ def test_what_a_fact_shows_is_not_shown_twice_and_the_rest_of_it_is() -> None:
     assert told(TEXT, "a", facts=[{"label": "It", "shows": "it", "becomes": "${{ reads.it.id }}"}]) == [
         ("It", "a", "text")
     ]
+
+
+def test_the_amount_is_shown_where_money_is() -> None:
+    amount = {"minor": "${{ arguments.it }}", "currency": "EUR"}
+    facts = [{"label": "It", "becomes": "${{ money }} at once"}]
+    assert told({"type": "integer"}, 1, facts=facts, amount=amount) == []
+    assert told({"type": "integer"}, 1, facts=facts) == [("It", 1, "text")]
 
 
 def test_a_null_that_a_fact_would_leave_out_is_shown() -> None:

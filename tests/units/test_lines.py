@@ -49,6 +49,13 @@ SHOWN = {
 }  # fmt: skip
 
 
+def test_what_is_sent_is_not_taken_for_nothing_and_no_part_of_a_second_is_lost() -> None:
+    assert (line("text", "–", "a").becomes, line("text", None, "a").becomes) == ("“–”", "–")
+    assert (line("time", 60).becomes, line("time", 60.5).becomes) == (
+        "1970-01-01 00:01:00 UTC", "1970-01-01 00:01:00 UTC (60.5)",
+    )  # fmt: skip
+
+
 @pytest.mark.parametrize("kind", SHOWN)
 def test_each_format_is_shown_whole(kind: str) -> None:
     made, expected = SHOWN[kind]
