@@ -34,9 +34,9 @@ def names_in(fact: Mapping[str, Any]) -> Iterator[str]:
 
 def remember_names(action: Action) -> None:
     """It was approved: inside the transaction of that."""
+    counted = [[action.team_id, skeleton(name), name] for name in names_of(action)]
     with connection.cursor() as cursor:
-        for name in names_of(action):
-            cursor.execute(_COUNT, [action.team_id, skeleton(name), name])
+        cursor.executemany(_COUNT, counted)
 
 
 def look_alikes(action: Action) -> dict[str, str]:
@@ -49,7 +49,7 @@ def look_alikes(action: Action) -> dict[str, str]:
     times = {one.name: one.times for one in known}
     said = {}
     for name, look in looks.items():
-        others = [one for one in known if one.skeleton == look and one.name != name and one.name not in looks]
+        others = [one for one in known if one.skeleton == look and one.name != name]
         if others and others[0].times >= times.get(name, 0):
             said[name] = _say(others[0])
     return said

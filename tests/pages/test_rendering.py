@@ -159,6 +159,14 @@ def test_hosts_are_compared_in_their_own_letters(hold: Hold, ana: Client) -> Non
     }
 
 
+def test_a_name_is_told_also_beside_the_one_that_it_looks_like(hold: Hold, ana: Client) -> None:
+    decide(ana, hold(facts=[SUM], counterparty="cus_l0"), verdict="approve", password=PASSWORD)
+    both = hold(facts=[{"label": "To", "was": None, "becomes": "cus_10", "format": "identity"}], counterparty="cus_l0")
+    assert look_alikes(Action.objects.get(pk=both.action_id)) == {
+        "cus_10": "looks like cus_l0, which was approved once, but is another name"
+    }
+
+
 def test_what_was_refused_and_other_teams_names_are_not_known(hold: Hold, ana: Client) -> None:
     decide(ana, hold(facts=[SUM], counterparty="cus_l0"), verdict="refuse", reason="No.")
     assert not ApprovedName.objects.exists()

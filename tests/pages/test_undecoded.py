@@ -77,6 +77,11 @@ def test_one_more_is_asked_and_the_page_says_why(notes: None, enter: Enter) -> N
     assert lacks not in text(sam.get(f"/reviews/{review.id}/"))
 
 
+def test_what_is_not_kept_of_an_agents_words_is_said(notes: None) -> None:
+    asked = Proposal(Team.objects.get().id, "notes.add_note", {"text": "a"}, GRANTEE, [], says="x" * 4_100)
+    assert propose(asked, actor=DOOR).says == "x" * 4_000 + "\n[100 more characters were not kept]"
+
+
 def test_what_the_policy_allows_goes_to_a_person(notes: None) -> None:
     publish_policy(ALLOWING, actor=acting("mira"))
     _, allowed = rule(proposed(text="a"))
