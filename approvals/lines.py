@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from approvals.facts import is_money
-from approvals.forms import Form, folded, items_of, table_of
+from approvals.forms import FEW_CHARACTERS, Form, folded, items_of, table_of
 from approvals.text_diff import diff_of
 from approvals.web_address import Address, address_of, in_letters
 from console.core.text import exact, money, pretty
@@ -61,19 +61,22 @@ def lines(facts: Iterable[Mapping[str, Any]], last: Iterable[Mapping[str, Any]] 
 def _line(fact: Mapping[str, Any]) -> Line:
     was, becomes, kind = fact.get("was"), fact.get("becomes"), str(fact.get("format", "text"))
     currency = str(fact.get("currency") or "")
-    given = [value for value in (was, becomes) if value is not None]
-    if kind == "money" and not all(is_money(value, currency) for value in given):
-        kind = "undecoded"  # a number without a currency must not look like an amount
-    form = _form(kind, was, becomes)
-    if form is None and kind in _SHAPED:
-        kind = "text"
-    if kind in ("text", "lines") and any(isinstance(value, dict | list) for value in given):
-        kind = "json"
+    kind = _kind(kind, was, becomes, currency)
     return Line(
         str(fact.get("label", "")), NOTHING if was is None else say(was, kind, currency),
         say(becomes, kind, currency), kind, was == becomes and kind not in ("nothing", "undecoded"),
-        form, str(fact.get("name") or ""), bool(fact.get("critical")), fact.get("by") == "schema",
+        _form(kind, was, becomes), str(fact.get("name") or ""), bool(fact.get("critical")), fact.get("by") == "schema",
     )  # fmt: skip
+
+
+def _kind(told: str, was: Any, becomes: Any, currency: str) -> str:
+    """As the fact says, where the values are of that shape."""
+    given = [value for value in (was, becomes) if value is not None]
+    if told == "money" and not all(is_money(value, currency) for value in given):
+        return "undecoded"  # a number without a currency must not look like an amount
+    if told not in ("text", *_SHAPED) or (told in _SHAPED and _form(told, was, becomes) is not None):
+        return told
+    return "json" if any(isinstance(value, dict | list) for value in given) else "text"
 
 
 _SHAPED = ("lines", "diff", "table", "list", "url")
@@ -94,13 +97,15 @@ def _form(kind: str, was: Any, becomes: Any) -> Form | None:
             return address_of(becomes)
         case "json" | "undecoded":
             return folded(pretty(becomes))
+        case "text" if isinstance(becomes, str) and len(becomes) > FEW_CHARACTERS:
+            return folded(becomes)
     return None
 
 
 def _compared(line: Line, fact: Mapping[str, Any], last: Mapping[str, Any] | None) -> Line:
     if last is None:
         return line
-    same = [last.get(name) == fact.get(name) for name in ("becomes", "currency")]
+    same = [last.get(name) == fact.get(name) for name in ("becomes", "currency", "name")]
     if all(same):
         return replace(line, same_as_last=True)
     return replace(line, last=_beside(last))
@@ -120,6 +125,8 @@ def _names(line: Line) -> tuple[str, ...]:
 def _beside(last: Mapping[str, Any]) -> str:
     kind = str(last.get("format", "text"))
     said = say(last.get("becomes"), kind, str(last.get("currency") or ""))
+    if kind == "identity" and last.get("name"):
+        said = f"{last['name']} ({said})"
     return said if kind in _PLAIN and len(said) <= LONG_BESIDE else "something else"
 
 

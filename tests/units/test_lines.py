@@ -43,6 +43,12 @@ SHOWN = {
         Line("x", "a\nb", "a\nc", "diff", False, Diff((Piece("same", ("a",)), Piece("gone", ("b",)), Piece("new", ("c",))), 1, 1)),
     ),
     "lines": (line("lines", "a\nb"), Line("x", "–", "a\nb", "lines", False, Folded("a\nb", "", "0 characters"))),
+    "no list": (
+        line("list", {"a": 1}), Line("x", "–", '{\n  "a": 1\n}', "json", False, Folded('{\n  "a": 1\n}', "", "0 characters")),
+    ),
+    "a very long text": (
+        line("text", "y" * 1_202), Line("x", "–", "y" * 1_202, "text", False, Folded("y" * 1_200, "yy", "2 characters")),
+    ),
     "bytes": (line("bytes", {"bytes": 1200, "sha256": "ab"}), Line("x", "–", "1,200 bytes, SHA-256 ab", "bytes", False)),
     "nothing": (line("nothing", []), Line("x", "–", "sent as an empty list", "nothing", False)),
     "by its schema": (line("text", "a", by="schema"), Line("x", "–", "a", "text", False, by_schema=True)),
@@ -83,6 +89,11 @@ def test_what_differs_from_the_last_time_is_said_beside_it() -> None:
     assert [(one.last, one.same_as_last) for one in lines(now, before)] == [
         ("$120.00", False), ("", True), ("something else", False), ("", False),
     ]  # fmt: skip
+
+
+def test_another_name_for_one_id_is_said() -> None:
+    now = [{"label": "To", "becomes": "cus_1", "format": "identity", "name": "Zoe"}]
+    assert lines(now, [{**now[0], "name": "Zoë"}])[0].last == "Zoë (cus_1)"
 
 
 def test_names_that_look_like_others_are_marked_where_they_stand() -> None:
