@@ -3,7 +3,7 @@
 import hashlib
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from django.db import transaction
@@ -139,9 +139,8 @@ def store_imported(
     for row, one in changed.items():
         quarantine(row, one, shared.pk if shared and "definitions" in one.document else None, actor=actor)
     gone = sorted(slug for slug, row in rows.items() if "source" in row.description and slug not in imported.operations)
-    told = [replace(one, definitions=imported.definitions) for one in added.values()]
     outcome = Outcome(integration, list(added), [row.slug for row in changed], gone, len(facts), imported.report,
-                      counted(told, EXAMPLES))  # fmt: skip
+                      counted(added.values(), imported.definitions, EXAMPLES))  # fmt: skip
     if files is not None:
         _record(outcome, {one.slug: one.digest.hex() for one in added.values()}, files, actor)
     return outcome

@@ -10,7 +10,7 @@ from integrations.explain import paths_of, shown_by_facts
 from integrations.schema_view import Told, View
 
 CRITICAL = ("financial", "security")
-DEEPEST, MOST = 4, 300  # levels of a schema, and parts of it, that are looked at
+DEEPEST, MOST = 3, 100  # levels of a schema, and parts of each, that are looked at
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,11 +21,16 @@ class Finding:
     text: str
 
 
-def lint(operation: Description) -> list[Finding]:
-    """Of what changes something, all; of a read only what is wrong with what is said of it."""
+def lint(operation: Description, view: View | None = None) -> list[Finding]:
+    """Of what changes something, all; of a read only what is wrong with what is said of it. `view` is of its
+    definitions, where others have the same."""
     found = list(lint_facts(operation.document))
     if operation.effect != "read":
-        found += [*_arguments(operation), *_sentence(operation), *_by_category(operation)]
+        found += [
+            *_arguments(operation, view or View(operation.definitions)),
+            *_sentence(operation),
+            *_by_category(operation),
+        ]
     return found
 
 
@@ -44,12 +49,12 @@ def lint_facts(said: Mapping[str, Any]) -> Iterator[Finding]:
             yield Finding("not_shown", f"The fact {fact['label']!r} does not show {fact['shows']} as it is sent.")
 
 
-def _arguments(operation: Description) -> Iterator[Finding]:
+def _arguments(operation: Description, view: View) -> Iterator[Finding]:
     for fact in operation.document.get("facts", []):
         if "shows" in fact and fact["shows"] not in operation.arguments:
             yield Finding("no_argument", f"The fact {fact['label']!r} shows {fact['shows']}, which there is not.")
     shown = {path[0] for path in shown_by_facts(operation.document)}
-    view, keys = View(operation.definitions), _keys(operation)
+    keys = _keys(operation)
     for name, argument in operation.arguments.items():
         if name in shown or argument.get("name", name) in keys:
             continue
@@ -102,11 +107,12 @@ def _by_category(operation: Description) -> Iterator[Finding]:
         yield Finding("no_critical", f"It is {' and '.join(risky)}, and no fact is critical.")
 
 
-def counted(operations: Iterable[Description], examples: int) -> list[dict[str, Any]]:
-    """How many operations lack what, the most common first, with some of them."""
+def counted(operations: Iterable[Description], definitions: Mapping[str, Any], examples: int) -> list[dict[str, Any]]:
+    """How many operations lack what, the most common first, with some of them. They share the definitions."""
     found: dict[str, list[str]] = {}
+    view = View(definitions)
     for one in operations:
-        for code in {finding.code for finding in lint(one)}:
+        for code in {finding.code for finding in lint(one, view)}:
             found.setdefault(code, []).append(one.slug)
     listed = sorted(found.items(), key=lambda item: (-len(item[1]), item[0]))
     return [{"text": LACKS[code], "count": len(slugs), "slugs": slugs[:examples]} for code, slugs in listed]

@@ -8,6 +8,8 @@ from referencing import Registry
 from referencing.exceptions import Unresolvable
 from referencing.jsonschema import DRAFT202012
 
+from integrations.definitions import PLACE
+
 DEEPEST = 32  # references to references, and alternatives within alternatives
 # `any` is one of several kinds of single values, which its JSON form tells apart.
 SCALARS = ("string", "number", "integer", "boolean", "any")
@@ -26,12 +28,22 @@ class View:
     """Schemas refer to each other by `definitions#/NAME`, or into themselves."""
 
     def __init__(self, definitions: Mapping[str, Any]) -> None:
+        self._known: dict[str, Told | None] = {}
         self._registry: Registry[Any] = Registry().with_resource(
             "definitions", DRAFT202012.create_resource(definitions)
         )
 
     def of(self, schema: Any) -> Told | None:
-        """None for what stands for anything, or for things that are unlike."""
+        """None for what stands for anything, or for things that are unlike. What is only a reference is looked up once:
+        operations of one import refer to the same few schemas."""
+        if not (isinstance(schema, Mapping) and schema.keys() == {"$ref"} and str(schema["$ref"]).startswith(PLACE)):
+            return self._of(schema)
+        reference = str(schema["$ref"])
+        if reference not in self._known:
+            self._known[reference] = self._of(schema)
+        return self._known[reference]
+
+    def _of(self, schema: Any) -> Told | None:
         merged = self._merged(schema, schema, 0)
         return _told(merged) if merged is not None else None
 

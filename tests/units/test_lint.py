@@ -77,7 +77,7 @@ def test_a_read_needs_no_sentence_and_no_facts() -> None:
 
 def test_lacks_are_counted_over_many() -> None:
     bare = {name: CLEAN[name] for name in CLEAN if name not in ("sentence", "facts")}
-    found = counted([Description(f"pay_{number}", bare) for number in range(3)], examples=2)
+    found = counted([Description(f"pay_{number}", bare) for number in range(3)], {}, examples=2)
     assert found == [
         {"text": LACKS[code], "count": 3, "slugs": ["pay_0", "pay_1"]} for code in ("by_schema", "no_critical", "no_sentence")
     ]  # fmt: skip
