@@ -12,6 +12,7 @@ from integrations.explain import plain
 FEW_LINES = 12
 FEW_CHARACTERS = 1_200
 FEW_ROWS = 10
+MOST_COLUMNS = 50  # what has more is no table, and is shown as JSON
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +64,8 @@ def table_of(value: Any) -> Table | None:
     if not isinstance(value, list) or not value or not all(isinstance(one, Mapping) for one in value):
         return None
     names = list(dict.fromkeys(str(name) for one in value for name in one))
+    if len(names) > MOST_COLUMNS:
+        return None
     rows = [tuple(_cell(one[name]) if name in one else None for name in names) for one in value]
     return Table(_titles(names), tuple(rows[:FEW_ROWS]), tuple(rows[FEW_ROWS:]))
 

@@ -6,7 +6,7 @@ from itertools import islice
 
 AROUND = 2  # lines that stay, on either side of what changes
 FEW = 3  # lines are not worth a fold
-MOST = 2_000  # lines: above that, finding the least change takes longer than reading
+MOST = 800  # lines: above that, two texts that somebody chose for it would take long to compare
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ import base64
 import binascii
 import datetime as dt
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -92,10 +93,10 @@ def plain(name: str, schema: Any = None) -> str:
 
 def _apart(found: list[Shown]) -> list[Shown]:
     """Two that would have one label say their paths."""
-    labels = [one.label for one in found]
+    labels = Counter(one.label for one in found)
     return [
         Shown(one.path, f"{one.label} ({'.'.join(one.path)})", one.value, one.format)
-        if labels.count(one.label) > 1 else one
+        if labels[one.label] > 1 else one
         for one in found
     ]  # fmt: skip
 

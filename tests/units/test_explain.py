@@ -119,6 +119,11 @@ def test_what_a_fact_shows_is_not_shown_twice_and_the_rest_of_it_is() -> None:
     ]
 
 
+def test_many_parts_take_no_longer_than_there_are() -> None:
+    value = [["x"] for _ in range(20_000)]
+    assert len(undecoded(described({"type": "array", "items": {"type": "array"}}), {"it": value})) == 20_000
+
+
 def test_the_amount_is_shown_where_money_is() -> None:
     amount = {"minor": "${{ arguments.it }}", "currency": "EUR"}
     facts = [{"label": "It", "becomes": "${{ money }} at once"}]

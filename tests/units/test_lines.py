@@ -157,6 +157,12 @@ def test_columns_of_one_name_keep_their_own() -> None:
     assert table is not None
     assert table.columns == ("a_b", "a-b")
     assert table_of([1]) is None
+    assert table_of([{str(number): 1 for number in range(51)}]) is None
+
+
+def test_texts_of_many_lines_are_shown_as_gone_and_new() -> None:
+    was, becomes = "a\n" * 400, "b\n" * 400
+    assert [(piece.kind, len(piece.lines)) for piece in diff_of(was, becomes).pieces] == [("gone", 401), ("new", 401)]
 
 
 @pytest.mark.parametrize(
