@@ -45,6 +45,8 @@ def lint_facts(said: Mapping[str, Any]) -> Iterator[Finding]:
             yield Finding("no_currency", f"The amount {fact['label']!r} has no currency.")
         if fact.get("format") == "identity" and not fact.get("name"):
             yield Finding("no_name", f"The identity {fact['label']!r} has no name beside it.")
+        if any("arguments" in one for one in expressions(fact.get("name", ""))):
+            yield Finding("own_name", f"The name beside {fact['label']!r} is what was sent, and no system of record's.")
         if "shows" in fact and (fact["shows"],) not in {path[:1] for path in paths_of(fact, said)}:
             yield Finding("not_shown", f"The fact {fact['label']!r} does not show {fact['shows']} as it is sent.")
 
@@ -122,6 +124,7 @@ LACKS = {
     "label_twice": "Two facts have one label",
     "no_currency": "An amount has no currency",
     "no_name": "An identity has no name beside it",
+    "own_name": "A name beside an identity is what was sent",
     "not_shown": "A fact does not show the argument that it says it shows",
     "no_argument": "A fact shows an argument that there is not",
     "by_schema": "An argument is shown as its schema calls it",

@@ -54,6 +54,10 @@ LACKING: dict[str, tuple[dict[str, Any], list[str]]] = {
     "a name": (
         {"facts": [SUM, {name: TO[name] for name in TO if name != "name"}]}, ["The identity 'To' has no name beside it."],
     ),
+    "a name that somebody else knows": (
+        {"facts": [SUM, {**TO, "name": "${{ arguments.called }}"}]},
+        ["The name beside 'To' is what was sent, and no system of record's."],
+    ),
     "a critical fact": ({"facts": [{**SUM, "critical": False}, TO]}, ["It is financial, and no fact is critical."]),
     "an amount": ({"amount": None}, ["It is financial, and no amount is described."]),
     "a counterparty": ({"counterparty": None}, ["It is financial, and nobody says who is at the other end."]),
