@@ -46,13 +46,17 @@ class ReviewOut(Schema):
 
 class Fact(Schema):
     """What we decoded ourselves. With format `money` the values are whole minor units of `currency`; `undecoded`
-    marks an argument that no line explains."""
+    marks a part of the arguments that neither a fact nor a schema explains; `by` is `schema` for what no fact shows.
+    `name` is what the other side calls whom an identity names."""
 
     label: str
     was: Any = None
     becomes: Any = None
     format: str
     currency: str | None = None
+    name: str | None = None
+    critical: bool = False
+    by: str | None = None
 
 
 class WayOut(Schema):

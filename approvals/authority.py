@@ -23,6 +23,7 @@ from console.core.compiled import Compiled
 from console.core.errors import Tampered
 from integrations.amend import amended, amended_since, quarantined
 from integrations.compensation import arguments_back, way_back
+from integrations.described import complete
 from integrations.description import Description
 from integrations.here import is_here
 from integrations.limits import check_limits
@@ -108,6 +109,11 @@ class Loaded:
     @property
     def operation(self) -> Description:
         return Description(self.action.operation.slug, self.action.operation.description)
+
+    @property
+    def described(self) -> Description:
+        """With the schemas that it refers to. Raises Tampered where they are others by now."""
+        return complete(self.action.operation)
 
     @property
     def is_gated(self) -> bool:

@@ -61,7 +61,7 @@ def _decode(loaded: Loaded) -> Rendered:
     action.reads = pinned(loaded.operation, answers)
     action.request_digest = rendered.digest
     action.action_digest = action_digest(action, rendered.digest)
-    facts = decode(loaded.operation, action.arguments, answers, action.key)
+    facts = decode(loaded.described, action.arguments, answers, action.key)
     action.sentence, action.facts = facts.sentence, facts.lines
     action.amount_minor, action.currency, action.counterparty = facts.amount_minor, facts.currency, facts.counterparty
     return rendered

@@ -109,7 +109,7 @@ def check_still_true(loaded: Loaded) -> None:
     try:
         answers = check_preconditions(loaded)
         check_derived(loaded)
-        _check_shown(loaded.action, decode(loaded.operation, loaded.action.arguments, answers, loaded.action.key))
+        _check_shown(loaded.action, decode(loaded.described, loaded.action.arguments, answers, loaded.action.key))
     except (Unreadable, Invalid) as error:
         raise Stale("precondition_unreadable", str(error)) from None
 

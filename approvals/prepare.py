@@ -58,6 +58,10 @@ class Prepared:
         return self.derived.rendered
 
     @property
+    def changed_by(self) -> list[str]:
+        return [change.rule for change in self.derived.changes]
+
+    @property
     def decision(self) -> dict[str, object]:
         return {
             "effect": self.answer.outcome,
@@ -65,7 +69,7 @@ class Prepared:
             "policy_digest": bytes(self.version.digest).hex() if self.version else "",
             "rule": self.answer.rule,
             **({"mandate": self.answer.mandate} if self.answer.mandate else {}),
-            **({"changed_by": [change.rule for change in self.derived.changes]} if self.derived.changes else {}),
+            **({"changed_by": self.changed_by} if self.changed_by else {}),
         }
 
     @property
@@ -179,7 +183,7 @@ def _rule(loaded: Loaded, prepared: Prepared, actor: Actor) -> Call | None:
     elif loaded.is_gated or not _in_time(loaded):
         _permit(action, prepared, actor)
     else:
-        also = _ruled(action, prepared)
+        also = [_ruled(action, prepared)]
         return begin_allowed(loaded, prepared.rendered, actor=actor, decision=prepared.decision,
                              detail=prepared.digests, also=also, **prepared.fields)  # fmt: skip
     return None
@@ -189,7 +193,7 @@ def _permit(action: Action, prepared: Prepared, actor: Actor) -> None:
     permit, minted = minting(action)
     detail = {**prepared.digests, "permit": permit}
     move(action, "permitted", actor=actor, decision=prepared.decision, detail=detail,
-         also=[*_ruled(action, prepared), minted], **prepared.fields)  # fmt: skip
+         also=[_ruled(action, prepared), minted], **prepared.fields)  # fmt: skip
 
 
 def _defer(action: Action, prepared: Prepared, actor: Actor) -> None:
@@ -202,7 +206,7 @@ def _defer(action: Action, prepared: Prepared, actor: Actor) -> None:
     until = now() + deferral.given
     detail = {**prepared.digests, "until": iso(until)}
     move(action, "deferred", actor=actor, decision=prepared.decision, detail=detail, not_before=again,
-         deferred_until=until, also=_ruled(action, prepared), **prepared.fields)  # fmt: skip
+         deferred_until=until, also=[_ruled(action, prepared)], **prepared.fields)  # fmt: skip
     announce(action, people=False)
 
 
@@ -215,17 +219,15 @@ def _in_time(loaded: Loaded) -> bool:
     return True
 
 
-def _ruled(action: Action, prepared: Prepared) -> list[Statement]:
-    """The rulings, stored with the move that they lead to: those that changed it before the last one."""
-    return [_ruling(action, prepared.version, answer) for answer in (*prepared.derived.changes, prepared.answer)]
-
-
-def _ruling(action: Action, version: PolicyVersion | None, answer: Answer) -> Statement:
+def _ruled(action: Action, prepared: Prepared) -> Statement:
+    """The ruling, stored with the move that it leads to."""
+    answer = prepared.answer
     missing = (answer.deferral.missing,) if answer.deferral else ()
     ruling = Ruling(
         action=action,
-        version=version,
+        version=prepared.version,
         rule=answer.rule,
+        changed_by=prepared.changed_by,
         outcome=answer.outcome,
         requirement=answer.requirement.document if answer.requirement else {},
         reasons=[*missing, *answer.reasons],
@@ -236,7 +238,7 @@ def _ruling(action: Action, version: PolicyVersion | None, answer: Answer) -> St
 def _settle(action: Action, prepared: Prepared, state: str, outcome: dict[str, Any], actor: Actor) -> None:
     with settling(action):
         settle(action, state, outcome, actor=actor, decision=prepared.decision, detail=prepared.digests,
-               also=_ruled(action, prepared), **prepared.fields)  # fmt: skip
+               also=[_ruled(action, prepared)], **prepared.fields)  # fmt: skip
 
 
 def _hold(action: Action, prepared: Prepared, actor: Actor) -> None:
@@ -248,7 +250,7 @@ def _hold(action: Action, prepared: Prepared, actor: Actor) -> None:
         decision=prepared.decision,
         detail=prepared.digests,
         wait_span_id=span,
-        also=_ruled(action, prepared),
+        also=[_ruled(action, prepared)],
         **prepared.fields,
     )
     ask_people(action, "action", requirement, bytes(version.digest) if version else b"", actor)

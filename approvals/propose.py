@@ -147,6 +147,12 @@ def _known(proposal: Proposal, operation: Operation) -> Action | None:
     return known
 
 
+def _kept(says: str) -> str:
+    """What is left out is said."""
+    left = len(says) - MAX_SAYS
+    return f"{says[:MAX_SAYS]}\n[{left:,} more characters were not kept]" if left > 0 else says
+
+
 def _insert(proposal: Proposal, operation: Operation, grant: Grant | None, actor: Actor) -> Action:
     action = Action(
         team_id=proposal.team,
@@ -158,7 +164,7 @@ def _insert(proposal: Proposal, operation: Operation, grant: Grant | None, actor
         run=proposal.run,
         step=proposal.step,
         asked_key=proposal.key,
-        says=proposal.says[:MAX_SAYS],
+        says=_kept(proposal.says),
         reverses_id=proposal.reverses,
         after_id=proposal.after,
         evidence=[dict(item) for item in proposal.evidence],

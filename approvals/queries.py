@@ -10,12 +10,17 @@ from django.db.models import Count, Q, QuerySet
 
 from approvals import sheet
 from approvals.access import access_review, visible_reviews, waiting_for
+from approvals.alike import look_alikes
+from approvals.before import last_like
 from approvals.digests import MEANINGS, read_payload
 from approvals.dossier import READERS
+from approvals.forms import Folded, folded
 from approvals.known import Known, known_of
+from approvals.lines import Line, lines, marked
 from approvals.models import Action, Decision, PolicyVersion, Review, Ruling
 from approvals.seats import Seat, seats_of
 from approvals.signoff import check_may_decide
+from approvals.too_few import too_few
 from audit.models import Record
 from audit.vocabulary import Kind
 from console.accounts.models import Passkey, User
@@ -29,6 +34,7 @@ from integrations.permission import is_agents_own
 PAGE = 50
 SOON = dt.timedelta(hours=1)  # amber
 TODAY = dt.timedelta(hours=4)  # due soon; the rest is later
+MOST_SAID = 600  # characters of an agent's words that stand there at once
 PRESETS = ("Not a mistake", "Wrong amount", "Wrong recipient", "Needs more evidence")
 OVERDUE_NEVER = dt.timedelta(days=300)  # a doubt is given a year, which is no date to show
 
@@ -162,10 +168,11 @@ class Sheet:
     version: int | None
     item: Item
     dossier: bool = False
-    lines: Sequence[sheet.Line] = field(default_factory=tuple)
+    lines: Sequence[Line] = field(default_factory=tuple)
     points: Sequence[sheet.Point] = field(default_factory=tuple)
     evidence: Sequence[sheet.Evidence] = field(default_factory=tuple)
     known: Known | None = None  # of a call in doubt
+    last: Action | None = None  # the one before, of the same kind
 
     @property
     def action(self) -> Action:
@@ -192,6 +199,11 @@ class Sheet:
         return sheet.spelled(self.action.sentence)
 
     @property
+    def said(self) -> Folded:
+        """Of the agent's words as much as may stand there at once."""
+        return folded(self.action.says, MOST_SAID)
+
+    @property
     def said_words(self) -> int:
         return len(self.action.says.split())
 
@@ -213,6 +225,7 @@ def read_sheet(actor: Actor, review_id: str) -> Sheet:
     rights = rights_of(actor, review, seats, decisions)
     shown = [] if rights.may else votes_of(actor, review, seats, decisions)
     requester = _requester(review, _names([review]))
+    last, alike = last_like(action), look_alikes(action)
     return Sheet(
         review=review,
         rights=rights,
@@ -225,8 +238,13 @@ def read_sheet(actor: Actor, review_id: str) -> Sheet:
         version=_version(action),
         item=Item(review, requester),
         dossier=action.settled and actor.has(*READERS),
-        lines=sheet.lines(action.facts),
-        points=sheet.points(action, ruling, [seat.asks for seat in seats], review.expires_at - review.opened_at),
+        lines=marked(lines(action.facts, last.facts if last else ()), alike),
+        last=last,
+        points=[
+            *sheet.points(action, ruling, [seat.asks for seat in seats], review.expires_at - review.opened_at),
+            *sheet.alike_points(alike),
+            *sheet.lacking(too_few(review, ruling, seats[0].asks if seats else None)),
+        ],
         evidence=sheet.evidence(action.evidence),
         known=known_of(action) if review.kind == "doubt" else None,
     )

@@ -10,6 +10,7 @@ from django.db.models import Count, Q, Sum
 from approvals.authority import Loaded, Stale, load, policy_now, question, verified_votes, verify_proposal
 from approvals.counted import Counted
 from approvals.digests import action_digest
+from approvals.facts import undecoded_lines
 from approvals.models import WITHOUT_EFFECT, Action, Mandate, PolicyVersion
 from approvals.policies.decide import UNCLEAR, Answer, decide, must_see
 from approvals.policies.question import TOTAL, Question
@@ -17,6 +18,7 @@ from approvals.policies.slots import Requirement, Vote, at_least, fills
 from console.core.clock import now, read_moment
 from console.core.compiled import Compiled
 from console.core.errors import Tampered
+from integrations.explain import undecoded
 from integrations.here import GIVE_MANDATE, is_here
 from integrations.models import Operation
 from integrations.render import render
@@ -36,9 +38,18 @@ def rule(loaded: Loaded) -> tuple[PolicyVersion | None, Answer]:
         return version, _rule_mandate(action, document)
     asked = question(action.operation, action.grantee, action.amount_minor, action.currency)
     asked = replace(asked, counterparty=action.counterparty, counted=Counted(action, document or {}),
-                    arguments=action.arguments)  # fmt: skip
+                    arguments=action.arguments, undecoded=_undecoded(loaded))  # fmt: skip
     answer = decide(document, asked)
     return version, _cover(loaded, asked, answer) if answer.outcome == "review" else answer
+
+
+def _undecoded(loaded: Loaded) -> tuple[str, ...]:
+    """From the attested arguments and description, and from the stored lines: taking one away there takes nothing away
+    here."""
+    if loaded.operation.effect == "read":
+        return ()
+    told = undecoded(loaded.described, loaded.action.arguments)
+    return tuple(dict.fromkeys((*told, *undecoded_lines(loaded.action.facts))))
 
 
 def gives_mandate(action: Action) -> bool:
@@ -47,7 +58,9 @@ def gives_mandate(action: Action) -> bool:
 
 def _cover(loaded: Loaded, asked: Question, answer: Answer) -> Answer:
     """`allow` where a mandate stands for the signatures that are asked for."""
-    if answer.rule in UNCLEAR or asked.here or asked.effect == "read" or must_see(asked, covered=True):
+    if answer.rule in UNCLEAR or asked.here or asked.effect == "read" or asked.undecoded:
+        return answer
+    if must_see(asked, covered=True):
         return answer
     for mandate in _MANDATES(loaded.action.operation_id, loaded.action.grantee):
         if answer.requirement and _covers(mandate, loaded.action, asked, answer.requirement):

@@ -1,21 +1,21 @@
-"""What a review's sheet says, as plain values: lines of what changes, points of why, evidence beside evidence. Pure.
+"""What a review's sheet says, as plain values: points of why, evidence beside evidence. Pure.
 
 Everything an outsider may have written stays text here; the templates show it through the `chips` filter.
 """
 
 import datetime as dt
-import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from approvals.lines import moment, say
 from approvals.models import Action, Ruling
+from approvals.policies.decide import COULD_NOT
 from approvals.policies.slots import SlotSpec
 from console.core.chips import chips, is_hidden
-from console.core.text import exact, given_time, money, pretty
+from console.core.text import exact, given_time
 from integrations.compensation import way_back
 
-NOTHING = "–"
 IDEMPOTENCY = {
     "native_key": "The other side knows a repeated request by its key, so it happens once only.",
     "client_id": "The request carries an id of ours, by which the other side knows a repeat.",
@@ -31,17 +31,6 @@ SHOWN = 8  # rows of a record before the rest is folded; what differs is never f
 TIMES = {"created", "updated", "timestamp"}
 SECONDS = range(10**9, 4 * 10**9)  # Unix time between 2001 and 2096
 SIGNATURES = {"device": "a passkey that stays on its device", "passkey": "passkey", "password": "password or passkey"}
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """One line of what changes. `format` is text, lines, money, time, json or undecoded."""
-
-    label: str
-    was: str
-    becomes: str
-    format: str
-    unchanged: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,50 +64,6 @@ def spelled(text: str) -> str:
     return "".join(f"[U+{ord(char):04X}]" if is_hidden(char) else char for char in text)
 
 
-def lines(facts: Iterable[Mapping[str, Any]]) -> list[Line]:
-    """Lines that say nothing on either side are dropped; those that stay the same are marked."""
-    return [_line(fact) for fact in facts if fact.get("was") is not None or fact.get("becomes") is not None]
-
-
-def _line(fact: Mapping[str, Any]) -> Line:
-    was, becomes, kind = fact.get("was"), fact.get("becomes"), str(fact.get("format", "text"))
-    currency = str(fact.get("currency") or "")
-    said = [_say(value, kind, currency) for value in (was, becomes)]
-    if kind == "money" and not all(_is_money(value, currency) for value in (was, becomes)):
-        kind = "undecoded"  # a number without a currency must not look like an amount
-    if kind in ("text", "lines") and any(isinstance(value, dict | list) for value in (was, becomes)):
-        kind = "json"
-    return Line(str(fact.get("label", "")), said[0], said[1], kind, was == becomes)
-
-
-def _is_money(value: Any, currency: str) -> bool:
-    return value is None or (isinstance(value, int) and not isinstance(value, bool) and len(currency) == 3)
-
-
-def _say(value: Any, kind: str, currency: str) -> str:
-    match value:
-        case None:
-            return NOTHING
-        case bool():
-            return "yes" if value else "no"
-        case int() if kind == "money" and _is_money(value, currency):
-            return money(value, currency)
-        case int() | float() if kind == "time":
-            return _moment(value)
-        case str():
-            return value
-        case dict() | list():
-            return pretty(value)
-    return json.dumps(value, ensure_ascii=False)
-
-
-def _moment(seconds: float) -> str:
-    try:
-        return exact(dt.datetime.fromtimestamp(seconds, dt.UTC))
-    except (OverflowError, ValueError, OSError):
-        return str(seconds)
-
-
 def points(action: Action, ruling: Ruling | None, slots: Sequence[SlotSpec], given: dt.timedelta) -> list[Point]:
     """Why a person is asked. `given` is the time between opening and expiry. Needs operation and integration loaded."""
     said = [_rule_point(ruling, slots, given), *(_reason_points(ruling)), *_changed_points(action)]
@@ -126,11 +71,10 @@ def points(action: Action, ruling: Ruling | None, slots: Sequence[SlotSpec], giv
     if suspicious(action):
         said.append(Point("A text holds characters that cannot be seen or are easily misread. They are shown as chips, "
                           "and will be sent as they are.", "stop"))  # fmt: skip
-    unknown = sum(fact.get("format") == "undecoded" for fact in action.facts)
-    if unknown:
-        said.append(
-            Point(f"Not decoded: {unknown} of {len(action.arguments)} arguments. They are shown as given.", "stop")
-        )
+    told = any(COULD_NOT in str(reason) for reason in (ruling.reasons if ruling else ()))
+    if not told and (unknown := sum(fact.get("format") == "undecoded" for fact in action.facts)):
+        parts = f"{unknown} part{'s' * (unknown > 1)}"
+        said.append(Point(f"Not decoded: {parts} of the arguments. What is not decoded is shown as given.", "stop"))
     if action.reverses:
         said += _reversal_points(action.reverses)
     if operation.trust == "imported":
@@ -163,13 +107,11 @@ def _changed_points(action: Action) -> Iterator[Point]:
     asked, done = action.asked_for, action.arguments
     for name in dict.fromkeys([*asked, *done]):
         if name not in done:
-            yield Point(
-                f"The policy leaves out {name}, which was asked for as {_say(asked[name], 'text', '')}.", "wait"
-            )
+            yield Point(f"The policy leaves out {name}, which was asked for as {say(asked[name], 'text', '')}.", "wait")
         elif name not in asked:
-            yield Point(f"The policy adds {name}: {_say(done[name], 'text', '')}.", "wait")
+            yield Point(f"The policy adds {name}: {say(done[name], 'text', '')}.", "wait")
         elif asked[name] != done[name]:
-            before, after = (_say(one[name], "text", "") for one in (asked, done))
+            before, after = (say(one[name], "text", "") for one in (asked, done))
             yield Point(f"The policy changes {name} from {before} to {after}.", "wait")
 
 
@@ -198,6 +140,14 @@ def _undo_points(description: Mapping[str, Any]) -> Iterator[Point]:
         yield Point(f"Undoing it does not bring everything back: {back.loses}", "wait")
     if back.costs:
         yield Point(f"Undoing it costs something: {back.costs}", "wait")
+
+
+def lacking(text: str) -> list[Point]:
+    return [Point(text, "stop")] if text else []
+
+
+def alike_points(alike: Mapping[str, str]) -> list[Point]:
+    return [Point(f"{name} {says}.", "stop") for name, says in alike.items()]
 
 
 def suspicious(action: Action) -> bool:
@@ -261,6 +211,6 @@ def _row(name: str, records: Sequence[Mapping[str, Any]]) -> Row:
 
 def _told(name: str, value: Any) -> str:
     """A number of seconds under a name of time is read beside it; what was received stays first."""
-    said = _say(value, "text", "")
+    said = say(value, "text")
     timely = name in TIMES or name.endswith("_at")
-    return f"{said} ({_moment(value)})" if timely and type(value) is int and value in SECONDS else said
+    return f"{said} ({moment(value)})" if timely and type(value) is int and value in SECONDS else said

@@ -10,6 +10,7 @@ from django.core import signing
 from django.db import IntegrityError, transaction
 
 from approvals.access import OTHER_GROUP, access_review, access_review_locked
+from approvals.alike import remember_names
 from approvals.digests import comment_digest, decision_payload, evidence_digest, read_payload, render_digest
 from approvals.doubt import resolve_doubt
 from approvals.models import Action, Decision, Review
@@ -287,6 +288,7 @@ def _carry_on(review: Review, decision: Decision, actor: Actor) -> None:
 def _permit(action: Action, spans: Iterable[SpanStart], actor: Actor) -> None:
     waited = ending(action.trace_id, action.wait_span_id, attributes={"outcome": "approved"})
     permit = mint_permit(action)
+    remember_names(action)
     move(action, "permitted", actor=actor, detail={"permit": permit}, also=[waited, *map(starting, spans)])
     wake("approvals.tasks.drive", "actions", action.id)
 

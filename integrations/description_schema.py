@@ -70,9 +70,11 @@ _PAGINATION: dict[str, Any] = {
     "oneOf": [{"required": ["next"], "not": {"anyOf": [{"required": ["first"]}, {"required": ["counts"]}]}},
               {"required": ["first", "counts"], "not": {"required": ["next"]}}],
 }  # fmt: skip
+FORMATS = ("text", "lines", "money", "time", "identity", "url", "diff", "table", "list", "bytes", "base64")
+# `name` is what the other side calls whom an identity names; what is `critical` is shown first, and large.
 _FACT = _object(
-    {"label": _TEXT, "shows": {"type": "string"}, "format": {"enum": ["text", "lines", "money", "time"]}, "was": {},
-     "becomes": {}, "currency": {"type": "string"}},
+    {"label": _TEXT, "shows": {"type": "string"}, "format": {"enum": list(FORMATS)}, "was": {}, "becomes": {},
+     "currency": {"type": "string"}, "name": {"type": "string"}, "critical": {"type": "boolean"}},
     "label",
     "becomes",
 )  # fmt: skip

@@ -104,6 +104,7 @@ def _end(one: Import, outcome: Outcome) -> None:
            for name, problems in (("unapplied", report.unapplied), ("left_out", report.left_out),
                                   ("notes", report.notes))},
         "unapplied_count": len(report.unapplied), "left_out_count": len(report.left_out), "notes_count": report.noted,
+        "findings": outcome.findings,
     }  # fmt: skip
     move(one, "done", actor=system("worker"), ended_at=now(), document=None, overlay="", report=told,
          detail={"slug": one.bound["slug"], "added": told["added"], "changed": told["changed_count"]})  # fmt: skip

@@ -48,9 +48,9 @@ operations:
     idempotency: {{mode: native_key, header: {KEY_HEADER}, evidence: One action opens a credential once.}}
     sentence: "Show the secret of ${{{{ arguments.credential }}}} (${{{{ arguments.integration }}}}) to ${{{{ arguments.asker }}}}"
     facts:
-      - {{label: Credential, shows: credential, becomes: "${{{{ arguments.credential }}}}"}}
+      - {{label: Credential, shows: credential, critical: true, becomes: "${{{{ arguments.credential }}}}"}}
       - {{label: Of, shows: integration, becomes: "${{{{ arguments.integration }}}}"}}
-      - {{label: Who reads it, shows: asker, becomes: "${{{{ arguments.asker }}}}, for {OPEN_MINUTES} minutes"}}
+      - {{label: Who reads it, shows: asker, critical: true, becomes: "${{{{ arguments.asker }}}}, for {OPEN_MINUTES} minutes"}}
       - {{label: In the browser with the key, shows: key, becomes: "${{{{ arguments.key }}}}"}}
       - {{label: Afterwards, becomes: "It is revoked {REPLACE_HOURS} hours later, or sooner by hand. What uses it stops"}}
     compensation: null
@@ -69,7 +69,7 @@ operations:
     idempotency: {{mode: native_key, header: {KEY_HEADER}, evidence: One action publishes one version.}}
     sentence: "Let version ${{{{ arguments.version }}}} of the policy rule"
     facts:
-      - {{label: Version, shows: version, becomes: "${{{{ arguments.version }}}}"}}
+      - {{label: Version, shows: version, critical: true, becomes: "${{{{ arguments.version }}}}"}}
       - {{label: What changes, shows: changes, format: lines, becomes: "${{{{ arguments.changes }}}}"}}
       - {{label: From then on, shows: source, format: lines, becomes: "${{{{ arguments.source }}}}"}}
   {GIVE_MANDATE}:

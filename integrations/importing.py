@@ -3,7 +3,7 @@
 import hashlib
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from django.db import transaction
@@ -20,6 +20,7 @@ from integrations.describe import check_base_url
 from integrations.described import reached
 from integrations.description import Description
 from integrations.description_schema import INTEGRATION_SLUG
+from integrations.lint import counted
 from integrations.models import Definitions, Integration, Operation
 from integrations.openapi.operations import Imported, import_document
 from integrations.openapi.reading import check_version, read
@@ -27,13 +28,15 @@ from integrations.openapi.report import Report
 from integrations.overlay import Overlay, lay_over, read_overlay
 
 AT_ONCE = 500  # rows
+EXAMPLES = 5  # of what is counted
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """`changed` are operations that the document describes otherwise than an earlier one: each is quarantined until a
     person decides, unless one declined just that before. `gone` are those of earlier ones that it has no more.
-    `overlaid` counts those of which the overlay says something."""
+    `overlaid` counts those of which the overlay says something; `findings` count what signers of the new ones would
+    miss."""
 
     integration: Integration
     added: list[str]
@@ -41,6 +44,7 @@ class Outcome:
     gone: list[str]
     overlaid: int
     report: Report
+    findings: list[dict[str, Any]] = field(default_factory=list)
 
 
 def import_openapi(
@@ -135,7 +139,8 @@ def store_imported(
     for row, one in changed.items():
         quarantine(row, one, shared.pk if shared and "definitions" in one.document else None, actor=actor)
     gone = sorted(slug for slug, row in rows.items() if "source" in row.description and slug not in imported.operations)
-    outcome = Outcome(integration, list(added), [row.slug for row in changed], gone, len(facts), imported.report)
+    outcome = Outcome(integration, list(added), [row.slug for row in changed], gone, len(facts), imported.report,
+                      counted(added.values(), imported.definitions, EXAMPLES))  # fmt: skip
     if files is not None:
         _record(outcome, {one.slug: one.digest.hex() for one in added.values()}, files, actor)
     return outcome

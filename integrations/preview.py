@@ -10,6 +10,7 @@ from integrations.describe import read_written
 from integrations.described import definitions_of
 from integrations.description import Description
 from integrations.difference import Described, Line, difference
+from integrations.lint import Finding, lint
 from integrations.models import Integration, Operation
 
 
@@ -21,6 +22,7 @@ class Becomes:
     title: str
     effect: str
     lines: list[Line]
+    findings: list[Finding]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +39,10 @@ class Preview:
     same: int
     left: list[str]
     seen: str
+
+    @property
+    def all(self) -> list[Becomes]:
+        return [*self.changed, *self.added]
 
 
 def preview(text: str, *, base_url: str, actor: Actor) -> Preview:
@@ -75,4 +81,4 @@ def _lines(row: Operation, one: Description) -> list[Line]:
 
 
 def _becomes(one: Description, lines: list[Line]) -> Becomes:
-    return Becomes(one.slug, one.document["title"], one.effect, lines)
+    return Becomes(one.slug, one.document["title"], one.effect, lines, lint(one))

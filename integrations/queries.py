@@ -2,7 +2,7 @@
 
 import datetime as dt
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from django.db.models import Case, Count, OuterRef, Q, QuerySet, Subquery, When
@@ -17,6 +17,7 @@ from integrations.described import definitions_of
 from integrations.description import Description
 from integrations.difference import Described, Line, difference
 from integrations.grantees import Using, in_use, used_since
+from integrations.lint import Finding, lint
 from integrations.models import (
     EFFECTS,
     AccessToken,
@@ -77,6 +78,11 @@ class Told:
     @property
     def trust(self) -> str:
         return TRUST_WORDS[self.row.trust]
+
+    @property
+    def findings(self) -> list[Finding]:
+        """What whoever signs would miss."""
+        return lint(replace(self.described, definitions=definitions_of(self.row.definitions_id)))
 
     @property
     def hints(self) -> list[str]:

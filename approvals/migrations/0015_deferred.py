@@ -1,5 +1,7 @@
 """What the policy changes, and what it holds until something is there."""
 
+import django.contrib.postgres.fields
+
 import console.core.fields
 from django.db import migrations, models
 
@@ -46,9 +48,14 @@ class Migration(migrations.Migration):
             model_name='action',
             index=models.Index(condition=models.Q(('state__in', ['proposed', 'deferred', 'permitted', 'executing', 'in_doubt'])), fields=['created_at'], name='action_for_the_door'),
         ),
+        migrations.AddField(
+            model_name='ruling',
+            name='changed_by',
+            field=django.contrib.postgres.fields.ArrayField(base_field=models.TextField(), db_default=[], default=list, size=None),
+        ),
         migrations.AddConstraint(
             model_name='ruling',
-            constraint=models.CheckConstraint(condition=models.Q(('outcome__in', ['allow', 'deny', 'modify', 'review', 'defer'])), name='ruling_outcome_known'),
+            constraint=models.CheckConstraint(condition=models.Q(('outcome__in', ['allow', 'deny', 'review', 'defer'])), name='ruling_outcome_known'),
         ),
         migrations.RunSQL(GUARDS, migrations.RunSQL.noop),
     ]

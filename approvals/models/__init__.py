@@ -2,6 +2,7 @@
 
 from approvals.models.action import ACTION, SETTLED, UNDONE, WITHOUT_EFFECT, Action, action_id
 from approvals.models.halt import Halt, halt_id
+from approvals.models.known_name import ApprovedName
 from approvals.models.mandate import Mandate, mandate_id
 from approvals.models.permit import Permit, permit_id
 from approvals.models.policy import Policy, PolicyVersion, Ruling, Trial, policy_id, ruling_id, trial_id, version_id
@@ -14,6 +15,7 @@ __all__ = [
     "UNDONE",
     "WITHOUT_EFFECT",
     "Action",
+    "ApprovedName",
     "Decision",
     "Halt",
     "Mandate",

@@ -125,6 +125,18 @@ class Action(models.Model):
             models.Index(
                 fields=["team", "counterparty"], condition=~models.Q(counterparty=""), name="action_counterparty"
             ),
+            # Whoever signs sees what the last one of the same kind was, with the same counterparty.
+            models.Index(
+                fields=["operation", "counterparty", "-settled_at"],
+                condition=models.Q(state="succeeded") & ~models.Q(counterparty=""),
+                name="action_last_with",
+            ),
+            # The same where there is no counterparty: of the same grantee.
+            models.Index(
+                fields=["operation", "grantee", "-settled_at"],
+                condition=models.Q(state="succeeded", counterparty=""),
+                name="action_last_by",
+            ),
             # The run page, and cancelling a run, ask for its actions.
             models.Index(fields=["run", "created_at"], name="action_of_run"),
             # What a mandate was used for is counted before each use.

@@ -2,6 +2,7 @@
 
 from typing import ClassVar
 
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models.functions import Now
 
@@ -90,6 +91,7 @@ class Ruling(models.Model):
     action = models.ForeignKey(Action, models.PROTECT, related_name="rulings")
     version = models.ForeignKey(PolicyVersion, models.PROTECT, null=True, related_name="+")
     rule = models.TextField()
+    changed_by = ArrayField(models.TextField(), default=list, db_default=[])  # the rules that changed it before
     outcome = models.TextField()
     requirement = models.JSONField(default=dict)  # of a review, as `approvals.policies.slots` writes it
     reasons = models.JSONField(default=list)
@@ -99,7 +101,7 @@ class Ruling(models.Model):
         ordering: ClassVar = ["-at", "-id"]
         constraints: ClassVar = [
             models.CheckConstraint(
-                condition=models.Q(outcome__in=["allow", "deny", "modify", "review", "defer"]),
+                condition=models.Q(outcome__in=["allow", "deny", "review", "defer"]),
                 name="ruling_outcome_known",
             ),
         ]

@@ -7,7 +7,7 @@ from typing import Any
 from approvals.policies.modify import Modification
 from approvals.policies.question import Question
 from approvals.policies.rules import Deferral, Rule, make_rules
-from approvals.policies.slots import Requirement, SlotSpec, Way, at_least
+from approvals.policies.slots import Requirement, SlotSpec, Way, at_least, one_more
 from console.core.errors import Invalid
 from integrations.here import PUBLISH_POLICY, SLUG
 
@@ -18,6 +18,8 @@ _PUBLISH = f"{SLUG}.{PUBLISH_POLICY}"
 _MOST_MADE = 64
 EVALUATOR_ERROR, _UNMATCHED = "evaluator-error", "no-rule-matched"
 UNCLEAR = frozenset({EVALUATOR_ERROR, _UNMATCHED})  # in the place of a rule: nothing was said of it
+MOST_NAMED = 5  # arguments
+COULD_NOT = "could not be decoded"
 # By the id of the document, which is kept with them, so that no other gets its id.
 _made: dict[int, tuple[Mapping[str, Any], Sequence[Rule]]] = {}
 
@@ -42,7 +44,7 @@ def decide(document: Mapping[str, Any] | None, asked: Question, *, covered: bool
         answer = _first_match(document, asked)
     except _FAULTS as error:
         answer = _unclear(f"The policy could not be evaluated: {error}.")
-    return _above_policy(answer, asked, covered)
+    return _undecoded(_above_policy(answer, asked, covered), asked)
 
 
 def _first_match(document: Mapping[str, Any] | None, asked: Question) -> Answer:
@@ -104,6 +106,19 @@ def _of_admins(requirement: Requirement | None) -> Requirement:
         if {way.group for way in slot.ways} == {"admins"} and at_least("passkey", slot.signature):
             return requirement or FALLBACK
     return FALLBACK
+
+
+def _undecoded(answer: Answer, asked: Question) -> Answer:
+    """What nobody can read, nobody signs for alone: one more signature than would be asked for otherwise."""
+    if not asked.undecoded or asked.effect == "read" or answer.outcome not in ("allow", "review"):
+        return answer
+    why = [f"The argument {name} {COULD_NOT}." for name in asked.undecoded[:MOST_NAMED]]
+    if more := asked.undecoded[MOST_NAMED:]:
+        why.append(f"Nor could {len(more)} more.")
+    if answer.outcome == "allow":
+        return _asks(answer, FALLBACK, why)
+    raised = one_more(answer.requirement or FALLBACK)
+    return _asks(answer, raised, [*why, f"So one more has to sign than otherwise: {raised}."])
 
 
 def must_see(asked: Question, *, covered: bool) -> list[str]:

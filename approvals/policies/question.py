@@ -32,6 +32,7 @@ class Question:
     # far; `untrusted`, whether it has read what outsiders wrote; and each total, this action included where it counts.
     counted: Mapping[str, Any] = field(default_factory=dict)
     here: bool = False  # it is the console itself that does it
+    undecoded: tuple[str, ...] = ()  # arguments of which nothing tells what they mean
     # For rules that change them, and for no condition: an agent wrote them. None where nothing can be changed.
     arguments: Mapping[str, Any] | None = None
     at: dt.datetime = field(default_factory=now)

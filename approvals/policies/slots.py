@@ -13,6 +13,7 @@ from typing import Any
 LEVELS = ("session", "password", "passkey", "device")  # each is also what the ones before it are
 SIGNATURES = LEVELS[1:]
 SEPARATIONS = ("earlier_signers",)  # of the same run
+MOST_RAISED = 5  # people of one group: whoever asks for more than that is not asked for still more
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +70,13 @@ class Requirement:
             "evidence": list(self.evidence),
             "states": list(self.states),
         }
+
+
+def one_more(requirement: Requirement) -> Requirement:
+    """One signature more than it asks for, in each way to fill its first slot."""
+    first, *rest = requirement.slots
+    ways = tuple(replace(way, count=min(way.count + 1, max(way.count, MOST_RAISED))) for way in first.ways)
+    return replace(requirement, slots=(replace(first, ways=ways), *rest))
 
 
 def _slot_document(slot: SlotSpec) -> dict[str, Any]:

@@ -37,6 +37,20 @@ def chips(text: str) -> str:
     return "".join(_word(run, native) if is_word else _spell(run) for is_word, run in _runs(text))
 
 
+def exact(text: str) -> str:
+    """The same for a value of which each character counts: spaces at its ends are chips, and so is nothing at all."""
+    bare = text.strip(" \n")
+    if not bare:
+        return _ends(text) or '<span class="chip">empty</span>'
+    start = len(text) - len(text.lstrip(" \n"))
+    return _ends(text[:start]) + chips(bare) + _ends(text[start + len(bare) :])
+
+
+def _ends(blank: str) -> str:
+    named = {" ": "space", "\n": "new line"}
+    return "".join(f'<span class="chip">{named[char]}</span>' for char in blank)
+
+
 def _runs(text: str) -> Iterator[tuple[bool, str]]:
     """Hidden characters count as part of a word: one between two letters must not hide that their scripts differ."""
     for is_word, group in itertools.groupby(text, key=_in_word):
@@ -55,6 +69,11 @@ def _word(word: str, native: frozenset[str]) -> str:
         names = "+".join(name.capitalize() for name in sorted(scripts))
         return f'{_spell(word)}<span class="chip">{html.escape(names)}</span>'
     return _spell(word)
+
+
+def scripts_of(text: str) -> tuple[str, ...]:
+    """Of its letters, by name."""
+    return tuple(sorted({script.capitalize() for char in text if (script := _script(char))}))
 
 
 def _looks_latin(word: str) -> bool:

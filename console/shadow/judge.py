@@ -4,7 +4,7 @@ and stores nothing of what it rules on."""
 import contextlib
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import unquote
 
@@ -20,7 +20,9 @@ from console.agents.models import Agent
 from console.core.errors import Invalid
 from console.shadow.heard import REMOVED, Seen, SeenRequest, SeenTool
 from integrations.amend import quarantined
+from integrations.described import complete
 from integrations.description import Description
+from integrations.explain import undecoded
 from integrations.meant import meant
 from integrations.models import Integration, Operation
 from integrations.recognise import Heard, check_plain
@@ -73,7 +75,10 @@ def judge(agent: Agent, seen: Seen, policy: PolicyVersion | None, spent: Spent) 
             place, verdict, found.integration, name, found.code, reasons=[found.reason][: bool(found.reason)]
         )
     amount, currency = _amount(operation, arguments)
-    answer = decide(policy.document if policy else None, question(operation, agent.grantee, amount, currency))
+    asked = question(operation, agent.grantee, amount, currency)
+    if operation.effect != "read":
+        asked = replace(asked, undecoded=undecoded(complete(operation), arguments))
+    answer = decide(policy.document if policy else None, asked)
     chosen = choose(grants_of(agent.team_id, agent.grantee, operation), operation, arguments, spent)
     refusal, lacking = refused(chosen, agent.grantee, operation, arguments), unfit(operation, arguments)
     if lacking and lacking["code"] == "invalid_arguments" and _hides(operation, seen):

@@ -29,7 +29,7 @@ SEEDER = system("tests")
 DOOR = system("door")
 PASSWORD = "obvious-test-password"
 Enter = Callable[[str], Client]
-FACTS = [
+FACTS: list[dict[str, Any]] = [
     {"label": "Refund", "was": None, "becomes": 48_000, "format": "money", "currency": "eur"},
     {"label": "Charged", "was": 48_000, "becomes": 48_000, "format": "money", "currency": "eur"},
     {"label": "Nothing", "was": None, "becomes": None, "format": "text"},
@@ -110,12 +110,12 @@ def hold(office: Team) -> Hold:
 
     def held(sentence: str = "Refund €480.00 to Zoë", *, maker: str = "jonas", group: str = "finance", count: int = 1,
              signature: str = "password", kind: str = "action", slots: Sequence[SlotSpec] = (),
-             **fields: Any) -> Review:  # fmt: skip
+             facts: Sequence[dict[str, Any]] = FACTS, **fields: Any) -> Review:  # fmt: skip
         action = Action(team=office, operation=operation, grant=grant, arguments={"amount": 48_000, "note": "for you"},
                         grantee="workflow:billing-care", makers=[User.objects.get(username=maker).id],
                         attestation=bytes(64), **fields)  # fmt: skip
         begin(action, actor=DOOR)
-        move(action, "held", actor=DOOR, sentence=sentence, facts=FACTS, action_digest=bytes(32),
+        move(action, "held", actor=DOOR, sentence=sentence, facts=list(facts), action_digest=bytes(32),
              request_digest=bytes(32))  # fmt: skip
         requirement = Requirement(tuple(slots) or (SlotSpec((Way(group, count),), signature=signature),))
         Ruling.objects.create(action=action, rule="money", outcome="review", requirement=requirement.document,
@@ -134,6 +134,6 @@ def ana(office: Team, enter: Enter) -> Client:
     return enter("ana")
 
 
-def add_reviewer(office: Team, username: str, *roles: str) -> None:
+def add_reviewer(office: Team, username: str, *roles: str, group: str = "finance") -> None:
     set_membership(create_user(username, username.capitalize(), actor=DOOR), office, roles=["reviewer", *roles],
-                   groups=["finance"], actor=DOOR)  # fmt: skip
+                   groups=[group], actor=DOOR)  # fmt: skip

@@ -142,4 +142,6 @@ def test_the_page_shows_how_far_it_is_and_fetches_itself(office: Team, enter: En
     read_import(one.pk)
     done = text(mira.get(address, headers={"HX-Request": "true"}))
     assert "2 operations added" in done
+    assert "No sentence says what it does</td>" in done
+    assert "<span>1: <code>add_parcel</code> </span>" in done
     assert "hx-trigger" not in done

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from approvals import authority
+from approvals import authority, ruling
 from approvals.authority import Loaded
 from approvals.execute import check_still_true
 from approvals.models import Action, PolicyVersion
@@ -139,7 +139,7 @@ def test_a_policy_that_became_stricter_while_the_door_reads_stops_it(
 def test_a_policy_for_more_signatures_than_were_given_stops_it(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     """Policies ask for one today; the door counts all the same."""
     action = scene.world.sign(scene.world.review(large=True)).action
-    rule = authority.rule
+    rule = ruling.rule
 
     def two(*given: object) -> object:
         version, answer = rule(*given)  # type: ignore[arg-type]

@@ -287,8 +287,8 @@ def test_it_says_just_what_asking_about_everything_says(case: tuple[Sequence[str
     assert {(one.earlier, one.later) for one in findings.conflicts} == asked.conflicts()
     assert {one.promise for one in findings.broken} == asked.broken()
     assert findings.unfinished == ()
-    for one in (*findings.broken, *findings.unknown, *findings.conflicts):
-        assert one.instance.confirmed
+    given: list[Any] = [findings.broken, findings.unknown, findings.conflicts]
+    assert all(one.instance.confirmed for kind in given for one in kind)
     for broken in findings.broken:
         answer = decide(document, broken.instance.question, covered=True)
         assert (answer.rule, answer.outcome != "allow") == (broken.rule, broken.asks_anyway)
@@ -309,7 +309,7 @@ def test_the_rules_that_shadow_another_do_it_and_none_of_them_is_too_many(case: 
 def test_with_expressions_it_says_never_too_little(case: tuple[Sequence[str], Document]) -> None:
     fields, document = case
     asked, findings = Asked(document, list(everything(fields))), analyse(document)
-    never = {one.rule for one in (*findings.unreachable, *findings.contradictory)}
+    never = {one.rule for one in findings.unreachable} | {one.rule for one in findings.contradictory}
     assert never & asked.answered == set()
     assert {one.promise for one in findings.broken} >= asked.broken()
     for broken in findings.broken:

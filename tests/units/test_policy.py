@@ -276,3 +276,29 @@ def test_an_amount_that_is_no_whole_number_cannot_be_decoded(amount: Any) -> Non
     with pytest.raises(Invalid) as refusal:
         decode(Description("pay", DESCRIBED), {"amount": amount}, {}, "key")
     assert refusal.value.code == "undecodable"
+
+
+ONE_OF_FINANCE = "{id: a, when: {}, then: review, review: {slots: [{group: finance}]}}"
+DENIED = "{id: a, when: {}, then: deny}"
+WHY = ("The argument x could not be decoded.",)
+
+
+def test_what_could_not_be_decoded_asks_one_more() -> None:
+    asked = dataclasses.replace(SAFE, undecoded=("x",))
+    held, allowed = decide(parse(policy(ONE_OF_FINANCE)), asked), decide(parse(ALLOW_ALL), asked)
+    assert (held.outcome, held.rule, str(held.requirement)) == ("review", "a", "2 of finance")
+    assert held.reasons == (*WHY, "So one more has to sign than otherwise: 2 of finance.")
+    assert (allowed.outcome, allowed.rule, allowed.requirement, allowed.reasons) == ("review", "a", FALLBACK, WHY)
+
+
+def test_what_could_not_be_decoded_adds_to_what_stands_above_the_policy() -> None:
+    asked = dataclasses.replace(SAFE, undecoded=("x",), idempotency="none")
+    assert str(decide(parse(ALLOW_ALL), asked).requirement) == "2 of admins"
+    many = decide(parse(ALLOW_ALL), dataclasses.replace(SAFE, undecoded=tuple("abcdefg")))
+    assert (len(many.reasons), many.reasons[-1]) == (6, "Nor could 2 more.")
+
+
+def test_what_could_not_be_decoded_changes_no_read_and_no_denial() -> None:
+    asked = dataclasses.replace(SAFE, undecoded=("x",))
+    assert decide(parse(ALLOW_ALL), dataclasses.replace(asked, effect="read")).outcome == "allow"
+    assert decide(parse(policy(DENIED)), asked).outcome == "deny"

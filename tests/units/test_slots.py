@@ -16,6 +16,7 @@ from approvals.policies.slots import (
     Vote,
     Way,
     fills,
+    one_more,
     outcome,
     read_requirement,
     tally,
@@ -160,3 +161,26 @@ def test_what_is_left_out_is_filled_in() -> None:
         HOUR,
     )
     assert str(requirement(written)) == "2 of finance, or 1 of board; and 1 of legal"
+
+
+MORE: dict[str, tuple[Requirement, str]] = {
+    "one of one": (Requirement((SlotSpec((Way("finance"),)),)), "2 of finance"),
+    "each way": (Requirement((BOARD,)), "3 of finance, or 2 of board"),
+    "the first slot alone": (Requirement((SlotSpec((Way("finance"),)), TWO)), "2 of finance; and 2 of finance"),
+    "no more than some": (
+        Requirement((SlotSpec((Way("finance", 5), Way("board", 9))),)),
+        "5 of finance, or 9 of board",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", MORE)
+def test_one_more_is_asked_in_each_way_to_fill_the_first_slot(name: str) -> None:
+    wanted, expected = MORE[name]
+    assert str(one_more(wanted)) == expected
+
+
+def test_one_more_of_those_who_are_asked_later_too_and_all_else_stays() -> None:
+    wanted = Requirement((LATER,), expires=HOUR, evidence=("a",), states=("b",))
+    more = SlotSpec((Way("finance", 2), Way("board", 2, HOUR)))
+    assert one_more(wanted) == Requirement((more,), expires=HOUR, evidence=("a",), states=("b",))

@@ -76,6 +76,12 @@ def chips(value: object) -> SafeString:
 
 
 @register.filter
+def exactly(value: object) -> SafeString:
+    """For a value that will be sent, where each character counts."""
+    return mark_safe(f'<bdi class="exact">{_chips.exact(str(value))}</bdi>')  # noqa: S308  # exact() escapes
+
+
+@register.filter
 def pretty(value: object) -> SafeString:
     """Indented JSON, for inside <pre class="code">."""
     return mark_safe(_chips.chips(text.pretty(value)))  # noqa: S308  # chips() escapes

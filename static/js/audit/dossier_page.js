@@ -57,6 +57,7 @@ function show(check) {
   );
 }
 
+const SENT_EMPTY = ["nothing", "undecoded"]; // these say something also where they are null
 const moment = (text) => `${String(text).slice(0, 19).replace("T", " ")} UTC`;
 const pretty = (value) => make("pre", { text: JSON.stringify(value, null, 2) });
 const part = (title, ...children) => make("section", { className: "panel", children: [make("h2", { text: title }), ...children] });
@@ -77,15 +78,17 @@ function asked({ rendering, document: agreed }, listed) {
 }
 
 function changes(facts) {
-  const rows = facts.filter(({ was, becomes }) => (was ?? null) !== null || (becomes ?? null) !== null).map(change);
+  const told = facts.filter(({ was, becomes, format }) => SENT_EMPTY.includes(format) || (was ?? null) !== null || (becomes ?? null) !== null);
+  const rows = told.sort((one, other) => Boolean(other.critical) - Boolean(one.critical)).map(change);
   const head = make("thead", { children: [make("tr", { children: ["What", "Before", "After"].map((text) => make("th", { text, scope: "col" })) })] });
   return make("table", { children: [head, make("tbody", { children: rows })] });
 }
 
 function change(fact) {
-  const label = make("th", { text: `${fact.label}${fact.format === "undecoded" ? " (not decoded)" : ""}`, scope: "row" });
-  const [before, after] = [value(fact, fact.was), value(fact, fact.becomes)];
-  if (JSON.stringify(fact.was) === JSON.stringify(fact.becomes)) {
+  const how = fact.format === "undecoded" ? " (not decoded)" : fact.by === "schema" ? " (by its schema)" : "";
+  const label = make("th", { text: `${fact.label}${how}`, scope: "row" });
+  const [before, after] = [value(fact, fact.was), SENT_EMPTY.includes(fact.format) ? JSON.stringify(fact.becomes ?? null, null, 1) : value(fact, fact.becomes)];
+  if (!SENT_EMPTY.includes(fact.format) && JSON.stringify(fact.was) === JSON.stringify(fact.becomes)) {
     return make("tr", { children: [label, make("td", { text: after, colSpan: 2, children: [make("span", { className: "dim", text: " stays" })] })] });
   }
   return make("tr", { children: [label, make("td", { text: before }), make("td", { text: after, className: "becomes" })] });
@@ -101,8 +104,9 @@ function money(minor, currency) {
   return `${minor < 0 ? "-" : ""}${counted(Number(whole))}${digits ? `.${rest}` : ""} ${code} (${counted(minor)} minor units)`;
 }
 
-function value({ format, currency }, given) {
+function value({ format, currency, name }, given) {
   if (given === null || given === undefined) return NOTHING;
+  if (format === "identity" && name) return `${name} (${given})`;
   if (format === "money" && Number.isSafeInteger(given)) return money(given, currency);
   if (format === "time" && Number.isFinite(given)) return moment(new Date(given * 1000).toISOString());
   return typeof given === "string" ? given : JSON.stringify(given, null, 1);
