@@ -2,17 +2,24 @@
 
 from collections.abc import Collection
 
-from django.db.models import Exists, OuterRef
+from django.contrib.postgres.fields import ArrayField
+from django.db.models import Exists, F, Func, OuterRef, Q, TextField
 
-from approvals.access import waiting_for
-from approvals.models import Review, SlotGroup
-from console.core.actor import Actor
+from approvals.access import visible_reviews, waiting_for
+from approvals.models import Review, Slot, SlotGroup
+from console.core.actor import Actor, Role
 from console.notices.above import Reviews, Waiting
 
 
 def for_person(actor: Actor, asked_about: Collection[str]) -> Waiting:
-    """As their own queue has it."""
-    waiting = waiting_for(actor)
+    """As their own queue has it; and while a blind slot is open, also what wants no vote of theirs any more: a reminder
+    that stays away would tell them that others have voted."""
+    if not actor.has(Role.REVIEWER):
+        return Waiting(frozenset(), 0)
+    theirs = visible_reviews(actor).filter(_asks(actor.groups), _blind(), state="open")
+    own = Q(action__makers__contains=[actor.id]) | Q(decisions__reviewer=actor.id)
+    found = Q(pk__in=waiting_for(actor).values("pk")) | Q(pk__in=theirs.exclude(own).values("pk"))
+    waiting = Review.objects.filter(found)
     return Waiting(frozenset(waiting.filter(pk__in=asked_about).values_list("pk", flat=True)), waiting.count())
 
 
@@ -20,8 +27,19 @@ def for_groups(team: str, groups: Collection[str], asked_about: Collection[str])
     """Without a look at votes, nor at which slots they have filled."""
     waiting = Review.objects.filter(team=team, state="open")
     if groups:
-        waiting = waiting.filter(Exists(SlotGroup.objects.filter(review=OuterRef("pk"), group__in=groups)))
+        waiting = waiting.filter(_asks(groups))
     return Waiting(frozenset(waiting.filter(pk__in=asked_about).values_list("pk", flat=True)), waiting.count())
+
+
+def _asks(groups: Collection[str]) -> Exists:
+    return Exists(SlotGroup.objects.filter(review=OuterRef("pk"), group__in=groups))
+
+
+def _blind() -> Exists:
+    """A slot of it is blind, and still asks."""
+    itself = Func(F("pk"), template="ARRAY[%(expressions)s]", output_field=ArrayField(TextField()))
+    blind = Slot.objects.filter(review=OuterRef("pk"), spec__blind=True)
+    return Exists(blind.exclude(review__filled__contains=itself))
 
 
 def ended(asked_about: Collection[str]) -> frozenset[str]:

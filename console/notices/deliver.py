@@ -41,6 +41,7 @@ PAUSE = 2.0
 UPKEEP = 60.0  # seconds
 LEASE = dt.timedelta(minutes=3)  # longer than any exchange takes
 KEPT = dt.timedelta(days=30)
+LONGEST = 300  # characters that are kept of why something failed
 OVER, NOWHERE = "over", "nowhere"  # why a message was not sent, without anything having failed
 
 
@@ -98,7 +99,7 @@ def deliver(message: Message) -> None:
     try:
         why_not = _send(message)
     except NotTaken as fault:
-        _put_off(message, fault.why, for_good=fault.for_good)
+        _put_off(message, fault.why[:LONGEST], for_good=fault.for_good)
     except (Tampered, KeyMissing) as fault:
         if isinstance(fault, Tampered):
             record(Kind.ALARM_TAMPERED, subject=message.channel_id or message.pk, actor=DOOR,

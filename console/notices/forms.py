@@ -37,7 +37,7 @@ class PreferenceForm(forms.Form):
         label="Wait for more", min_value=0, max_value=60, help_text="Minutes. What opens in this time is one message."
     )
     cap = forms.IntegerField(
-        label="At most in an hour", min_value=1, max_value=60, help_text="The rest waits for the next."
+        label="At most in an hour", min_value=1, max_value=60, help_text="Messages. The rest waits for the next."
     )
 
     @classmethod

@@ -193,7 +193,7 @@ def test_events_tell_failure_and_alarm() -> None:
         Kind.STEP_FAILED, Kind.ATTEMPT_LOST, Kind.SESSION_REFUSED, Kind.PASSWORD_REFUSED, Kind.PASSWORD_THROTTLED,
         Kind.ACCESS_REFUSED, Kind.ALARM_TAMPERED, Kind.OUTLET_FAILED, Kind.EXPORT_FAILED,
         Kind.LISTING_FAILED, Kind.IMPORT_FAILED, Kind.AUTHORIZATION_FAILED, Kind.WEBHOOK_REFUSED,
-        Kind.HEALTH_TEST_REFUSED, Kind.CREDENTIAL_REFUSED,
+        Kind.HEALTH_TEST_REFUSED, Kind.CREDENTIAL_REFUSED, Kind.NOTICE_GIVEN_UP,
     }  # fmt: skip
     assert [kind for kind, event in told.items() if event["severity_id"] == 4] == [Kind.ALARM_TAMPERED]
 
