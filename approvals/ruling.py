@@ -19,7 +19,7 @@ from console.core.clock import now, read_moment
 from console.core.compiled import Compiled
 from console.core.errors import Tampered
 from integrations.explain import undecoded
-from integrations.here import GIVE_MANDATE, is_here
+from integrations.here import GIVE_MANDATE, described, is_here
 from integrations.models import Operation
 from integrations.render import render
 
@@ -71,7 +71,7 @@ def _cover(loaded: Loaded, asked: Question, answer: Answer) -> Answer:
 def _covers(mandate: Mandate, action: Action, asked: Question, requirement: Requirement) -> bool:
     try:
         told, votes = _signed(mandate)
-    except Stale:  # the policy would not take these signatures for it today
+    except Stale:  # these signatures would not be taken for it today
         return False
     own = [vote for vote in votes if vote.person not in action.makers]
     return _is_within(told, action, asked) and _has_room(mandate, told, action) and _stand_for(own, requirement)
@@ -87,11 +87,15 @@ def _signed(mandate: Mandate) -> tuple[Mapping[str, Any], list[Vote]]:
     """What was signed, and by whom: from stored bytes, by today's policy. Raises Tampered or Stale."""
     loaded = load(mandate.action_id)
     action = loaded.action
+    if bytes(action.operation.digest) != described()[GIVE_MANDATE].digest:
+        raise Stale("description_changed", "The console gives mandates in other words by now.")
     verify_proposal(loaded)
     rendered = render(loaded.operation, action.arguments, base_url=action.operation.integration.base_url,
                       key=action.key)  # fmt: skip
     digest = action_digest(action, rendered.digest)
-    if not gives_mandate(action) or action.state != "succeeded" or digest != bytes(action.action_digest or b""):
+    if digest != bytes(action.action_digest or b""):  # what was signed is attested: how it is described is another
+        raise Stale("description_changed", "The console gave it in other words.")
+    if not gives_mandate(action) or action.state != "succeeded":
         raise Tampered("The mandate is not what was signed.")
     _, answer = rule(loaded)
     votes = verified_votes(loaded, digest, standing=True)

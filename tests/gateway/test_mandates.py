@@ -2,6 +2,7 @@
 
 import datetime as dt
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -20,6 +21,7 @@ from console.core.actor import system
 from console.core.clock import now
 from console.core.errors import Conflict, Forbidden, Invalid
 from examples.demo.people import acting
+from integrations.here import described
 from integrations.models import Operation
 from tests.gateway.test_spending import granted
 from tests.spine.attacker import Attacker, alarms
@@ -154,6 +156,17 @@ def test_it_ends_with_its_time_and_with_the_description(world: World, like: Acti
     Mandate.objects.filter(pk=mandate.pk).update(until=now() - dt.timedelta(hours=1))
     assert gauges(like.team_id)[0].state == "over"
     assert ask(world, like.grantee, "apart", 400).state == "succeeded"  # by what was signed, whatever the column says
+
+
+def test_it_ends_when_the_console_gives_mandates_in_other_words(
+    world: World, like: Action, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After an upgrade: nobody has tampered with anything, and people are asked."""
+    give(world, like)
+    now_said = replace(described()["give_mandate"], document={"title": "Otherwise"})
+    monkeypatch.setattr("approvals.ruling.described", lambda: {"give_mandate": now_said})
+    asked = ask(world, like.grantee, "apart", 400)
+    assert (asked.state, alarms(asked.id)) == ("held", [])
 
 
 def test_another_counterparty_is_covered_only_where_it_is_named_or_known(world: World, like: Action) -> None:
