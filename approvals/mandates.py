@@ -135,7 +135,8 @@ class Gauge:
 
 def gauges(team: str) -> list[Gauge]:
     """The newest fifty."""
-    found = Mandate.objects.filter(team=team).select_related("action", "operation__integration")[:50]
+    given = Mandate.objects.filter(team=team, action__operation__slug=GIVE_MANDATE)
+    found = given.select_related("action", "operation__integration")[:50]
     return [Gauge(one, *used(one, one.action.arguments)) for one in found]
 
 

@@ -94,10 +94,10 @@ operations:
     idempotency: {{mode: native_key, header: {KEY_HEADER}, evidence: One action gives one mandate.}}
     sentence: "Let ${{{{ arguments.grantee }}}} do ${{{{ arguments.operation }}}} again and again, with nobody signing each"
     facts:
-      - {{label: Who, shows: grantee, becomes: "${{{{ arguments.grantee }}}}"}}
-      - {{label: May do, shows: operation, becomes: "${{{{ arguments.operation }}}}"}}
-      - {{label: Each at most, shows: at_most, format: money, currency: "${{{{ arguments.currency }}}}", becomes: "${{{{ arguments.at_most }}}}"}}
-      - {{label: All together at most, shows: total, format: money, currency: "${{{{ arguments.currency }}}}", becomes: "${{{{ arguments.total }}}}"}}
+      - {{label: Who, shows: grantee, becomes: "${{{{ arguments.grantee }}}}", critical: true}}
+      - {{label: May do, shows: operation, becomes: "${{{{ arguments.operation }}}}", critical: true}}
+      - {{label: Each at most, shows: at_most, format: money, currency: "${{{{ arguments.currency }}}}", becomes: "${{{{ arguments.at_most }}}}", critical: true}}
+      - {{label: All together at most, shows: total, format: money, currency: "${{{{ arguments.currency }}}}", becomes: "${{{{ arguments.total }}}}", critical: true}}
       - {{label: In the currency, shows: currency, becomes: "${{{{ arguments.currency }}}}"}}
       - {{label: How many at most, shows: calls, becomes: "${{{{ arguments.calls }}}}"}}
       - {{label: Both within so many hours, shows: hours, becomes: "${{{{ arguments.hours }}}}"}}

@@ -12,7 +12,7 @@ from allauth.mfa.webauthn import views as webauthn
 from django.db import transaction
 from django.http import HttpResponseBase
 from django.urls import URLPattern, path
-from django.views.decorators.http import require_http_methods
+from django.views.decorators.http import require_http_methods, require_safe
 
 from console.accounts import provider_views, views
 from console.accounts.proofs import freshly_proven
@@ -41,8 +41,16 @@ urlpatterns = [
     whole("account/", views.account, "account"),
     whole("account/team/", views.choose_team, "account_team"),
     whole("account/passkeys/add/", freshly_proven(views.AddPasskey.as_view()), "mfa_add_webauthn"),
-    whole("account/passkeys/<str:passkey_id>/removal/", freshly_proven(views.remove_passkey), "account_remove_passkey"),
-    whole("account/recovery-codes/", freshly_proven(recovery_codes.view_recovery_codes), "mfa_view_recovery_codes"),
+    whole(
+        "account/passkeys/<str:passkey_id>/removal/",
+        freshly_proven(views.remove_passkey),
+        "account_remove_passkey",
+    ),
+    whole(
+        "account/recovery-codes/",
+        require_safe(freshly_proven(recovery_codes.view_recovery_codes)),
+        "mfa_view_recovery_codes",
+    ),
     whole(
         "account/recovery-codes/new/",
         freshly_proven(recovery_codes.generate_recovery_codes),

@@ -105,6 +105,7 @@ def test_review_is_told_by_its_facts_and_decisions_only_once_it_is_closed(held: 
     }  # fmt: skip
     assert told["facts"][0] == {
         "label": "Refund", "was": None, "becomes": 48_000, "format": "money", "currency": "eur", "critical": True,
+        "by": None, "name": None,
     }  # fmt: skip
     assert (told["sentence"], told["decisions"]) == (review.action.sentence, [])
     assert told["requirement"] == [{"ways": [{"group": "finance", "count": 1, "after_minutes": 0}], "refusals": 1,
