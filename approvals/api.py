@@ -6,9 +6,12 @@ from django.db.models import QuerySet
 from ninja import Field, Query, Router, Schema
 
 from approvals.access import access_review, visible_reviews
-from approvals.models import Action, Decision, Review, Ruling
+from approvals.care.drills import open_drills, review_of, ruling_of
+from approvals.digests import manifested
+from approvals.models import Action, Decision, Drill, Review, Ruling
+from approvals.versions import is_asked_anew
 from console.core.actor import Role
-from console.core.keyset import newest_first
+from console.core.keyset import merged, newest_first
 from console.core.web import Request
 from console.core.wire import Listed, Moment, Money, Wanted, answers
 
@@ -18,7 +21,7 @@ RELATED = ("action__operation__integration",)
 
 
 class ReviewFilter(Wanted):
-    state: Literal["open", "approved", "refused", "expired", "withdrawn"] | None = Field(None)
+    state: Literal["open", "approved", "refused", "expired", "withdrawn", "superseded"] | None = Field(None)
 
 
 class OperationOut(Schema):
@@ -68,12 +71,15 @@ class WayOut(Schema):
 
 
 class SlotOut(Schema):
-    """Filled in any one of its ways. All slots of a review have to be."""
+    """Filled in any one of its ways. All slots of a review have to be. `authenticators` are the models (AAGUID) that
+    may sign, any where there are none; `proofed` asks for people whose identity was seen."""
 
     ways: list[WayOut]
     refusals: int
     blind: bool
     signature: Literal["password", "passkey", "device"]
+    authenticators: list[str] = Field(default_factory=list)
+    proofed: bool = False
 
 
 class RulingOut(Schema):
@@ -83,21 +89,51 @@ class RulingOut(Schema):
 
 
 class DecisionOut(Schema):
+    """`name` and `meaning` are as they were signed."""
+
     id: str
     reviewer: str
-    verdict: Literal["approve", "refuse", "recuse"]
+    name: str
+    meaning: str
+    verdict: Literal["approve", "refuse", "recuse", "change"]
     level: Literal["passkey", "password", "session"]
     reason: str
+    on_behalf_of: str | None
     decided_at: Moment
 
 
+class RequestOut(Schema):
+    """What a person wanted. `by` is whose words these are: a person's who started the run, or the agent's."""
+
+    by: Literal["person", "agent"]
+    text: str
+
+
+class ContextOut(Schema):
+    """What the action stands in, as of the moment at which people were asked. `within` is what `actions` (of them
+    `writes`), `operations` (how often each) and `data` are about: its run, or what its agent did within a day.
+    `data` and `untrusted` are null where an answer that was read is not described; `environment` is empty where nobody
+    has named it."""
+
+    on_behalf_of: str
+    environment: str
+    within: Literal["run", "day"]
+    actions: int
+    writes: int
+    operations: dict[str, int]
+    data: list[str] | None
+    untrusted: bool | None
+    request: RequestOut | None = None
+
+
 class ReviewDetail(ReviewOut):
-    """`says` was written by the agent and is not to be trusted. `decisions` stay empty while the review is open:
-    reviewers vote without knowing each other's votes. Digests are hex."""
+    """`says` was written by the agent and is not to be trusted. `decisions` stay empty while the review is open, or the
+    one that superseded it: reviewers vote without knowing each other's votes. Digests are hex."""
 
     action_state: str
     facts: list[Fact]
     says: str
+    context: ContextOut | None
     requirement: list[SlotOut]
     ruling: RulingOut | None
     decisions: list[DecisionOut]
@@ -112,25 +148,42 @@ def list_reviews(request: Request, wanted: Annotated[ReviewFilter, Query()]) -> 
     reviews: QuerySet[Review] = visible_reviews(request.actor).select_related(*RELATED)
     reviews = reviews.filter(state=wanted.state) if wanted.state else reviews
     page = newest_first(reviews, by="opened_at", after=wanted.after, size=wanted.limit)
-    return {"items": [_brief(review) for review in page.items], "next": page.next or None}
+    if wanted.state in (None, "open"):
+        drills = newest_first(open_drills(request.actor), by="opened_at", after=wanted.after, size=wanted.limit)
+        page = merged(page, drills, by="opened_at", size=wanted.limit)
+    rows = [review_of(row) if isinstance(row, Drill) else row for row in page.items]
+    return {"items": [_brief(review) for review in rows], "next": page.next or None}
 
 
 @router.get("/reviews/{review_id}", response=answers(ReviewDetail), operation_id="get_review")
 def get_review(request: Request, review_id: str) -> dict[str, object]:
     request.actor.require(*READERS)
+    if drill := open_drills(request.actor).filter(pk=review_id).first():
+        return _detail(review_of(drill), drill.shown["requirement"]["slots"], ruling_of(drill))
     review = access_review(request.actor, review_id)
+    slots = list(review.slots.order_by("position").values_list("spec", flat=True))
+    return _detail(review, slots, review.action.rulings.first())
+
+
+def _detail(review: Review, slots: list[Any], ruling: Ruling | None) -> dict[str, object]:
     action = review.action
+    decisions = review.decisions.select_related("reviewer") if _are_told(review) else ()
     return {
         **_brief(review),
         "action_state": action.state,
         "facts": action.facts,
         "says": action.says,
-        "requirement": list(review.slots.order_by("position").values_list("spec", flat=True)),
-        "ruling": _ruling(action.rulings.first()),
-        "decisions": [_decision(one) for one in review.decisions.all()] if review.state != "open" else [],
+        "context": action.context or None,
+        "requirement": slots,
+        "ruling": _ruling(ruling),
+        "decisions": [_decision(one) for one in decisions],
         "request_digest": bytes(action.request_digest or b"").hex(),
         "action_digest": bytes(action.action_digest or b"").hex(),
     }
+
+
+def _are_told(review: Review) -> bool:
+    return review.state != "open" and not is_asked_anew(review)
 
 
 def _brief(review: Review) -> dict[str, object]:
@@ -158,5 +211,7 @@ def _ruling(ruling: Ruling | None) -> dict[str, object] | None:
 
 def _decision(decision: Decision) -> dict[str, object]:
     """Without the signed bytes and the nonce: who verifies a signature does so from the record, not from here."""
-    return {"id": decision.id, "reviewer": decision.reviewer_id, "verdict": decision.verdict, "level": decision.level,
-            "reason": decision.reason, "decided_at": decision.decided_at}  # fmt: skip
+    name, meaning = manifested(decision)
+    return {"id": decision.id, "reviewer": decision.reviewer_id, "name": name, "meaning": meaning,
+            "verdict": decision.verdict, "level": decision.level, "reason": decision.reason,
+            "on_behalf_of": decision.on_behalf_of_id, "decided_at": decision.decided_at}  # fmt: skip

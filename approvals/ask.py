@@ -35,7 +35,7 @@ def ask_people(action: Action, kind: str, requirement: Requirement, policy: byte
     stored = requirement.document["slots"]
     first = {way.group for slot in requirement.slots for way in slot.ways if not way.after}
     begin(review, actor=actor, detail={"of": action.id, "kind": kind, "slots": stored},
-          also=[_telling(review, first, at)])  # fmt: skip
+          also=[telling_of(review, first, at)])  # fmt: skip
     slots = [Slot(review=review, position=number, spec=spec) for number, spec in enumerate(stored)]
     Slot.objects.bulk_create(slots)
     _ask_groups(review, slots, dt.timedelta())
@@ -58,7 +58,7 @@ def escalate(review_id: str, *, actor: Actor) -> None:
     added = sorted(set(review.asked.values_list("group", flat=True)) - before)
     record(Kind.REVIEW_ESCALATED, subject=review.id, actor=actor, detail={"of": action.id, "groups": added},
            **review.audit_context())  # fmt: skip
-    run(_telling(review, added, at))
+    run(telling_of(review, added, at))
     announce(action)
 
 
@@ -67,13 +67,13 @@ def next_escalation(slots: Iterable[SlotSpec], opened: dt.datetime, since: dt.ti
     return opened + min(later) if later else None
 
 
-def _telling(review: Review, groups: Collection[str], at: dt.datetime) -> Statement:
+def telling_of(review: Review, groups: Collection[str], at: dt.datetime, people: Collection[str] = ()) -> Statement:
     """Titles and moments: what the action does to whom is for those alone who open the review."""
     operation = review.action.operation
     return telling(
         review.team_id, review.id, kind=review.kind, integration=operation.integration.title,
-        operation=operation.title, categories=operation.categories, groups=groups, makers=review.action.makers, at=at,
-        due_at=None if review.kind == "doubt" else review.expires_at,
+        operation=operation.title, categories=operation.categories, groups=groups, makers=review.action.barred, at=at,
+        due_at=None if review.kind == "doubt" else review.expires_at, people=people,
     )  # fmt: skip
 
 

@@ -1,12 +1,15 @@
 """Rows are not authority, signatures are. Everything here runs in the door, from stored bytes, before each send."""
 
 import time
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from django.conf import settings
 from django.db.models import TextField
 from django.db.models.expressions import RawSQL
 
+from approvals.care.asks import NOTHING, Asks, asks, asks_of, required
+from approvals.context import check_context, held_leaves
 from approvals.described import verify_operation
 from approvals.digests import comment_digest, evidence_digest, read_payload, render_digest
 from approvals.halted import halted
@@ -14,9 +17,14 @@ from approvals.models import Action, Decision, PolicyVersion, Review
 from approvals.policies.decide import GATED, Answer
 from approvals.policies.document import policy_digest
 from approvals.policies.question import Question
-from approvals.policies.slots import Vote, fills
+from approvals.policies.slots import SlotSpec, Vote, fills
+from approvals.policies.standing_in import Case, apart
 from approvals.seats import vote_level
+from approvals.so_far import SoFar
+from approvals.stood_in import verify_delegation
+from console.accounts.makes import proven_model
 from console.accounts.passkeys import UNCHECKED, Assertion, challenge_for, check_genuine, leaves_of, reverify
+from console.accounts.proofings import proofed
 from console.core.attest import verify
 from console.core.clock import iso, now, read_moment
 from console.core.compiled import Compiled
@@ -25,6 +33,7 @@ from integrations.amend import amended, amended_since, quarantined
 from integrations.compensation import arguments_back, way_back
 from integrations.described import complete
 from integrations.description import Description
+from integrations.environment import environment_of
 from integrations.here import is_here
 from integrations.limits import check_limits
 from integrations.models import Credential, Operation
@@ -83,8 +92,8 @@ _verified: dict[str, PolicyVersion] = {}  # by team: the last one that was verif
 _APPROVALS = Compiled(
     lambda action: (
         Decision.objects.filter(review__action=action, review__kind="action", verdict="approve")
-        .select_related("review", "passkey")
-        .annotate(leaves=leaves_of("passkey"))
+        .select_related("review", "passkey", "delegation")
+        .annotate(leaves=leaves_of("passkey"), held=held_leaves("review__action"))
         .order_by("-review__opened_at", "decided_at")
         .defer("decided_at", "review__policy_digest", "review__evidence_digest", "review__render_digest",
                "review__opened_at", "review__expires_at", "review__escalates_at",
@@ -105,6 +114,7 @@ class Loaded:
     asked_at: float = 0.0  # by the same clock: when all this was read, unless the other side was asked since
     newest: str = ""  # which policy there was then
     halted: bool = False
+    so_far: SoFar | None = None  # what its run has done, where the policy asked
 
     @property
     def operation(self) -> Description:
@@ -205,6 +215,7 @@ def question(row: Operation, grantee: str, amount: int | None, currency: str) ->
         amount_minor=amount,
         currency=currency,
         here=is_here(integration),
+        environment=environment_of(integration),
     )
 
 
@@ -247,40 +258,65 @@ def verify_decisions(loaded: Loaded, answer: Answer, action_digest: bytes) -> No
         raise Stale("policy_changed", f"The policy's rule {answer.rule} wants something else of it now.")
     if loaded.action.mandate_id:
         raise Stale("mandate_ended", "The mandate that covered it covers it no more. Propose it again.")
-    if fills(answer.requirement.slots, verified_votes(loaded, action_digest)):
+    slots, wanted = answer.requirement.slots, asks(answer.requirement)
+    if fills(slots, verified_votes(loaded, action_digest, slots=slots, wanted=wanted)):
         return
-    review = Review.objects.filter(action=loaded.action, kind="action").latest("opened_at")
-    if [slot.asks for slot in review.slots.order_by("position")] != list(answer.requirement.slots):
+    reviews = Review.objects.filter(action=loaded.action, kind="action").annotate(required=required())
+    review = reviews.latest("opened_at")
+    same = [slot.asks for slot in review.slots.order_by("position")] == list(slots)
+    if not same or asks_of(review) != wanted:
         raise Stale("policy_changed", f"The policy asks for {answer.requirement} now.")
     raise Tampered("There are fewer valid signatures than the policy asks for.")
 
 
-def verified_votes(loaded: Loaded, digest: bytes, *, standing: bool = False) -> list[Vote]:
-    """The approvals of its review, from their stored bytes; what is `standing` says itself until when it is good.
-    Raises Tampered or Stale."""
+def verified_votes(
+    loaded: Loaded,
+    digest: bytes,
+    *,
+    standing: bool = False,
+    slots: Sequence[SlotSpec] = (),
+    wanted: Asks = NOTHING,
+) -> list[Vote]:
+    """The approvals of its review, from their stored bytes, of those who did first what is `wanted`, with what these
+    slots ask of who signs and by what; what is `standing` says itself until when it is good. Raises Tampered or
+    Stale."""
     approvals = _approvals(loaded.action)
     if not approvals or approvals[0].decision.review.state != "approved":
         raise Tampered("The action needs a review that was never approved.")
+    check_context(loaded.action, approvals[0].held)
     review = approvals[0].decision.review_id
     same = [approval for approval in approvals if approval.decision.review_id == review]
-    return [_verify_decision(approval, loaded.action, digest, standing=standing) for approval in same]
+    votes = [_verify_decision(approval, loaded, digest, standing=standing) for approval in same]
+    if any(slot.authenticators for slot in slots):
+        votes = list(map(_with_model, votes, same))
+    if any(slot.proofed for slot in slots):
+        known = proofed([vote.person for vote in votes], loaded.action.team_id)
+        votes = [replace(vote, proofed=vote.person in known) for vote in votes]
+    if not apart(votes):
+        raise Tampered("Somebody has two votes for it.")
+    return [
+        vote
+        for vote, approval in zip(votes, same, strict=True)
+        if wanted.are_met_by(read_payload(bytes(approval.decision.payload)))
+    ]
 
 
 @dataclass(frozen=True, slots=True)
 class Approval:
-    """A vote for the action, and what the log tells of the passkey that signed it."""
+    """A vote for the action, and what the log tells of the passkey that signed it, and of when it was held."""
 
     decision: Decision
     leaves: list[bytes]
+    held: list[bytes]
 
 
 def _approvals(action: Action) -> list[Approval]:
-    return [Approval(vote, vote.leaves) for vote in _APPROVALS(action.id)]  # type: ignore[attr-defined]  # annotated
+    return [Approval(vote, vote.leaves, vote.held) for vote in _APPROVALS(action.id)]  # type: ignore[attr-defined]  # annotated
 
 
-def _verify_decision(approval: Approval, action: Action, digest: bytes, *, standing: bool) -> Vote:
+def _verify_decision(approval: Approval, loaded: Loaded, digest: bytes, *, standing: bool) -> Vote:
     """Once the stored bytes prove that they signed this."""
-    decision = approval.decision
+    decision, action = approval.decision, loaded.action
     verify("decision", decision.attested(), decision.attestation)
     payload = read_payload(bytes(decision.payload))
     expected = {
@@ -288,26 +324,42 @@ def _verify_decision(approval: Approval, action: Action, digest: bytes, *, stand
         "team": action.team_id,
         "review": decision.review_id,
         "action": action.id,
+        "revision": action.revision,
         "action_digest": digest.hex(),
         "evidence_digest": evidence_digest(action).hex(),
         "render_digest": render_digest(action).hex(),
         "decision": "approve",
         "comment_digest": comment_digest(decision.reason),
         "reviewer": decision.reviewer_id,
+        "on_behalf_of": decision.on_behalf_of_id,
+        "delegation": decision.delegation_id,
         "slot": decision.slot_id,
         "nonce": decision.nonce,
     }
     different = [name for name, value in expected.items() if payload.get(name) != value]
     if different:
         raise Tampered(f"The signed decision does not cover this action: {', '.join(sorted(different))} differ.")
-    if decision.reviewer_id in action.makers:
-        raise Tampered("Whoever makes an action cannot sign it.")
+    if not decision.people.isdisjoint(action.barred):
+        raise Tampered("Whoever makes or changes an action cannot sign it.")
+    verify_delegation(decision, read_moment(payload["iat"]), _case(loaded))
     _verify_signature(approval)
     if not standing and payload["exp"] <= iso(now()):
         raise Stale("approval_expired", "The signature's own time is over; it has to be proposed again.")
     since = read_moment(payload["iat"]) - read_moment(payload.get("opened", payload["iat"]))
-    level = vote_level(decision.level, decision.passkey)
-    return Vote(decision.reviewer_id, frozenset(payload.get("groups", ())), level, since)
+    level = vote_level(decision.level, decision.authenticator_data)
+    groups = frozenset(payload.get("groups", ()))
+    return Vote(decision.reviewer_id, groups, level, since, on_behalf_of=decision.on_behalf_of_id or "")
+
+
+def _case(loaded: Loaded) -> Case:
+    """From the attested description. The amount is decoded once more before anything is sent."""
+    action, categories = loaded.action, loaded.operation.document.get("categories", [])
+    return Case(frozenset(action.barred), action.amount_minor, action.currency, frozenset(categories))
+
+
+def _with_model(vote: Vote, approval: Approval) -> Vote:
+    passkey = approval.decision.passkey
+    return replace(vote, model=proven_model(passkey)) if passkey else vote
 
 
 def _verify_signature(approval: Approval) -> None:

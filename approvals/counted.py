@@ -1,5 +1,5 @@
-"""What a policy asks of other actions: totals, whether a counterparty is new, what the run has read. Each is counted
-when a rule comes to it, and once.
+"""What a policy asks of other actions: totals, whether a counterparty is new, what the run has done and read. Each
+is counted when a rule comes to it, and once.
 
 Of an action that was asked for earlier it is counted as of then, by what is known today of those before it."""
 
@@ -9,14 +9,13 @@ from typing import Any
 
 from django.db.models import Q, QuerySet, Sum
 
-from approvals.described import verify_operation
 from approvals.models import WITHOUT_EFFECT, Action
 from approvals.policies.question import TOTAL
+from approvals.so_far import SoFar, so_far
 from console.core.clock import now
 from integrations.models import Operation
 
-DONE = ("executing", "in_doubt", "succeeded")
-SESSION = dt.timedelta(hours=24)  # of an agent that has no run: what it did within this time counts as one
+_OF_SO_FAR = ("data", "untrusted", "prior_actions", "prior_operations")
 _BY = {"agent": "grantee", "workflow": "grantee", "run": "run", "counterparty": "counterparty",
        "operation": "operation", "integration": "operation__integration"}  # fmt: skip
 
@@ -28,6 +27,7 @@ class Counted(Mapping[str, Any]):
         self._action, self._at = action, at
         self._totals = document.get("totals", {})
         self._known: dict[str, Any] = {}
+        self.so_far: SoFar | None = None  # once a rule has come to it
 
     def __getitem__(self, name: str) -> Any:
         if name not in self._known:
@@ -35,17 +35,17 @@ class Counted(Mapping[str, Any]):
         return self._known[name]
 
     def __iter__(self) -> Iterator[str]:
-        return iter(["new_counterparty", "data", "untrusted", *(TOTAL + name for name in self._totals)])
+        return iter(["new_counterparty", *_OF_SO_FAR, *(TOTAL + name for name in self._totals)])
 
     def __len__(self) -> int:
-        return 3 + len(self._totals)
+        return 1 + len(_OF_SO_FAR) + len(self._totals)
 
     def _count(self, name: str) -> Any:
         if name == "new_counterparty":
             return _is_new(self._action, self._at)
-        if name in ("data", "untrusted"):
-            self._known |= _read_before(self._action, self._at)
-            return self._known[name]
+        if name in _OF_SO_FAR:
+            self.so_far = self.so_far or so_far(self._action, self._at)
+            return getattr(self.so_far, name)
         return _total(self._action, self._totals[name.removeprefix(TOTAL)], self._at)
 
 
@@ -124,22 +124,3 @@ def _belongs(action: Action, of: Mapping[str, Any]) -> bool:
         and integration in of.get("integration", (integration,))
         and f"{integration}.{operation.slug}" in of.get("operation", (f"{integration}.{operation.slug}",))
     )
-
-
-def _read_before(action: Action, at: dt.datetime | None) -> dict[str, Any]:
-    """What the run has read so far, by what is described of each answer; None where one of them is not described."""
-    before = Action.objects.filter(_asked_before(at), team=action.team_id, state__in=DONE).exclude(pk=action.pk)
-    if action.run:
-        before = before.filter(run=action.run)
-    else:
-        before = before.filter(grantee=action.grantee, run="", created_at__gt=(at or now()) - SESSION)
-    operations = list(Operation.objects.filter(pk__in=before.values("operation")).select_related("integration"))
-    for operation in operations:
-        verify_operation(operation)
-    told = [operation.description.get("answer", {}) for operation in operations]
-    classes = [one.get("data") for one in told]
-    outside = [one.get("untrusted") for one in told]
-    return {
-        "data": None if None in classes else frozenset(name for listed in classes for name in listed),
-        "untrusted": True if True in outside else None if None in outside else False,
-    }

@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from approvals.models import Action, Review, Slot
+from approvals.models import Action, Decision, Delegation, Review, Slot
 from console.core.canonical import digest, jcs
 from console.core.clock import iso, now
 
@@ -15,6 +15,7 @@ TYPE = "countersign.decision"
 MEANINGS = {
     ("action", "approve"): "I approve that exactly this is done.",
     ("action", "refuse"): "I refuse that this is done.",
+    ("action", "change"): "I would have it done otherwise, as I said. Somebody else signs that.",
     ("doubt", "approve"): "I have checked: it did happen.",
     ("doubt", "refuse"): "I have checked: it did not happen.",
     ("action", "recuse"): "I do not decide this. Somebody else should.",
@@ -47,6 +48,7 @@ def action_document(action: Action, request_digest: bytes) -> dict[str, object]:
         "run": action.run,
         "step": action.step,
         **({"reverses": action.reverses_id} if action.reverses_id else {}),
+        **({"editors": action.editors} if action.editors else {}),
     }
 
 
@@ -59,15 +61,28 @@ def render_digest(action: Action) -> bytes:
 
 
 def rendering(action: Action) -> dict[str, object]:
-    """What the sheet says, apart from its layout: template, sentence and each decoded line."""
-    return {"template": TEMPLATE, "sentence": action.sentence, "facts": action.facts}
+    """What the sheet says, apart from its layout: template, sentence, each decoded line, and what it stands in."""
+    shown = {"template": TEMPLATE, "sentence": action.sentence, "facts": action.facts}
+    return {**shown, **({"context": action.context} if action.context else {})}
 
 
 def decision_payload(
-    review: Review, slot: Slot, *, verdict: str, reason: str, reviewer: str, groups: Iterable[str]
+    review: Review,
+    slot: Slot,
+    *,
+    verdict: str,
+    reason: str,
+    reviewer: str,
+    name: str,
+    groups: Iterable[str],
+    delegation: Delegation | None = None,
+    arguments: Mapping[str, Any] | None = None,
+    seen: Mapping[str, Any] | None = None,
 ) -> bytes:
     """Canonical bytes with a fresh nonce; what is stored, shown as digest words, and hashed into the challenge.
-    `groups` are those of the reviewer's that the slot asks."""
+    `name` is the reviewer's, as every form that people read prints it (21 CFR 11.50); `groups` are those that the slot
+    asks, of the reviewer or of whoever gave the delegation; `arguments` those that a change asks for;
+    `seen` is what the policy wanted opened and stated first."""
     return jcs(
         {
             "v": 1,
@@ -76,7 +91,7 @@ def decision_payload(
             "review": review.id,
             "kind": review.kind,
             "action": review.action_id,
-            "revision": 1,
+            "revision": review.action.revision,
             "action_digest": bytes(review.action.action_digest or b"").hex(),
             "policy_digest": bytes(review.policy_digest).hex(),
             "evidence_digest": bytes(review.evidence_digest).hex(),
@@ -84,19 +99,35 @@ def decision_payload(
             "decision": verdict,
             "meaning": MEANINGS[(review.kind, verdict)],
             "comment_digest": comment_digest(reason),
+            **({} if arguments is None else {"change_digest": digest("countersign/arguments/v1", arguments).hex()}),
             "reviewer": reviewer,
+            "name": name,
+            **in_place_of(delegation),
             "slot": slot.id,
             "groups": sorted(groups),
             "opened": iso(review.opened_at),
             "nonce": secrets.token_hex(32),
             "iat": iso(now()),
             "exp": iso(review.expires_at),
+            **({"seen": seen} if seen else {}),
         }
     )
 
 
+def in_place_of(delegation: Delegation | None) -> dict[str, str]:
+    """Two fields that stand there only where somebody signs in another's place."""
+    return {"on_behalf_of": delegation.delegator_id, "delegation": delegation.pk} if delegation else {}
+
+
 def comment_digest(reason: str) -> str:
     return hashlib.sha256(reason.encode()).hexdigest()
+
+
+def manifested(decision: Decision) -> tuple[str, str]:
+    """The printed name and the meaning, as they were signed; `decided_at` is the time. What was signed before the name
+    was part of it has that of the account. Needs the reviewer loaded."""
+    said = read_payload(bytes(decision.payload))
+    return str(said.get("name") or decision.reviewer.name), str(said["meaning"])
 
 
 def read_payload(payload: bytes) -> Mapping[str, Any]:

@@ -99,6 +99,7 @@ def gather(action: Action, actor: Actor) -> tuple[dict[str, Any], int]:
 
 def records_of(action: Action, reviews: Iterable[Review], decisions: Iterable[Decision]) -> QuerySet[Record]:
     subjects = [action.id, *(one.id for one in reviews), *(one.id for one in decisions)]
+    subjects += [one.delegation_id for one in decisions if one.delegation_id]
     subjects += Call.objects.filter(action=action.id).values_list("pk", flat=True)
     passkeys = [one.passkey_id for one in decisions if one.passkey_id]
     wanted = Q(subject__in=subjects) | Q(subject__in=passkeys, kind__in=OF_PASSKEYS)

@@ -9,6 +9,8 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from approvals.access import visible_actions, visible_reviews
+from approvals.care.aftersheet import proposed_policy
+from approvals.care.afterwards import access_post_review
 from approvals.models import Action, PolicyVersion
 from approvals.policies.sentence import then_in_words, when_in_words
 from approvals.preview import preview
@@ -91,7 +93,9 @@ def _asked(request: Request) -> dict[str, object] | None:
 
 
 def _begun(request: Request) -> str:
-    """The one on trial where that is asked for, else the one in force."""
+    """The one on trial where that is asked for, or what somebody's judgement proposes, else the one in force."""
+    if asked := request.GET.get("afterwards"):
+        return proposed_policy(access_post_review(request.actor, asked))
     trial = trial_of(request.actor.team) if "trial" in request.GET else None
     current = newest(request.actor.team)
     return trial.source if trial else current.source if current else ""

@@ -12,6 +12,7 @@ from django.db import transaction
 from approvals.alarm import guarded
 from approvals.ask import ask_people
 from approvals.authority import KNOWN_FOR, Loaded, Stale, verify_proposal
+from approvals.context import context_digest
 from approvals.derive import Derived, derive
 from approvals.execute import Result, begin_allowed, finish, perform, read_once, read_outcome
 from approvals.models import Action, PolicyVersion, Ruling
@@ -32,8 +33,9 @@ from console.traces.store import SpanStart, start_spans
 from integrations.models import Call
 from integrations.render import Rendered
 
-COLUMNS = ("reads", "sentence", "facts", "amount_minor", "currency", "counterparty", "request_digest", "action_digest")
-CHANGED = ("arguments", "original")  # beside these, where the policy has changed it
+COLUMNS = ("reads", "sentence", "facts", "amount_minor", "currency", "counterparty", "context", "request_digest",
+           "action_digest")  # fmt: skip
+CHANGED = ("arguments", "original")  # beside these, where it was changed
 LOOK_AGAIN = dt.timedelta(seconds=15)  # at what is deferred
 
 
@@ -43,6 +45,8 @@ class Prepared:
 
     fields: dict[str, Any]
     derived: Derived
+    context_digest: str = ""
+    revision: int = 1
     read: Result | None = None
 
     @property
@@ -74,7 +78,9 @@ class Prepared:
 
     @property
     def digests(self) -> dict[str, object]:
-        return {name: self.fields[name].hex() for name in ("request_digest", "action_digest")}
+        context = {"context_digest": self.context_digest} if self.context_digest else {}
+        revision = {"revision": self.revision} if self.revision > 1 else {}
+        return {name: self.fields[name].hex() for name in ("request_digest", "action_digest")} | context | revision
 
 
 @guarded
@@ -156,7 +162,8 @@ def _prepare(loaded: Loaded) -> Prepared:
     if derived.answer.mandate:
         fields["mandate_id"] = derived.answer.mandate
     at_once = derived.answer.outcome == "allow" and loaded.operation.effect == "read"
-    return Prepared(fields, derived, read_once(loaded) if at_once else None)
+    told, action = context_digest(loaded.action), loaded.action
+    return Prepared(fields, derived, told, action.revision, read_once(loaded) if at_once else None)
 
 
 def _fail(action: Action, code: str, text: str, actor: Actor) -> Action:
@@ -204,7 +211,7 @@ def _defer(action: Action, prepared: Prepared, actor: Actor) -> None:
         return
     assert deferral
     until = now() + deferral.given
-    detail = {**prepared.digests, "until": iso(until)}
+    detail = {**prepared.digests, "until": iso(until), "missing": deferral.missing}
     move(action, "deferred", actor=actor, decision=prepared.decision, detail=detail, not_before=again,
          deferred_until=until, also=[_ruled(action, prepared)], **prepared.fields)  # fmt: skip
     announce(action, people=False)

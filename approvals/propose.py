@@ -56,6 +56,8 @@ class Proposal:
     step: str = ""
     key: str = ""
     says: str = ""
+    request: str = ""  # what a person wanted: typed by them where there is a run, else as the agent gives it
+    heard: bool = False  # its run had taken events, of which nobody has described what they hold
     reverses: str | None = None
     after: str | None = None
     evidence: Sequence[Mapping[str, Any]] = field(default_factory=tuple)
@@ -66,7 +68,8 @@ class Proposal:
 def propose(proposal: Proposal, *, actor: Actor) -> Action:
     """The stored action; refused at once when it is not granted or its arguments are wrong. Raises NotFound for an
     operation that the team does not have, KeyReused when the key asked for something else before."""
-    check_carried([proposal.operation, proposal.arguments, proposal.evidence, proposal.says, proposal.key])
+    check_carried([proposal.operation, proposal.arguments, proposal.evidence, proposal.says, proposal.key,
+                   proposal.request])  # fmt: skip
     operation = _access_operation(proposal)
     grants = grants_of(proposal.team, proposal.grantee, operation)
     if not proposal.step and not proposal.key and not any(longest(grant.limits) for grant in grants):
@@ -165,6 +168,8 @@ def _insert(proposal: Proposal, operation: Operation, grant: Grant | None, actor
         step=proposal.step,
         asked_key=proposal.key,
         says=_kept(proposal.says),
+        request=_kept(proposal.request),
+        heard=proposal.heard,
         reverses_id=proposal.reverses,
         after_id=proposal.after,
         evidence=[dict(item) for item in proposal.evidence],
@@ -175,5 +180,6 @@ def _insert(proposal: Proposal, operation: Operation, grant: Grant | None, actor
     arguments = digest("countersign/arguments/v1", action.arguments).hex()
     begin(action, actor=actor, detail={"operation": proposal.operation, "operation_id": operation.id,
           "grantee": proposal.grantee, "arguments_digest": arguments, "step": proposal.step,
+          "grant": grant.pk if grant else "",
           **({"reverses": proposal.reverses} if proposal.reverses else {})})  # fmt: skip
     return action

@@ -2,31 +2,43 @@
 
 import datetime as dt
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Count, Q, QuerySet, Subquery
 
 from approvals import sheet
 from approvals.access import access_review, visible_reviews, waiting_for
 from approvals.alike import look_alikes
+from approvals.around import Around, around, told_by_agent
 from approvals.before import last_like
-from approvals.digests import MEANINGS, read_payload
+from approvals.care.afterwards import owed_by
+from approvals.care.before import Before, before_of
+from approvals.care.breaks import break_needed, break_of, most_an_hour
+from approvals.care.drills import open_drills, review_of, ruling_of, seats_of_drill
+from approvals.change_form import Field, fields_of
+from approvals.claims import said_of_claims
+from approvals.digests import MEANINGS, manifested
 from approvals.dossier import READERS
 from approvals.forms import Folded, folded
 from approvals.known import Known, known_of
 from approvals.lines import Line, lines, marked
-from approvals.models import Action, Decision, PolicyVersion, Review, Ruling
+from approvals.models import Action, Decision, Delegation, Drill, PolicyVersion, Review, Ruling
+from approvals.policies.slots import keep_secrets
+from approvals.revise import why_unchangeable
 from approvals.seats import Seat, seats_of
 from approvals.signoff import check_may_decide
+from approvals.together import Together, read_together
 from approvals.too_few import too_few
+from approvals.versions import is_asked_anew, newer_than, vote_before
+from approvals.voters import in_whose_place, standins_of
 from audit.models import Record
 from audit.vocabulary import Kind
-from console.accounts.models import Passkey, User
+from console.accounts.models import Passkey, Team, User
 from console.core.actor import Actor
 from console.core.clock import now
-from console.core.errors import Refusal
+from console.core.errors import NotFound, Refusal
 from console.core.keyset import Page, newest_first, oldest_first
 from integrations.grantees import PEOPLE
 from integrations.permission import is_agents_own
@@ -45,6 +57,8 @@ class Item:
 
     review: Review
     requester: str
+    in_place_of: str = ""  # whose signature it waits for, where the reader may give it for them
+    claimed: str = ""  # who says that they are on it
 
     @property
     def soon(self) -> bool:
@@ -74,6 +88,8 @@ class Queue:
     groups: Sequence[Group]
     waiting: int = 0
     due_soon: int = 0
+    afterwards: int = 0  # what was done, and waits to be looked at again
+    pause: str = ""
 
     @property
     def empty(self) -> bool:
@@ -98,11 +114,18 @@ def queue(actor: Actor, state: str = "", after: str = "") -> Queue:
 
 
 def _open(actor: Actor) -> Queue:
-    mine = list(_with_action(waiting_for(actor)).order_by("expires_at", "id")[: PAGE + 1])
-    others = visible_reviews(actor).filter(state="open").exclude(pk__in=waiting_for(actor).values("pk"))
+    drills = [review_of(drill) for drill in open_drills(actor)]
+    standins = standins_of(actor)
+    waiting = waiting_for(actor, standins)
+    mine = list(_with_action(waiting).order_by("expires_at", "id")[: PAGE + 1])
+    mine = sorted([*mine, *drills], key=_order)[: PAGE + 1]
+    others = visible_reviews(actor, standins).filter(state="open").exclude(pk__in=waiting.values("pk"))
     read = list(_with_action(others).order_by("expires_at", "id")[: PAGE + 1])
     names = _names([*mine, *read])
-    items = [Item(review, _requester(review, names)) for review in mine[:PAGE]]
+    instead = in_whose_place(actor, standins, mine[:PAGE])
+    claims = said_of_claims(review.pk for review in mine[:PAGE])
+    items = [Item(review, _requester(review, names), instead.get(review.pk, ""), claims.get(review.pk, ""))
+             for review in mine[:PAGE]]  # fmt: skip
     limit = now() + TODAY
     groups = [
         Group("Due soon", [item for item in items if item.review.expires_at < limit]),
@@ -110,8 +133,24 @@ def _open(actor: Actor) -> Queue:
         Group("Yours to read", [Item(review, _requester(review, names)) for review in read[:PAGE]],
               "more" if len(read) > PAGE else ""),
     ]  # fmt: skip
-    counts = waiting_for(actor).aggregate(all=Count("pk"), soon=Count("pk", filter=Q(expires_at__lt=limit)))
-    return Queue("", [group for group in groups if group.items], counts["all"], counts["soon"])
+    counts = waiting.aggregate(all=Count("pk"), soon=Count("pk", filter=Q(expires_at__lt=limit)))
+    after, most = _afterwards(actor)
+    pause = break_of(actor.team, actor.id, most)
+    more = len(drills), sum(one.expires_at < limit for one in drills)
+    return Queue("", [group for group in groups if group.items], counts["all"] + more[0], counts["soon"] + more[1],
+                 after, pause)  # fmt: skip
+
+
+def _afterwards(actor: Actor) -> tuple[int, int]:
+    """How much waits to be looked at again, and how much one person decides within an hour, 0 for any."""
+    owed = owed_by(actor).order_by().values("team").annotate(count=Count("pk")).values("count")
+    team = Team.objects.filter(pk=actor.team)
+    [(after, most)] = team.values_list(Subquery(owed), most_an_hour("pk"))
+    return after or 0, most or 0
+
+
+def _order(review: Review) -> tuple[dt.datetime, str]:
+    return review.expires_at, review.pk
 
 
 def _page(title: str, page: Page[Review]) -> Group:
@@ -141,6 +180,7 @@ class Rights:
     code: str = ""
     has_passkey: bool = False
     signature: str = "passkey"
+    delegation: Delegation | None = None  # by which they would sign in another's place
 
     @property
     def by_password(self) -> bool:
@@ -149,8 +189,16 @@ class Rights:
 
 @dataclass(frozen=True, slots=True)
 class Vote:
+    """A decision, and what it says of itself: the name is that of then."""
+
     decision: Decision
+    name: str
     meaning: str
+
+    @property
+    def by(self) -> str:
+        other = self.decision.on_behalf_of
+        return f"{self.name} for {other.name}" if other else self.name
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +221,12 @@ class Sheet:
     evidence: Sequence[sheet.Evidence] = field(default_factory=tuple)
     known: Known | None = None  # of a call in doubt
     last: Action | None = None  # the one before, of the same kind
+    change_fields: Sequence[Field] = field(default_factory=tuple)
+    newer: str = ""  # the review that asks about what it has become, of one that is superseded
+    together: Together | None = None
+    before: Before | None = None  # what the policy wants done before they approve
+    pause: str = ""  # why they approve nothing for now
+    training: bool = False
 
     @property
     def action(self) -> Action:
@@ -186,8 +240,7 @@ class Sheet:
     @property
     def hides_votes(self) -> bool:
         """Others vote, or have, and nobody is told."""
-        several = len(self.seats) > 1 or any(way.count > 1 for seat in self.seats for way in seat.asks.ways)
-        return several and self.review.state == "open" and any(seat.asks.blind for seat in self.seats)
+        return self.review.state == "open" and keep_secrets([seat.asks for seat in self.seats])
 
     @property
     def by_people(self) -> bool:
@@ -197,6 +250,14 @@ class Sheet:
     @property
     def title(self) -> str:
         return sheet.spelled(self.action.sentence)
+
+    @property
+    def around(self) -> Sequence[Around]:
+        return around(self.action.context, self.requester)
+
+    @property
+    def told_by_agent(self) -> str:
+        return told_by_agent(self.action.context)
 
     @property
     def said(self) -> Folded:
@@ -213,24 +274,31 @@ class Sheet:
 
     @property
     def meanings(self) -> dict[str, str]:
-        return {verdict: MEANINGS[(self.review.kind, verdict)] for verdict in ("approve", "refuse", "recuse")}
+        return {
+            verdict: MEANINGS[(self.review.kind, verdict)]
+            for verdict in ("approve", "refuse", "recuse", "change")
+            if (self.review.kind, verdict) in MEANINGS
+        }
 
 
-def read_sheet(actor: Actor, review_id: str) -> Sheet:
-    review = access_review(actor, review_id)
+def read_sheet(actor: Actor, review_id: str, typed: Mapping[str, str] | None = None) -> Sheet:
+    """`typed` is what somebody has written already, where it could not be taken."""
+    review, drill = _review_or_drill(actor, review_id)
     action = review.action
-    seats = seats_of(review)
-    decisions = list(review.decisions.select_related("reviewer"))
-    ruling = action.rulings.select_related("version").first()
+    seats = seats_of_drill(drill, review) if drill else seats_of(review)
+    decisions = [] if drill else list(review.decisions.select_related("reviewer", "on_behalf_of"))
+    ruling = ruling_of(drill) if drill else action.rulings.select_related("version").first()
     rights = rights_of(actor, review, seats, decisions)
     shown = [] if rights.may else votes_of(actor, review, seats, decisions)
     requester = _requester(review, _names([review]))
     last, alike = last_like(action), look_alikes(action)
+    revisions = action.revisions.select_related("editor", "decision").order_by("number") if action.editors else ()
+    before = before_of(review, actor) if rights.may else None
     return Sheet(
         review=review,
         rights=rights,
         seats=seats,
-        votes=[Vote(one, str(read_payload(bytes(one.payload))["meaning"])) for one in shown],
+        votes=[Vote(one, *manifested(one)) for one in shown],
         ruling=ruling,
         policy=ruling.version if ruling else None,
         requester=requester,
@@ -241,34 +309,66 @@ def read_sheet(actor: Actor, review_id: str) -> Sheet:
         lines=marked(lines(action.facts, last.facts if last else ()), alike),
         last=last,
         points=[
-            *sheet.points(action, ruling, [seat.asks for seat in seats], review.expires_at - review.opened_at),
+            *sheet.points(
+                action, ruling, [seat.asks for seat in seats], review.expires_at - review.opened_at, list(revisions)
+            ),
+            *vote_before(actor, review),
             *sheet.alike_points(alike),
             *sheet.lacking(too_few(review, ruling, seats[0].asks if seats else None)),
         ],
-        evidence=sheet.evidence(action.evidence),
+        evidence=sheet.evidence(before.readable(action.evidence) if before else action.evidence),
+        before=before,
+        training=bool(drill and drill.training),
+        pause=break_needed(review, actor.id) if rights.may else "",
         known=known_of(action) if review.kind == "doubt" else None,
+        change_fields=_change_fields(review, rights, typed or {}),
+        newer=newer_than(actor, review),
+        together=read_together(actor, review, seats, drill=bool(drill)),
     )
+
+
+def _change_fields(review: Review, rights: Rights, typed: Mapping[str, str]) -> Sequence[Field]:
+    if not rights.may or rights.delegation or why_unchangeable(review):
+        return ()
+    return fields_of(review.action, typed)
+
+
+def _review_or_drill(actor: Actor, review_id: str) -> tuple[Review, Drill | None]:
+    try:
+        return access_review(actor, review_id), None
+    except NotFound:
+        if (drill := open_drills(actor).filter(pk=review_id).first()) is None:
+            raise
+        return review_of(drill), drill
 
 
 def votes_of(actor: Actor, review: Review, seats: Sequence[Seat], decisions: Sequence[Decision]) -> list[Decision]:
     """Those that may be shown. While a blind slot is open, nobody sees more than their own."""
-    if review.state == "open" and any(seat.asks.blind for seat in seats):
-        return [one for one in decisions if one.reviewer_id == actor.id]
+    if (review.state == "open" and any(seat.asks.blind for seat in seats)) or is_asked_anew(review):
+        return [one for one in decisions if actor.id in one.people]
     return list(decisions)
 
 
 def rights_of(actor: Actor, review: Review, seats: Sequence[Seat], decisions: Sequence[Decision]) -> Rights:
     """Asks what `signoff` will ask, so that a button is there only when pressing it can count."""
-    own = next((one for one in decisions if one.reviewer_id == actor.id), None)
+    own = next((one for one in decisions if actor.id in one.people), None)
     if review.state == "open" and own:
-        said = "You left this to others." if own.verdict == "recuse" else "You have decided; others are still asked."
-        return Rights(False, said, "voted")
+        return Rights(False, _own_vote(own, actor), "voted")
     try:
-        seat = check_may_decide(review, seats, actor, "approve", "")
+        voter, seat = check_may_decide(review, seats, actor, "approve", "")
     except Refusal as refusal:
         return Rights(False, refusal.text, refusal.code)
+    if voter.delegation and any(voter.on_behalf_of in one.people for one in decisions):
+        said = f"{voter.delegation.delegator.name} has a vote in this, so nobody signs it in their place."
+        return Rights(False, said, "voted")
     has_passkey = Passkey.objects.filter(user=actor.id, revoked_at=None).exists()
-    return Rights(True, has_passkey=has_passkey, signature=seat.asks.signature)
+    return Rights(True, has_passkey=has_passkey, signature=seat.asks.signature, delegation=voter.delegation)
+
+
+def _own_vote(own: Decision, actor: Actor) -> str:
+    if own.reviewer_id != actor.id:
+        return f"{own.reviewer.name} has decided this in your place."
+    return "You left this to others." if own.verdict == "recuse" else "You have decided; others are still asked."
 
 
 def _version(action: Action) -> int | None:
@@ -281,6 +381,11 @@ def _version(action: Action) -> int | None:
 
 def next_waiting(actor: Actor, review: Review) -> Review | None:
     """What follows in the actor's queue, or its head when nothing does."""
-    queue = waiting_for(actor).order_by("expires_at", "id")
+    queue, drills = waiting_for(actor).order_by("expires_at", "id"), [review_of(one) for one in open_drills(actor)]
     behind = queue.filter(Q(expires_at__gt=review.expires_at) | Q(expires_at=review.expires_at, id__gt=review.id))
-    return behind.first() or queue.first()
+    later = [*behind[:1], *(one for one in drills if _order(one) > _order(review))]
+    return min(later or [*queue[:1], *drills], key=_order, default=None)
+
+
+def how_many_wait(actor: Actor) -> int:
+    return waiting_for(actor).count() + open_drills(actor).count()

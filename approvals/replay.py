@@ -62,7 +62,7 @@ def replay(
 
 def _difference(action: Action, old: Mapping[str, Any] | None, new: Mapping[str, Any]) -> Iterator[Differing]:
     try:
-        before, after = _answer(action, old), _answer(action, new)
+        before, after = answer_then(action, old), answer_then(action, new)
     except Tampered:  # what was read beside it is not what was reviewed: nothing can be said of it
         return
     said, would_say = (strength(one.outcome, one.requirement) for one in (before, after))
@@ -70,7 +70,9 @@ def _difference(action: Action, old: Mapping[str, Any] | None, new: Mapping[str,
         yield Differing(action, said, would_say, after.rule)
 
 
-def _answer(action: Action, document: Mapping[str, Any] | None) -> Answer:
+def answer_then(action: Action, document: Mapping[str, Any] | None) -> Answer:
+    """As it was decoded then. Raises Tampered."""
     asked = question(action.operation, action.grantee, action.amount_minor, action.currency)
     counted = Counted(action, document or {}, at=action.created_at)
-    return decide(document, replace(asked, counterparty=action.counterparty, counted=counted, at=action.created_at))
+    return decide(document, replace(asked, counterparty=action.counterparty, counted=counted, at=action.created_at,
+                                    on_behalf_of=action.on_behalf_of, revised=bool(action.editors)))  # fmt: skip

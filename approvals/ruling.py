@@ -37,10 +37,13 @@ def rule(loaded: Loaded) -> tuple[PolicyVersion | None, Answer]:
     if gives_mandate(action):
         return version, _rule_mandate(action, document)
     asked = question(action.operation, action.grantee, action.amount_minor, action.currency)
-    asked = replace(asked, counterparty=action.counterparty, counted=Counted(action, document or {}),
-                    arguments=action.arguments, undecoded=_undecoded(loaded))  # fmt: skip
+    counted = Counted(action, document or {})
+    asked = replace(asked, counterparty=action.counterparty, counted=counted, on_behalf_of=action.on_behalf_of,
+                    arguments=action.arguments, undecoded=_undecoded(loaded), revised=bool(action.editors))  # fmt: skip
     answer = decide(document, asked)
-    return version, _cover(loaded, asked, answer) if answer.outcome == "review" else answer
+    answer = _cover(loaded, asked, answer) if answer.outcome == "review" else answer
+    loaded.so_far = counted.so_far
+    return version, answer
 
 
 def _undecoded(loaded: Loaded) -> tuple[str, ...]:
@@ -58,7 +61,7 @@ def gives_mandate(action: Action) -> bool:
 
 def _cover(loaded: Loaded, asked: Question, answer: Answer) -> Answer:
     """`allow` where a mandate stands for the signatures that are asked for."""
-    if answer.rule in UNCLEAR or asked.here or asked.effect == "read" or asked.undecoded:
+    if answer.rule in UNCLEAR or asked.here or asked.effect == "read" or asked.undecoded or asked.revised:
         return answer
     if must_see(asked, covered=True):
         return answer
@@ -73,13 +76,14 @@ def _covers(mandate: Mandate, action: Action, asked: Question, requirement: Requ
         told, votes = _signed(mandate)
     except Stale:  # these signatures would not be taken for it today
         return False
-    own = [vote for vote in votes if vote.person not in action.makers]
+    own = [vote for vote in votes if vote.people.isdisjoint(action.barred)]
     return _is_within(told, action, asked) and _has_room(mandate, told, action) and _stand_for(own, requirement)
 
 
 def _stand_for(votes: list[Vote], requirement: Requirement) -> bool:
     """What a slot asks of whoever signs this one action cannot be told of a signature that was given before."""
-    plain = not any(slot.where or slot.separation for slot in requirement.slots)
+    plain = not any(slot.where or slot.separation or slot.authenticators or slot.proofed for slot in requirement.slots)
+    plain = plain and not (requirement.evidence or requirement.states)
     return plain and fills(requirement.slots, votes)
 
 
@@ -157,7 +161,8 @@ def _largest(row: Operation, told: Mapping[str, Any], document: Mapping[str, Any
     """With nothing unusual about it: what is unusual about one that comes is asked about then."""
     amount = told.get("at_most")
     totals = {TOTAL + name: (amount or 0) if "sum" in one else 1 for name, one in document.get("totals", {}).items()}
-    counted: dict[str, Any] = {"new_counterparty": False, "data": frozenset(), "untrusted": False, **totals}
+    counted: dict[str, Any] = {"new_counterparty": False, "data": frozenset(), "untrusted": False, "prior_actions": 0,
+                               "prior_operations": frozenset(), **totals}  # fmt: skip
     asked = question(row, told["grantee"], amount, told.get("currency", ""))
     return replace(asked, counterparty=next(iter(told.get("counterparties", ())), "somebody"), counted=counted)
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from approvals.lines import moment, say
-from approvals.models import Action, Ruling
+from approvals.models import Action, Revision, Ruling
 from approvals.policies.decide import COULD_NOT
 from approvals.policies.slots import SlotSpec
 from console.core.chips import chips, is_hidden
@@ -31,6 +31,8 @@ SHOWN = 8  # rows of a record before the rest is folded; what differs is never f
 TIMES = {"created", "updated", "timestamp"}
 SECONDS = range(10**9, 4 * 10**9)  # Unix time between 2001 and 2096
 SIGNATURES = {"device": "a passkey that stays on its device", "passkey": "passkey", "password": "password or passkey"}
+_OF_MODELS = ", of a model that the policy names"
+_PROOFED = ", by somebody whose identity was seen"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +66,21 @@ def spelled(text: str) -> str:
     return "".join(f"[U+{ord(char):04X}]" if is_hidden(char) else char for char in text)
 
 
-def points(action: Action, ruling: Ruling | None, slots: Sequence[SlotSpec], given: dt.timedelta) -> list[Point]:
-    """Why a person is asked. `given` is the time between opening and expiry. Needs operation and integration loaded."""
-    said = [_rule_point(ruling, slots, given), *(_reason_points(ruling)), *_changed_points(action)]
-    operation = action.operation
+def points(
+    action: Action,
+    ruling: Ruling | None,
+    slots: Sequence[SlotSpec],
+    given: dt.timedelta,
+    revisions: Sequence[Revision] = (),
+) -> list[Point]:
+    """Why a person is asked. `given` is the time between opening and expiry. Needs operation and integration loaded,
+    and of revisions editor and decision."""
+    return [_rule_point(ruling, slots, given), *about(action, ruling, revisions)]
+
+
+def about(action: Action, ruling: Ruling | None, revisions: Sequence[Revision] = ()) -> list[Point]:
+    """What there is to know of it, whoever is asked."""
+    said, operation = [*_reason_points(ruling), *_changed_points(action, revisions)], action.operation
     if suspicious(action):
         said.append(Point("A text holds characters that cannot be seen or are easily misread. They are shown as chips, "
                           "and will be sent as they are.", "stop"))  # fmt: skip
@@ -92,7 +105,8 @@ def points(action: Action, ruling: Ruling | None, slots: Sequence[SlotSpec], giv
 
 
 def _rule_point(ruling: Ruling | None, slots: Sequence[SlotSpec], given: dt.timedelta) -> Point:
-    whose = "; and ".join(f"{slot}, by {SIGNATURES[slot.signature]}" for slot in slots)
+    whose = "; and ".join(f"{slot}, by {SIGNATURES[slot.signature]}{_OF_MODELS * bool(slot.authenticators)}"
+                          f"{_PROOFED * slot.proofed}" for slot in slots)  # fmt: skip
     within = f" within {given_time(given)}" if given < dt.timedelta(days=300) else ""
     return Point(f"{whose}{within}.", "wait", ruling.rule if ruling else "no rule")
 
@@ -102,17 +116,26 @@ def _reason_points(ruling: Ruling | None) -> Iterator[Point]:
         yield Point(str(reason), "wait")
 
 
-def _changed_points(action: Action) -> Iterator[Point]:
-    """What the policy has made of what was asked for: everything else on the sheet is about the changed arguments."""
-    asked, done = action.asked_for, action.arguments
+def _changed_points(action: Action, revisions: Sequence[Revision]) -> Iterator[Point]:
+    """What people, and then the policy, have made of what was asked for: everything else on the sheet is about that."""
+    before = action.asked_for
+    for revision in revisions:
+        done = ", ".join(_differences(before, revision.arguments))
+        yield Point(f"{revision.editor.name} {done}, and says: {revision.decision.reason}", "wait")
+        before = revision.arguments
+    for done in _differences(before, action.arguments):
+        yield Point(f"The policy {done}.", "wait")
+
+
+def _differences(asked: Mapping[str, Any], done: Mapping[str, Any]) -> Iterator[str]:
     for name in dict.fromkeys([*asked, *done]):
         if name not in done:
-            yield Point(f"The policy leaves out {name}, which was asked for as {say(asked[name], 'text', '')}.", "wait")
+            yield f"leaves out {name}, which was asked for as {say(asked[name], 'text', '')}"
         elif name not in asked:
-            yield Point(f"The policy adds {name}: {say(done[name], 'text', '')}.", "wait")
+            yield f"adds {name}: {say(done[name], 'text', '')}"
         elif asked[name] != done[name]:
             before, after = (say(one[name], "text", "") for one in (asked, done))
-            yield Point(f"The policy changes {name} from {before} to {after}.", "wait")
+            yield f"changes {name} from {before} to {after}"
 
 
 def _reversal_points(undone: Action) -> Iterator[Point]:
@@ -152,7 +175,7 @@ def alike_points(alike: Mapping[str, str]) -> list[Point]:
 
 def suspicious(action: Action) -> bool:
     """Does anything that will be sent, or that is read before signing, hold what a reader cannot see?"""
-    texts = _texts([action.sentence, action.arguments, action.facts, action.evidence])
+    texts = _texts([action.sentence, action.arguments, action.facts, action.evidence, action.context])
     return any('class="chip"' in chips(text) for text in texts)
 
 

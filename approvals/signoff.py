@@ -2,7 +2,7 @@
 
 import base64
 import datetime as dt
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,31 +10,43 @@ from django.core import signing
 from django.db import IntegrityError, transaction
 
 from approvals.access import OTHER_GROUP, access_review, access_review_locked
-from approvals.alike import remember_names
-from approvals.digests import comment_digest, decision_payload, evidence_digest, read_payload, render_digest
-from approvals.doubt import resolve_doubt
-from approvals.models import Action, Decision, Review
-from approvals.permit import mint_permit
+from approvals.care.awake import check_awake
+from approvals.care.measure import measuring
+from approvals.closed import already_decided
+from approvals.concluded import DONE, carry_on
+from approvals.digests import (
+    comment_digest,
+    decision_payload,
+    evidence_digest,
+    in_place_of,
+    read_payload,
+    render_digest,
+)
+from approvals.models import Decision, Review
 from approvals.policies.slots import LEVELS, at_least
-from approvals.seats import Seat, outcome_of, seat_for, seats_of, vote_level, vote_of, with_vote
-from approvals.settle import announce, lock_action, settle
+from approvals.revise import change, check_change
+from approvals.seats import Seat, asked_groups, outcome_of, seat_for, seats_of, vote_level, vote_of, with_vote
+from approvals.settle import announce, lock_action
+from approvals.voters import Voter, voter_for
 from audit.move import inserting, move
 from audit.record import record
 from audit.vocabulary import Kind
-from console.accounts.models import User
+from console.accounts.makes import proven_model
+from console.accounts.models import Passkey, User
 from console.accounts.passkeys import challenge_for, signing_options, verify_assertion
 from console.accounts.passwords import confirm_password
 from console.core.actor import Actor, Role
 from console.core.attest import attest
-from console.core.clock import iso, nanoseconds, now
+from console.core.clock import iso, now
 from console.core.errors import Conflict, Forbidden, Invalid, Tampered
-from console.core.telemetry import new_span_id
-from console.core.wake import wake
-from console.traces.store import SpanStart, ending, start_spans, starting
+from console.core.statements import run
 
 LIFETIME = dt.timedelta(minutes=10)  # how long a prepared payload may lie on the page before it is signed
 MAX_REASON = 2_000
-DONE = {"approve": "approved", "refuse": "refused", "recuse": "left to others"}
+REASON_NEEDED = {
+    "refuse": "Say why you refuse; the reason goes back to the run.",
+    "change": "Say why it should be done otherwise; whoever signs it reads that, and so does the run.",
+}
 SESSION, PASSWORD, PASSKEY, DEVICE = LEVELS
 _SIGNER = signing.TimestampSigner(salt="countersign.decision")
 
@@ -72,34 +84,56 @@ class Signed:
 
 def prepare_decision(review_id: str, *, verdict: str, reason: str, actor: Actor) -> dict[str, object]:
     """For the browser: what to sign. Nothing is stored; the server knows its own payload again by its signature."""
+    if verdict == "change":
+        raise Invalid("A change is asked for, and signed by somebody else.")
     review = access_review(actor, review_id)
-    seat = check_may_decide(review, seats_of(review), actor, verdict, reason)
-    payload = _payload(review, seat, verdict, reason, actor)
+    voter, seat = check_may_decide(review, seats_of(review), actor, verdict, reason)
+    return prepared(review, seat, verdict, reason, voter)
+
+
+def prepared(review: Review, seat: Seat, verdict: str, reason: str, voter: Voter) -> dict[str, object]:
+    payload, actor = _payload(review, seat, verdict, reason, voter), voter.actor
     return {
         "prepared": _SIGNER.sign(base64.urlsafe_b64encode(payload).decode()),
         "options": signing_options(actor.id, challenge_for(payload)),
     }
 
 
-def signoff(review_id: str, *, verdict: str, reason: str = "", proof: Proof, actor: Actor) -> Review:
-    """Store one vote and, where it is the last one that was wanted, close the review. Raises Refusals that say what to
-    do."""
+def signoff(
+    review_id: str,
+    *,
+    verdict: str,
+    reason: str = "",
+    arguments: Mapping[str, Any] | None = None,
+    unfolded: Collection[str] = (),
+    proof: Proof,
+    actor: Actor,
+) -> Review:
+    """Store one vote and, where it is the last one that was wanted, close the review. Whoever says `change` gives all
+    `arguments` as they should be; `unfolded` is what the reviewer's browser says was opened, and decides nothing.
+    Raises Refusals that say what to do."""
     if isinstance(proof, ByPassword):
         _confirm_password(review_id, verdict, reason, proof, actor)
     try:
         with transaction.atomic():
-            return _decide(review_id, verdict, reason, proof, actor)
+            return _decide(review_id, verdict, reason, arguments, proof, actor, unfolded)
     except IntegrityError:
         raise Conflict("This decision was already counted.", code="already_decided") from None
 
 
-def check_may_decide(review: Review, seats: Sequence[Seat], actor: Actor, verdict: str, reason: str) -> Seat:
-    """Who may decide here at all, and in which slot: asked before anything is signed, and again under the locks."""
+def check_may_decide(
+    review: Review, seats: Sequence[Seat], actor: Actor, verdict: str, reason: str
+) -> tuple[Voter, Seat]:
+    """Who may decide here at all, as whom, and in which slot: asked before anything is signed, and again under the
+    locks."""
     _check_person(actor)
-    if seats and not any(seat.groups & actor.groups for seat in seats):
+    asked = asked_groups(seats)
+    voter = voter_for(review.action, asked, actor)
+    if seats and voter.groups.isdisjoint(asked):
         raise Forbidden(OTHER_GROUP, code="not_your_group")
-    _check_vote(review, actor, verdict, reason)
-    return seat_for(review, seats, actor)
+    _check_vote(review, voter, verdict, reason)
+    seat = seat_for(review, seats, voter)
+    return (voter.themself if verdict == "recuse" else voter), seat
 
 
 def _check_person(actor: Actor) -> None:
@@ -108,13 +142,17 @@ def _check_person(actor: Actor) -> None:
     actor.require(Role.REVIEWER)
 
 
-def _check_vote(review: Review, actor: Actor, verdict: str, reason: str) -> None:
-    if actor.id in review.action.makers:
+def _check_vote(review: Review, voter: Voter, verdict: str, reason: str) -> None:
+    if not voter.people.isdisjoint(review.action.makers):
         raise Forbidden("You started this, so somebody else has to decide.", code="own_request")
-    if verdict not in {"approve", "refuse", "recuse"}:
-        raise Invalid("Say approve, refuse or recuse.")
-    if verdict == "refuse" and not reason.strip():
-        raise Invalid("Say why you refuse; the reason goes back to the run.", code="reason_needed")
+    if not voter.people.isdisjoint(review.action.editors):
+        raise Forbidden("You changed this, so somebody else has to decide.", code="own_change")
+    if verdict == "change" and voter.delegation:
+        raise Forbidden("In another's place you approve or refuse; what is changed is theirs to say.", code="in_place")
+    if verdict not in DONE:
+        raise Invalid("Say approve, refuse, change or recuse.")
+    if verdict in REASON_NEEDED and not reason.strip():
+        raise Invalid(REASON_NEEDED[verdict], code="reason_needed")
     if len(reason) > MAX_REASON:
         raise Invalid(f"Keep the reason under {MAX_REASON:,} characters.")
     _check_open(review)
@@ -124,8 +162,7 @@ def _check_vote(review: Review, actor: Actor, verdict: str, reason: str) -> None
 
 def _check_open(review: Review) -> None:
     if review.state != "open":
-        closed = f" at {iso(review.closed_at)}" if review.closed_at else ""
-        raise Conflict(f"This review is already {review.state}{closed}.", code="already_decided")
+        raise already_decided(review)
     if review.expires_at <= now():
         raise Conflict("The time to sign is over; it has to be proposed again.", code="expired")
 
@@ -133,48 +170,85 @@ def _check_open(review: Review) -> None:
 def _confirm_password(review_id: str, verdict: str, reason: str, proof: ByPassword, actor: Actor) -> None:
     """Before any lock, because hashing takes its time, and a wrong try is recorded although nothing is decided."""
     review = access_review(actor, review_id)
-    seat = check_may_decide(review, seats_of(review), actor, verdict, reason)
+    _, seat = check_may_decide(review, seats_of(review), actor, verdict, reason)
+    check_password(review, seat, verdict, proof, actor)
+
+
+def check_password(review: Review, seat: Seat, verdict: str, proof: ByPassword, actor: Actor) -> None:
     _check_level(review, seat, verdict, PASSWORD)
+    check_awake(review, verdict, actor.id)
     user = User.objects.get(pk=actor.id)
     confirm_password(user, proof.password, actor=actor, address=proof.address)
 
 
 def _check_level(review: Review, seat: Seat, verdict: str, level: str) -> None:
-    """Refusing, and standing aside, let nothing happen. Saying that a doubtful call did not happen lets it be proposed
-    again."""
-    light = verdict == "recuse" or (verdict == "refuse" and review.kind == "action")
-    if light or at_least(seat.asks.signature, level):
+    if _is_light(review, verdict) or at_least(seat.asks.signature, level):
         return
     if seat.asks.signature == DEVICE and level == PASSKEY:
         raise Forbidden("This has to be signed with a passkey that never leaves its device.", code="device_needed")
     raise Forbidden("This has to be signed with a passkey.", code="passkey_needed")
 
 
-def _sign(review: Review, seat: Seat, verdict: str, reason: str, proof: Proof, actor: Actor) -> Signed:
+def _is_light(review: Review, verdict: str) -> bool:
+    """Refusing, standing aside and asking for a change let nothing happen. Saying that a doubtful call did not happen
+    lets it be proposed again."""
+    return verdict in ("recuse", "change") or (verdict == "refuse" and review.kind == "action")
+
+
+def sign(
+    review: Review,
+    seat: Seat,
+    verdict: str,
+    reason: str,
+    arguments: Mapping[str, Any] | None,
+    proof: Proof,
+    voter: Voter,
+) -> Signed:
     if isinstance(proof, ByPasskey):
-        signed = _check_passkey(review, seat, verdict, reason, proof, actor)
+        signed = _check_passkey(review, seat, verdict, reason, proof, voter)
     else:
         level = PASSWORD if isinstance(proof, ByPassword) else SESSION
-        signed = Signed(_payload(review, seat, verdict, reason, actor), level, {})
-    _check_level(review, seat, verdict, vote_level(signed.level, signed.fields.get("passkey")))
+        signed = Signed(_payload(review, seat, verdict, reason, voter, arguments), level, {})
+    _check_level(review, seat, verdict, vote_level(signed.level, signed.fields.get("authenticator_data")))
+    _check_model(review, seat, verdict, signed.fields.get("passkey"))
     return signed
 
 
-def _payload(review: Review, seat: Seat, verdict: str, reason: str, actor: Actor) -> bytes:
-    return decision_payload(review, seat.slot, verdict=verdict, reason=reason, reviewer=actor.id,
-                            groups=seat.groups & actor.groups)  # fmt: skip
+def _check_model(review: Review, seat: Seat, verdict: str, passkey: Passkey | None) -> None:
+    wanted = seat.asks.authenticators
+    if wanted and not _is_light(review, verdict) and (passkey is None or proven_model(passkey) not in wanted):
+        raise Forbidden(
+            "This has to be signed with a passkey of a model that the policy names, and that its maker vouches for.",
+            code="model_needed",
+        )
 
 
-def _check_passkey(review: Review, seat: Seat, verdict: str, reason: str, proof: ByPasskey, actor: Actor) -> Signed:
+def _payload(
+    review: Review,
+    seat: Seat,
+    verdict: str,
+    reason: str,
+    voter: Voter,
+    arguments: Mapping[str, Any] | None = None,
+) -> bytes:
+    return decision_payload(review, seat.slot, verdict=verdict, reason=reason, reviewer=voter.actor.id,
+                            name=voter.actor.name, groups=seat.groups & voter.groups, delegation=voter.delegation,
+                            arguments=arguments, seen=check_awake(review, verdict, voter.actor.id))  # fmt: skip
+
+
+def _check_passkey(review: Review, seat: Seat, verdict: str, reason: str, proof: ByPasskey, voter: Voter) -> Signed:
     payload = _own_payload(proof.prepared)
     said = read_payload(payload)
-    expected = {"review": review.id, "reviewer": actor.id, "decision": verdict, "slot": seat.slot.id,
-                "groups": sorted(seat.groups & actor.groups), "comment_digest": comment_digest(reason)}  # fmt: skip
-    if any(said[name] != value for name, value in expected.items()):
+    expected = {"review": review.id, "reviewer": voter.actor.id, "name": voter.actor.name, "decision": verdict,
+                "slot": seat.slot.id, "groups": sorted(seat.groups & voter.groups),
+                "comment_digest": comment_digest(reason),
+                "on_behalf_of": None, "delegation": None, **in_place_of(voter.delegation),
+                "seen": check_awake(review, verdict, voter.actor.id)}  # fmt: skip
+    if any(said.get(name) != value for name, value in expected.items()):
         raise Invalid("What was signed is not what was sent. Open the review again.", code="payload_mismatch")
     if said["exp"] <= iso(now()):
         raise Conflict("The page lay open too long. Open the review again and sign anew.", code="expired")
-    passkey, assertion = verify_assertion(proof.assertion, challenge=challenge_for(payload), actor=actor)
+    passkey, assertion = verify_assertion(proof.assertion, challenge=challenge_for(payload), actor=voter.actor)
     fields = {
         "passkey": passkey,
         "client_data_json": assertion.client_data_json,
@@ -191,20 +265,38 @@ def _own_payload(prepared: str) -> bytes:
         raise Invalid("The page is too old or was changed. Open the review again.", code="payload_mismatch") from None
 
 
-def _decide(review_id: str, verdict: str, reason: str, proof: Proof, actor: Actor) -> Review:
+def _decide(
+    review_id: str,
+    verdict: str,
+    reason: str,
+    arguments: Mapping[str, Any] | None,
+    proof: Proof,
+    actor: Actor,
+    unfolded: Collection[str],
+) -> Review:
     """Under the locks: vote, record, and what the vote leads to."""
     _check_person(actor)
     review = access_review_locked(actor, review_id)
     seats = seats_of(review)
-    _check_vote(review, actor, verdict, reason)
-    seat = seat_for(review, seats, actor)
-    signed = _sign(review, seat, verdict, reason, proof, actor)
+    voter, seat = check_may_decide(review, seats, actor, verdict, reason)
+    if verdict == "change":
+        check_change(review, arguments or {})
+        proof = BySession()
+    else:
+        arguments = None
+    signed = sign(review, seat, verdict, reason, arguments, proof, voter)
     _check_payload_fits(signed.payload, review)
-    decision = _store(review, seat, verdict, reason, signed, actor)
-    after = with_vote(seats, seat, verdict, vote_of(review, seat, actor, vote_level(decision.level, decision.passkey)))
+    decision = _store(review, seat, verdict, reason, signed, voter)
+    if arguments is not None:
+        change(review, decision, arguments, actor=actor)
+        return review
+    run(measuring(decision, review.action, unfolded))
+    level = vote_level(decision.level, decision.authenticator_data)
+    model = str(decision.passkey.aaguid) if decision.passkey else ""
+    after = with_vote(seats, seat, verdict, vote_of(review, seat, voter, level, model))
     if ended := outcome_of(after):
         move(review, ended, actor=actor, closed_at=now())
-        _carry_on(review, decision, actor)
+        carry_on(review, decision, actor)
         announce(review.action)
     else:
         _note_filled(review, after)
@@ -244,10 +336,11 @@ def _check_payload_fits(payload: bytes, review: Review) -> None:
         raise Tampered("The action was altered while it waited.")
 
 
-def _store(review: Review, seat: Seat, verdict: str, reason: str, signed: Signed, actor: Actor) -> Decision:
-    said = read_payload(signed.payload)
+def _store(review: Review, seat: Seat, verdict: str, reason: str, signed: Signed, voter: Voter) -> Decision:
+    said, actor = read_payload(signed.payload), voter.actor
     decision = Decision(review=review, slot=seat.slot, reviewer_id=actor.id, verdict=verdict, level=signed.level,
                         reason=reason, payload=signed.payload, nonce=said["nonce"], groups=said["groups"],
+                        delegation=voter.delegation, on_behalf_of_id=voter.on_behalf_of or None,
                         **signed.fields)  # fmt: skip
     decision.attestation = attest("decision", decision.attested())
     passkey = signed.fields.get("passkey")
@@ -263,48 +356,14 @@ def _store(review: Review, seat: Seat, verdict: str, reason: str, signed: Signed
             "payload_digest": challenge_for(signed.payload).hex(),
             "meaning": said["meaning"],
             "passkey": passkey.id if passkey else "",
+            **in_place_of(voter.delegation),
         },
-        personal={"name": actor.name, **({"reason": reason} if reason else {})},
+        personal={"name": actor.name, **_in_place_of(voter), **({"reason": reason} if reason else {})},
         change=inserting(decision),
         **review.audit_context(),
     )
     return decision
 
 
-def _carry_on(review: Review, decision: Decision, actor: Actor) -> None:
-    spans = _signature_spans(review)
-    if review.kind == "action" and review.state == "approved":
-        _permit(review.action, spans, actor)
-        return
-    start_spans(spans)
-    if review.kind == "doubt":
-        resolve_doubt(review.action, happened=review.state == "approved", decision=decision, actor=actor)
-        return
-    refused = Decision.objects.filter(review=review, verdict="refuse").select_related("reviewer").earliest("decided_at")
-    outcome = {"code": "refused", "text": refused.reason, "by": refused.reviewer.name}
-    settle(review.action, "refused", outcome, actor=actor)
-
-
-def _permit(action: Action, spans: Iterable[SpanStart], actor: Actor) -> None:
-    waited = ending(action.trace_id, action.wait_span_id, attributes={"outcome": "approved"})
-    permit = mint_permit(action)
-    remember_names(action)
-    move(action, "permitted", actor=actor, detail={"permit": permit}, also=[waited, *map(starting, spans)])
-    wake("approvals.tasks.drive", "actions", action.id)
-
-
-def _signature_spans(review: Review) -> list[SpanStart]:
-    """Points in time under the wait: who signed, and how. Written when the review is over: before, nobody is told."""
-    action = review.action
-    if not action.trace_id:
-        return []
-    return [_signature_span(action, one) for one in review.decisions.select_related("reviewer").order_by("decided_at")]
-
-
-def _signature_span(action: Action, decision: Decision) -> SpanStart:
-    at = nanoseconds(decision.decided_at)
-    done = DONE[decision.verdict]
-    attributes = {"countersign.decision": decision.id, "countersign.signature": decision.level}
-    return SpanStart(action.trace_id, new_span_id(), f"{done} by {decision.reviewer.name}", "human", action.team_id,
-                     action.wait_span_id, action.run, decision.review_id, started_ns=at, ended_ns=at, status="ok",
-                     attributes=attributes)  # fmt: skip
+def _in_place_of(voter: Voter) -> dict[str, str]:
+    return {"in_place_of": voter.delegation.delegator.name} if voter.delegation else {}

@@ -5,10 +5,11 @@ from collections.abc import Collection
 from django.contrib.postgres.fields import ArrayField
 from django.db.models import Exists, F, Func, OuterRef, Q, TextField
 
-from approvals.access import visible_reviews, waiting_for
+from approvals.access import asking, visible_reviews, waiting_for
 from approvals.models import Review, Slot, SlotGroup
+from approvals.voters import case_of, delegations_in_force, standins_of
 from console.core.actor import Actor, Role
-from console.notices.above import Reviews, Waiting
+from console.notices.above import Instead, Reviews, Waiting
 
 
 def for_person(actor: Actor, asked_about: Collection[str]) -> Waiting:
@@ -16,7 +17,7 @@ def for_person(actor: Actor, asked_about: Collection[str]) -> Waiting:
     that stays away would tell them that others have voted."""
     if not actor.has(Role.REVIEWER):
         return Waiting(frozenset(), 0)
-    theirs = visible_reviews(actor).filter(_asks(actor.groups), _blind(), state="open")
+    theirs = visible_reviews(actor).filter(asking(actor, standins_of(actor)), _blind(), state="open")
     own = Q(action__makers__contains=[actor.id]) | Q(decisions__reviewer=actor.id)
     found = Q(pk__in=waiting_for(actor).values("pk")) | Q(pk__in=theirs.exclude(own).values("pk"))
     waiting = Review.objects.filter(found)
@@ -47,4 +48,13 @@ def ended(asked_about: Collection[str]) -> frozenset[str]:
     return frozenset(found.values_list("pk", flat=True))
 
 
-STILL = Reviews(for_person, for_groups, ended)
+def standing_in(review_id: str, groups: Collection[str]) -> list[Instead]:
+    """Without a look at votes. Nobody for whom is asked themself: they are told as the others are."""
+    review = Review.objects.select_related("action__operation").get(pk=review_id)
+    case = case_of(review.action)
+    found = [one for one in delegations_in_force(review.team_id) if one.delegation.given.covers(case)]
+    return [Instead(one.delegation.delegate_id, one.delegation.delegator_id, one.delegation.away)
+            for one in found if not one.groups.isdisjoint(groups)]  # fmt: skip
+
+
+STILL = Reviews(for_person, for_groups, ended, standing_in)

@@ -63,8 +63,9 @@ def escalate_reviews() -> int:
 
 
 def recount_reviews() -> int:
-    """Votes of people whose account was closed count no more where others are still asked."""
-    gone = Review.objects.filter(state="open", decisions__reviewer__is_active=False).exclude(filled=[])
+    """Votes by or for people whose account was closed count no more where others are still asked."""
+    closed = Q(decisions__reviewer__is_active=False) | Q(decisions__on_behalf_of__is_active=False)
+    gone = Review.objects.filter(closed, state="open").exclude(filled=[])
     ids = list(gone.distinct().values_list("pk", flat=True)[:200])
     for identity in ids:
         recount(identity)

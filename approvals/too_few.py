@@ -13,7 +13,7 @@ def too_few(review: Review, ruling: Ruling | None, slot: SlotSpec | None) -> str
     if not raised or slot is None or review.state != "open":
         return ""
     there = Membership.objects.filter(team=review.team_id, user__is_active=True, roles__contains=[Role.REVIEWER])
-    asked = there.filter(groups__overlap=sorted(slot.groups)).exclude(user__in=review.action.makers)
+    asked = there.filter(groups__overlap=sorted(slot.groups)).exclude(user__in=review.action.barred)
     groups = list(asked.values_list("groups", flat=True))
     counted = {group: sum(group in theirs for theirs in groups) for group in slot.groups}
     if any(counted[way.group] >= way.count for way in slot.ways):

@@ -10,11 +10,14 @@ from django.shortcuts import redirect, render
 from django.urls import Resolver404, resolve, reverse
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_POST, require_safe
+from django_htmx.http import HttpResponseClientRedirect
 
-from approvals.access import access_review, waiting_for
+from approvals.access import access_review
+from approvals.care.drills import decide_drill, open_drills, prepare_drill, review_of
+from approvals.change_form import arguments_of
 from approvals.dossier import make_dossier
-from approvals.models import Review
-from approvals.queries import next_waiting, queue, read_sheet
+from approvals.models import Drill, Review
+from approvals.queries import how_many_wait, next_waiting, queue, read_sheet
 from approvals.signoff import ByPasskey, ByPassword, BySession, Proof, prepare_decision, signoff
 from audit.read import record_read
 from console.core.actor import Role
@@ -29,6 +32,8 @@ IN_PLACE = {"HX-Retarget": "#decide", "HX-Reswap": "outerHTML", "HX-Push-Url": "
 def reviews(request: Request) -> HttpResponse:
     """The queue. Wide pages fetch its first sheet themselves, so that only what is shown counts as read."""
     listed = queue(request.actor, request.GET.get("state", ""), request.GET.get("after", ""))
+    if not listed.state:
+        request.counted = {"reviews": listed.waiting + listed.afterwards}
     if _asks_for(request, "queue"):
         return render(request, "reviews/_queue.html", {"queue": listed, "open_id": _open_id(request)})
     return render(request, "reviews/queue.html", {"queue": listed, "open_id": listed.first_id})
@@ -53,20 +58,28 @@ def review(request: Request, review_id: str) -> HttpResponse:
 def challenge(request: Request, review_id: str) -> JsonResponse:
     """What to sign, for the browser. Refusals are said in the same form, beside the button."""
     try:
+        if drill := open_drills(request.actor).filter(pk=review_id).first():
+            said = {"verdict": _verdict(request), "reason": request.POST.get("reason", "").strip()}
+            return JsonResponse(prepare_drill(drill, **said, actor=request.actor))
         verdict, reason = _verdict(request), _reason(request, access_review(request.actor, review_id))
         return JsonResponse(prepare_decision(review_id, verdict=verdict, reason=reason, actor=request.actor))
     except Refusal as refusal:
-        return JsonResponse({"code": refusal.code, "text": refusal.text}, status=refusal.status)
+        told = {"code": refusal.code, "text": refusal.text, "detail": refusal.detail}
+        return JsonResponse(told, status=refusal.status)
 
 
 @sensitive_post_parameters("password")
 @require_POST
 @role_required(*Role)
 def decide(request: Request, review_id: str) -> HttpResponse:
+    if drill := open_drills(request.actor).filter(pk=review_id).first():
+        return _decide_drill(request, drill)
     wanted = access_review(request.actor, review_id)
     try:
         verdict, reason = _verdict(request), _reason(request, wanted)
-        done = signoff(wanted.id, verdict=verdict, reason=reason, proof=_proof(request), actor=request.actor)
+        changed = arguments_of(wanted.action, request.POST.dict()) if verdict == "change" else None
+        done = signoff(wanted.id, verdict=verdict, reason=reason, arguments=changed, proof=_proof(request),
+                       actor=request.actor, unfolded=request.POST.get("unfolded", "").split())  # fmt: skip
     except Refusal as refusal:
         return _refused(request, review_id, refusal)
     return _go_on(request, done, verdict)
@@ -79,6 +92,19 @@ def dossier(request: Request, review_id: str) -> HttpResponse:
     made = make_dossier(request.actor, review_id)
     disposition = f'attachment; filename="dossier-{made.action.id}.html"'
     return HttpResponse(made.page, headers={"Content-Disposition": disposition})
+
+
+def _decide_drill(request: Request, drill: Drill) -> HttpResponse:
+    """What was planted is told at once."""
+    try:
+        verdict, reason = _verdict(request), request.POST.get("reason", "").strip()
+        changed = arguments_of(review_of(drill).action, request.POST.dict()) if verdict == "change" else None
+        decide_drill(drill, verdict=verdict, reason=reason, arguments=changed, proof=_proof(request),
+                     actor=request.actor)  # fmt: skip
+    except Refusal as refusal:
+        return _refused(request, drill.pk, refusal)
+    address = reverse("drill", args=[drill.pk])
+    return HttpResponseClientRedirect(address) if is_piece(request) else redirect(address)
 
 
 def _verdict(request: HttpRequest) -> str:
@@ -106,8 +132,8 @@ def _proof(request: HttpRequest) -> Proof:
 
 def _refused(request: Request, review_id: str, refusal: Refusal) -> HttpResponse:
     """The same bar again: what was typed is still there, except a password."""
-    context: dict[str, Any] = {"sheet": read_sheet(request.actor, review_id), "open_id": review_id, "problem": refusal,
-                               "typed": request.POST}  # fmt: skip
+    sheet = read_sheet(request.actor, review_id, request.POST.dict())
+    context: dict[str, Any] = {"sheet": sheet, "open_id": review_id, "problem": refusal, "typed": request.POST}
     if is_piece(request):
         response = render(request, "reviews/_decide.html", context, status=refusal.status)
         for name, value in IN_PLACE.items():
@@ -121,7 +147,7 @@ def _go_on(request: Request, done: Review, verdict: str) -> HttpResponse:
     """To what waits next. The vote that was just given is said once, politely."""
     following = next_waiting(request.actor, done)
     address = reverse("review", args=[following.id]) if following else reverse("reviews")
-    said = {"review": done, "verdict": verdict, "left": waiting_for(request.actor).count()}
+    said = {"review": done, "verdict": verdict, "left": how_many_wait(request.actor)}
     if not is_piece(request):
         messages.success(request, _SAID[verdict] if done.state != "open" or verdict == "recuse" else _KEPT)
         return redirect(address)
@@ -139,7 +165,7 @@ def _go_on(request: Request, done: Review, verdict: str) -> HttpResponse:
 
 
 _SAID = {"approve": "Your decision is signed and kept.", "refuse": "Refused; your reason goes back to the run.",
-         "recuse": "You left it to others."}  # fmt: skip
+         "recuse": "You left it to others.", "change": "Changed; somebody else signs it as it is now."}  # fmt: skip
 _KEPT = "Your decision is kept; others are still asked."
 
 

@@ -1220,6 +1220,8 @@ def check_payload(payload: bytes, challenge: bytes, leaf: Mapping[str, Any]) -> 
         "decision": decision["effect"],
         "meaning": told["meaning"],
         "reviewer": leaf["actor"]["id"],
+        "on_behalf_of": told.get("on_behalf_of"),
+        "delegation": told.get("delegation"),
         "action_digest": told["action_digest"],
         "policy_digest": decision.get("policy_digest", said.get("policy_digest")),
         "review": told.get("review", said.get("review")),
@@ -1436,6 +1438,7 @@ class Verification:
         self.restored = b""  # leaf 0, when it tells of a restore
         self.gaps = Gaps(self.manifest.begin)
         self.decided: dict[int, bytes] = {}
+        self.signatures: list[str] = []
         self.revoked: dict[str, int] = {}
         self.roots: dict[int, bytes] = {}  # at sizes that earlier checkpoints have, from the records themselves
         self.first_fault: tuple[Bad, str] | None = None
@@ -1866,10 +1869,19 @@ class Verification:
             if self.revoked.get(str(entry.get("passkey")), bad[0]) < bad[0]:
                 raise Mismatch("the passkey had been revoked before.")
             levels[level] = levels.get(level, 0) + 1
+            self.signatures.append(manifestation(entry, leaf, level))
         except KeyNeeded as reason:
             self.verdicts["decisions"].leave(f"{called(*bad)}: {reason}")
         except Mismatch as fault:
             self.verdicts["decisions"].fail(f"{called(*bad)}: {fault}", bad)
+
+
+def manifestation(entry: Mapping[str, Any], leaf: Mapping[str, Any], level: str) -> str:
+    """Printed name, time and meaning (21 CFR 11.50), of a decision that was checked. The id of a person whose name was
+    not signed."""
+    said = json_object(unbase64(entry["payload"]), "the payload")
+    name = said.get("name") or said["reviewer"]
+    return f"{leaf['ts']}  {name}: “{said['meaning']}”  by {level}, record {entry['index']:,}"
 
 
 def level_of(leaf: Mapping[str, Any]) -> str:
@@ -1905,7 +1917,9 @@ def main(arguments: list[str]) -> int:
     verification.run()
     if asked.state and not verification.failed:
         remember(asked.state, verification.note)
-    print(json.dumps(as_json(verification), indent=1) if asked.json else printable(as_text(verification)))
+    signatures = verification.signatures if asked.signatures else None
+    text = json.dumps(as_json(verification), indent=1) if asked.json else as_text(verification, signatures)
+    print(text if asked.json else printable(text))
     return 1 if verification.failed else 0
 
 
@@ -1918,6 +1932,7 @@ def read_arguments(arguments: list[str]) -> argparse.Namespace:
     add("--since", type=Path, metavar="FILE", help="a checkpoint you have kept: this bundle has to continue it")
     add("--state", type=Path, metavar="FILE", help="remember the checkpoint here; the next bundle has to continue it")
     add("--lint", action="store_true", help="also demand that each record is canonical JSON")
+    add("--signatures", action="store_true", help="say of each decision who made it, when, and what it means")
     add("--json", action="store_true", help="for machines")
     add("--jobs", type=int, default=1, metavar="N", help="processes that read records")
     add("--pure", action="store_true", help="do not use the package cryptography, even if it is installed")
@@ -1965,7 +1980,7 @@ def as_json(verification: Verification) -> dict[str, object]:
     }
 
 
-def as_text(verification: Verification) -> str:
+def as_text(verification: Verification, signatures: Sequence[str] | None = None) -> str:
     manifest, told = verification.manifest, verification.manifest.told
     lines = [
         f"Log     {manifest.origin}",
@@ -1977,6 +1992,8 @@ def as_text(verification: Verification) -> str:
         label = verdict.state if verdict.state == "ok" else verdict.state.upper()
         for number, text in enumerate(verdict.texts or [""]):
             lines.append(f"{'' if number else label:8}{'' if number else aspect:14}{text}".rstrip())
+    if signatures is not None:
+        lines += ["", "Signatures", *(f"        {one}" for one in signatures)]
     bad = verification.first_bad
     end = "FAILED. This bundle is not what it says." if verification.failed else "Nothing is wrong."
     if not verification.failed and any(verdict.left for verdict in verification.verdicts.values()):

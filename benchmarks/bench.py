@@ -52,11 +52,12 @@ class Heard:
             return self._times.pop(what)
 
     def wait_beginning(self, word: str) -> str:
-        """The rest of the first line that begins with this word."""
+        """The rest of the next line that begins with this word."""
         with self._news:
             found = self._news.wait_for(lambda: next((w for w in self._times if w.startswith(word)), None), PATIENCE)
-        if not found:
-            raise CouldNotMeasure(f"Nothing was said of {word}")
+            if not found:
+                raise CouldNotMeasure(f"Nothing was said of {word}")
+            del self._times[found]
         return str(found).removeprefix(word).strip()
 
     def _listen(self, stream: IO[bytes]) -> None:
@@ -114,9 +115,10 @@ class Bench:
     def stop(self, name: str) -> None:
         self.programs[name].stop()
 
-    def listen_to(self, name: str, *arguments: str) -> Heard:
+    def listen_to(self, name: str, *arguments: str, more: Mapping[str, str] | None = None) -> Heard:
         """A program of the benchmarks' own, and what it tells."""
-        process = self._run(python(*arguments), self.environment("worker"), name, output=subprocess.PIPE)
+        environment = {**self.environment("worker"), **(more or {})}
+        process = self._run(python(*arguments), environment, name, output=subprocess.PIPE)
         assert process.stdout is not None
         return Heard(process.stdout)
 

@@ -19,6 +19,6 @@ class Caller:
         self.connection.request(method, path, content, self.headers)
         answer = self.connection.getresponse()
         told = json.loads(answer.read())
-        if answer.status not in (200, 201):
+        if answer.status not in (200, 201, 202):
             raise CouldNotMeasure(f"{method} {path} was answered {answer.status}: {told}")
         return told

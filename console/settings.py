@@ -265,6 +265,7 @@ CHANNEL_LAYERS = {
 }
 
 # Software authenticators prove nothing about a person; only tests and newcomers' trials accept them.
+AUTHENTICATOR_ROOTS = env("AUTHENTICATOR_ROOTS", "")
 ALLOW_VIRTUAL_AUTHENTICATORS = env("ALLOW_VIRTUAL_AUTHENTICATORS", "") == "1"
 
 # The door may speak to public addresses only; an installation lists here what else it trusts, as networks.

@@ -15,6 +15,7 @@ ROOMS = (
     ("halts/", "approvals.halt_urls"),
     ("policies/", "approvals.policy_urls"),
     ("mandates/", "approvals.mandate_urls"),
+    ("account/delegations/", "approvals.delegation_urls"),
     ("runs/", "console.runs.urls"),
     ("workflows/", "console.workflows.urls"),
     ("agents/", "console.agents.urls"),

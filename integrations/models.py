@@ -73,6 +73,8 @@ class Integration(models.Model):
     protocol = models.TextField(default="http")  # or `mcp`: its operations are the tools of a server
     credential_type = models.TextField(default="bearer")
     credential_settings = models.JSONField(default=dict)  # of that type: where and how the secret goes
+    environment = models.TextField(db_default="", default="")  # "" where no person has named it
+    environment_attestation = models.BinaryField(max_length=64, null=True)
     created_at = models.DateTimeField(db_default=Now())
 
     class Meta:
@@ -85,6 +87,10 @@ class Integration(models.Model):
 
     def __str__(self) -> str:
         return self.title
+
+    def told_environment(self) -> dict[str, object]:
+        """What the console signs of it by itself: operations need not be signed anew where it changes."""
+        return {"integration": self.id, "team": self.team_id, "environment": self.environment}
 
     @property
     def credential(self) -> dict[str, str]:

@@ -20,7 +20,7 @@ ACTION = transitions(
     initial="proposed",
     proposed="deferred held permitted executing succeeded refused failed withdrawn",
     deferred="held permitted executing succeeded refused failed withdrawn",
-    held="permitted refused expired withdrawn stale",
+    held="permitted refused expired withdrawn stale proposed",  # proposed: somebody who was asked changed it
     permitted="executing refused stale withdrawn",
     executing="succeeded failed in_doubt permitted",  # permitted again: put off by the other side
     in_doubt="executing succeeded failed",
@@ -50,17 +50,23 @@ class Action(models.Model):
     id = models.TextField(primary_key=True, default=action_id)
     team = models.ForeignKey("accounts.Team", models.PROTECT, related_name="+")
     state = models.TextField(default="proposed")
-    operation = models.ForeignKey("integrations.Operation", models.PROTECT, related_name="+")
+    operation = models.ForeignKey(
+        "integrations.Operation", models.PROTECT, related_name="+", related_query_name="actions"
+    )
     grant = models.ForeignKey("integrations.Grant", models.PROTECT, related_name="+", null=True)
     arguments = OrderedJSONField()
-    original = OrderedJSONField(null=True)  # the arguments as they were asked for, where the policy has changed them
+    original = OrderedJSONField(null=True)  # the arguments as they were asked for, where they are others by now
     # Who is behind it, as text: runs, workflows and agents live in rooms above.
     grantee = models.TextField()
     run = models.TextField(default="")
     step = models.TextField(default="")
     asked_key = models.TextField(default="")  # the agent's own, so that asking again finds what it asked for
     makers = ArrayField(models.TextField(), default=list)  # may not sign it
+    editors = ArrayField(models.TextField(), default=list, db_default=[])  # nor may who changed it, in this order
     says = models.TextField(default="")  # untrusted: what the agent wrote
+    # What a person wanted, in the words in which it was given: theirs where there is a run, else the agent's.
+    request = models.TextField(db_default="", default="")
+    heard = models.BooleanField(db_default=False, default=False)  # its run had taken events, which nobody describes
     # The action that it undoes, and the one that has to be done before it.
     reverses = models.ForeignKey("self", models.PROTECT, null=True, related_name="reversals", db_index=False)
     after = models.ForeignKey("self", models.PROTECT, null=True, related_name="+", db_index=False)
@@ -75,6 +81,7 @@ class Action(models.Model):
     amount_minor = models.BigIntegerField(null=True)
     currency = models.TextField(default="")
     counterparty = models.TextField(db_default="")
+    context = models.JSONField(db_default={}, default=dict)  # what it stood in, as `approvals.context` tells it
     request_digest = models.BinaryField(max_length=32, null=True)
     action_digest = models.BinaryField(max_length=32, null=True)
     put_off = models.PositiveSmallIntegerField(db_default=0)  # how many times the other side wanted to be asked later
@@ -163,6 +170,26 @@ class Action(models.Model):
         return asked
 
     @property
+    def barred(self) -> list[str]:
+        """Who may not sign it."""
+        return [*self.makers, *self.editors]
+
+    @property
+    def revision(self) -> int:
+        """1 is what was asked for; each change by somebody who was asked to sign it is one more."""
+        return len(self.editors) + 1
+
+    @property
+    def on_behalf_of(self) -> str:
+        """The id of the person for whom it is."""
+        return self.makers[0] if self.makers else ""
+
+    @property
+    def request_by(self) -> str:
+        """Whose words the request is in: a run is started by a person, in the console."""
+        return "person" if self.run else "agent"
+
+    @property
     def known(self) -> dict[str, object]:
         """What its way back may refer to; `answer` is the body of what the other side answered."""
         answer = (self.outcome or {}).get("body")
@@ -187,6 +214,8 @@ class Action(models.Model):
             "makers": sorted(self.makers),
             "evidence": self.evidence,
             "says": self.says,
+            **({"request": self.request} if self.request else {}),
+            **({"heard": True} if self.heard else {}),
             **({"key": self.asked_key} if self.asked_key else {}),
             **({"reverses": self.reverses_id} if self.reverses_id else {}),
             **({"after": self.after_id} if self.reverses_id or self.after_id else {}),
@@ -197,5 +226,5 @@ class Action(models.Model):
             "team": self.team_id,
             "run": self.run,
             "trace": self.trace_id,
-            "on_behalf_of": self.makers[0] if self.makers else "",
+            "on_behalf_of": self.on_behalf_of,
         }

@@ -30,7 +30,13 @@ class Review(models.Model):
 
     KIND: ClassVar = "approvals:review"
     TRANSITIONS: ClassVar = transitions(
-        initial="open", open="approved refused expired withdrawn", approved="", refused="", expired="", withdrawn=""
+        initial="open",
+        open="approved refused expired withdrawn superseded",
+        approved="",
+        refused="",
+        expired="",
+        withdrawn="",
+        superseded="",
     )
 
     id = models.TextField(primary_key=True, default=review_id)
@@ -133,6 +139,11 @@ class Decision(models.Model):
     reviewer = models.ForeignKey("accounts.User", models.PROTECT, related_name="+")
     verdict = models.TextField()
     level = models.TextField()  # passkey, password; session for a refusal, which needs no signature
+    # In whose place, if in another's: then the groups are that person's. No indexes: what asks for them has a review.
+    on_behalf_of = models.ForeignKey("accounts.User", models.PROTECT, null=True, related_name="+", db_index=False)
+    delegation = models.ForeignKey(
+        "approvals.Delegation", models.PROTECT, null=True, related_name="decisions", db_index=False
+    )
     groups = ArrayField(models.TextField(), default=list)  # theirs, as far as the slot asked them
     reason = models.TextField(default="")
     payload = models.BinaryField()
@@ -149,8 +160,16 @@ class Decision(models.Model):
         constraints: ClassVar = [
             # One vote a person and review, however many windows they have open.
             models.UniqueConstraint(fields=["review", "reviewer"], name="decision_once"),
+            # And one for a person. (A trigger refuses those by somebody and for the same person.)
+            models.UniqueConstraint(fields=["review", "on_behalf_of"], name="decision_once_for"),
+            # In another's place only by what that person gave; whoever leaves it to others does so for themself.
             models.CheckConstraint(
-                condition=models.Q(verdict__in=["approve", "refuse", "recuse"]), name="decision_verdict_known"
+                condition=models.Q(on_behalf_of=None, delegation=None)
+                | models.Q(on_behalf_of__isnull=False, delegation__isnull=False, verdict__in=["approve", "refuse"]),
+                name="decision_on_behalf_by_delegation",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(verdict__in=["approve", "refuse", "recuse", "change"]), name="decision_verdict_known"
             ),
             # A vote that claims a passkey shows its signature, and no other vote pretends to have one.
             models.CheckConstraint(
@@ -162,6 +181,16 @@ class Decision(models.Model):
 
     def __str__(self) -> str:
         return f"{self.verdict} by {self.reviewer_id}"
+
+    @property
+    def people(self) -> frozenset[str]:
+        """Who has used up their one vote by it."""
+        return frozenset(filter(None, (self.reviewer_id, self.on_behalf_of_id)))
+
+    @property
+    def by(self) -> str:
+        """For people. Needs both of them loaded."""
+        return f"{self.reviewer.name} for {self.on_behalf_of.name}" if self.on_behalf_of else self.reviewer.name
 
     def attested(self) -> dict[str, object]:
         return {"decision": self.id, "payload": bytes(self.payload).hex(), "level": self.level}

@@ -1,7 +1,7 @@
 """The policy's answer: the first rule that matches, then what stands above every policy. Pure."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from approvals.policies.modify import Modification
@@ -90,10 +90,14 @@ def _above_policy(answer: Answer, asked: Question, covered: bool) -> Answer:
     if asked.here and (answer.outcome != "deny" or asked.operation == _PUBLISH):
         return _asks(answer, _of_admins(answer.requirement), ["The console does it itself: "
                      "somebody else of the group admins signs it."])  # fmt: skip
-    if answer.outcome != "allow" or asked.effect == "read":
+    if answer.outcome != "allow":
         return answer
-    reasons = must_see(asked, covered=covered)
+    reasons = [*_of_change(asked), *([] if asked.effect == "read" else must_see(asked, covered=covered))]
     return _asks(answer, FALLBACK, reasons) if reasons else answer
+
+
+def _of_change(asked: Question) -> list[str]:
+    return ["Somebody who was asked changed it, so somebody else signs it."] if asked.revised else []
 
 
 def _asks(answer: Answer, requirement: Requirement, reasons: Sequence[str]) -> Answer:
@@ -101,10 +105,11 @@ def _asks(answer: Answer, requirement: Requirement, reasons: Sequence[str]) -> A
 
 
 def _of_admins(requirement: Requirement | None) -> Requirement:
-    """What the policy asks for, where somebody of the admins has to sign it by a passkey."""
+    """What the policy asks for, where somebody of the admins has to sign it by a passkey. Without what is asked to be
+    seen first: the console's own acts bring no evidence, and a policy could not be replaced any more."""
     for slot in requirement.slots if requirement else ():
         if {way.group for way in slot.ways} == {"admins"} and at_least("passkey", slot.signature):
-            return requirement or FALLBACK
+            return replace(requirement or FALLBACK, evidence=(), states=())
     return FALLBACK
 
 

@@ -71,7 +71,8 @@ def _check_zone(name: str) -> None:
 def _check_when(place: str, when: Mapping[str, Any], document: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     for name in when.get("total", {}):
         yield f"{place}.total.{name}", partial(_check_total, name, document)
-    yield f"{place}.amount", partial(_check_range, when.get("amount", {}))
+    for name in ("amount", "prior_actions"):
+        yield f"{place}.{name}", partial(_check_range, when.get(name, {}))
     for name, limits in when.get("total", {}).items():
         yield f"{place}.total.{name}", partial(_check_range, limits)
     if "condition" in when:

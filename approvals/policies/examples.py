@@ -119,7 +119,7 @@ def _terms(world: World, fields: Iterable[str], document: Mapping[str, Any]) -> 
     for name in fields:
         if name.startswith(TOTAL):
             found.add(total_key(name.removeprefix(TOTAL), document))
-        elif name in ("categories", "data"):
+        elif name in ("categories", "data", "prior_operations"):
             found |= {term for term in world.terms if term.partition(" ")[0] == name}
         else:
             found |= {"currency": {"currency", "amount"}, "integration": {"operation"}}.get(name, {name})

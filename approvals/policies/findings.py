@@ -79,6 +79,8 @@ _MISSING = {
     "currency": "the currency is not known",
     "counterparty": "the counterparty is not known",
     "new_counterparty": "it is not known whether the counterparty is new",
+    "environment": "nobody has named its integration's environment",
+    "on_behalf_of": "it is not known for whom it is",
     "data": "it is not known what data the run has read",
     "untrusted": "it is not known whether the run has read what outsiders wrote",
     "condition": "its expression cannot be told",

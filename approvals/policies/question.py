@@ -4,7 +4,7 @@ None stands for what is not known. A rule that asks for it is not passed over: t
 """
 
 import datetime as dt
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -28,17 +28,21 @@ class Question:
     currency: str = ""
     agent: str = ""
     counterparty: str = ""
+    environment: str = ""  # of the integration, as a person named it
+    on_behalf_of: str = ""  # the id of the person for whom it is
     # Counted over other actions when it is asked for: `new_counterparty`; `data`, the classes that the run has read so
-    # far; `untrusted`, whether it has read what outsiders wrote; and each total, this action included where it counts.
+    # far; `untrusted`, whether it has read what outsiders wrote; `prior_actions`, how many it has done, and
+    # `prior_operations`, which; and each total, this action included where it counts.
     counted: Mapping[str, Any] = field(default_factory=dict)
     here: bool = False  # it is the console itself that does it
     undecoded: tuple[str, ...] = ()  # arguments of which nothing tells what they mean
+    revised: bool = False  # by somebody who was asked to sign it
     # For rules that change them, and for no condition: an agent wrote them. None where nothing can be changed.
     arguments: Mapping[str, Any] | None = None
     at: dt.datetime = field(default_factory=now)
 
 
-def _listed(names: frozenset[str] | None) -> list[str] | None:
+def _listed(names: Iterable[str] | None) -> list[str] | None:
     return None if names is None else sorted(names)
 
 
@@ -55,8 +59,12 @@ FIELDS: Mapping[str, tuple[Kind, Callable[[Question], Any]]] = {
     "amount": ("number", lambda asked: asked.amount_minor),
     "currency": ("text", lambda asked: asked.currency if asked.amount_minor is not None else None),
     "counterparty": ("text", lambda asked: asked.counterparty or None),
+    "environment": ("text", lambda asked: asked.environment or None),
+    "on_behalf_of": ("text", lambda asked: asked.on_behalf_of or None),
     "new_counterparty": ("truth", lambda asked: asked.counted.get("new_counterparty")),
     "data": ("texts", lambda asked: _listed(asked.counted.get("data"))),
     "untrusted": ("truth", lambda asked: asked.counted.get("untrusted")),
+    "prior_actions": ("number", lambda asked: asked.counted.get("prior_actions")),
+    "prior_operations": ("texts", lambda asked: _listed(asked.counted.get("prior_operations"))),
 }
 TOTAL = "total_"  # before the name of a total, in a condition

@@ -78,7 +78,8 @@ def make_tests(when: Mapping[str, Any], document: Mapping[str, Any]) -> list[tup
     tests = [(name, make(FIELDS[name][1], when[name])) for name, make in _OF_FIELDS.items() if name in when]
     if "amount" in when:
         tests.append(("the amount", _amount(when["amount"])))
-    tests += [(f"the total {name}", _total(name, limits)) for name, limits in when.get("total", {}).items()]
+    tests += [(f"the total {name}", _between(_counted(TOTAL + name), limits))
+              for name, limits in when.get("total", {}).items()]  # fmt: skip
     if "time" in when:
         tests.append(("time", _time(when["time"], ZoneInfo(document.get("zone", "UTC")))))
     if "condition" in when:
@@ -117,13 +118,34 @@ def _is(read: Read, wanted: bool) -> Test:
     return test
 
 
+def _between(read: Read, limits: Mapping[str, Any]) -> Test:
+    within = _within(limits)
+
+    def test(asked: Question) -> bool | None:
+        value = read(asked)
+        return None if value is None else within(value)
+
+    return test
+
+
+def _within(limits: Mapping[str, Any]) -> Callable[[int], bool]:
+    least, most = limits.get("at_least", 0), limits.get("at_most")
+    if type(least) is not int or not (most is None or type(most) is int):
+        raise TypeError("a limit is a whole number")
+    return lambda value: least <= value and (most is None or value <= most)
+
+
 _OF_FIELDS: Mapping[str, Callable[[Read, Any], Test]] = {
     **dict.fromkeys(("operation", "integration", "workflow", "agent", "effect", "trust", "idempotency"), _one_of),
     "categories": _some_of,
+    "environment": _one_of,
+    "on_behalf_of": _one_of,
     "counterparty": _one_of,
     "new_counterparty": _is,
     "data": _some_of,
     "untrusted": _is,
+    "prior_actions": _between,
+    "prior_operations": _some_of,
 }
 CONDITIONS = frozenset({*_OF_FIELDS, "amount", "total", "time", "condition"})
 
@@ -139,21 +161,8 @@ def _amount(limits: Mapping[str, Any]) -> Test:
     return test
 
 
-def _total(name: str, limits: Mapping[str, Any]) -> Test:
-    within = _within(limits)
-
-    def test(asked: Question) -> bool | None:
-        value = asked.counted.get(TOTAL + name)
-        return None if value is None else within(value)
-
-    return test
-
-
-def _within(limits: Mapping[str, Any]) -> Callable[[int], bool]:
-    least, most = limits.get("at_least", 0), limits.get("at_most")
-    if type(least) is not int or not (most is None or type(most) is int):
-        raise TypeError("a limit is a whole number")
-    return lambda value: least <= value and (most is None or value <= most)
+def _counted(name: str) -> Read:
+    return lambda asked: asked.counted.get(name)
 
 
 def _time(told: Mapping[str, Any], zone: ZoneInfo) -> Test:
@@ -196,5 +205,6 @@ def _slot(slot: Mapping[str, Any], signature: str, ladder: Sequence[tuple[dt.tim
     later = [Way(group, ways[0].count, after) for after, group in ladder]
     return SlotSpec(
         tuple(ways + later), slot.get("refusals", 1), slot.get("blind", True), slot.get("signature", signature),
-        tuple(slot.get("separation", ())), slot.get("where", ""),
+        tuple(slot.get("separation", ())), slot.get("where", ""), tuple(slot.get("authenticators", ())),
+        slot.get("proofed", False),
     )  # fmt: skip

@@ -73,11 +73,17 @@ def samples(documents: Sequence[Mapping[str, Any]]) -> dict[str, tuple[Any, ...]
     if asked.about("counterparty", "new_counterparty"):
         found["counterparty"] = (None, *_texts("any-counterparty", asked.texts("counterparty")))
         found["new_counterparty"] = NOT_TOLD
+    for name in ("environment", "on_behalf_of"):
+        if asked.about(name):
+            found[name] = (None, *_texts(f"any-{name}", asked.texts(name)))
     if asked.about("data"):
         found["data"] = (False, True)  # whether it is known
         found |= {f"data {name}": (False, True) for name in sorted(asked.texts("data"))}
     if asked.about("untrusted"):
         found["untrusted"] = NOT_TOLD
+    if asked.about("prior_actions", "prior_operations"):  # 0 by itself: then there are no operations
+        found["prior_actions"] = tuple(sorted({0, 1, *asked.numbers("prior_actions")} - {BELOW_ZERO}))
+        found |= {f"prior_operations {name}": (False, True) for name in sorted(asked.texts("prior_operations"))}
     found |= {key: _numbers(asked.numbers(key.partition(" ")[0])) for key in asked.totals}
     if asked.windows:
         found["at"] = tuple(_moments(asked.windows))
@@ -114,6 +120,8 @@ class _Asked:
         if "amount" in when:
             self._add("amount", _edges(when["amount"]))
             self._add("currency", [when["amount"]["currency"]])
+        if "prior_actions" in when:
+            self._add("prior_actions", _edges(when["prior_actions"]))
         for name, limits in when.get("total", {}).items():
             self._see_total(name, document, _edges(limits))
         if "time" in when:

@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
-from approvals.policies.slots import SEPARATIONS, SIGNATURES
+from approvals.policies.slots import SEPARATIONS, SIGNATURES, STATES
 from integrations.description_schema import MODES
+from integrations.environment import ENVIRONMENT
 from integrations.models import CATEGORIES, EFFECTS, TRUSTS
 
 OUTCOMES = ("allow", "deny", "modify", "review", "defer")
@@ -50,11 +51,15 @@ WHEN = _object(
         "amount": {**_range(currency=_CURRENCY), "required": ["currency"]},
         "total": {"type": "object", "propertyNames": _NAME, "minProperties": 1, "additionalProperties": _range()},
         "counterparty": _TEXTS,
+        "environment": _some(ENVIRONMENT),
+        "on_behalf_of": _TEXTS,
         "new_counterparty": {"type": "boolean"},
         "time": {**_object({"days": _some({"enum": list(DAYS)}), "from": _CLOCK, "until": _CLOCK}), "minProperties": 1,
                  "dependentRequired": {"from": ["until"], "until": ["from"]}},
         "data": _TEXTS,
         "untrusted": {"type": "boolean"},
+        "prior_actions": _range(),
+        "prior_operations": _TEXTS,
         "condition": {"type": "string", "minLength": 1, "maxLength": LONGEST_CONDITION},
     }
 )  # fmt: skip
@@ -72,6 +77,7 @@ TOTAL = {
     ),
     "oneOf": [{"required": ["sum"]}, {"required": ["count"]}],
 }
+_AAGUID = {"type": "string", "pattern": "^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"}
 _GROUP = {"group": SLUG, "count": _COUNT}
 SLOT = _object(
     {
@@ -82,6 +88,8 @@ SLOT = _object(
         "signature": {"enum": list(SIGNATURES)},
         "separation": _some({"enum": list(SEPARATIONS)}),
         "where": {"type": "string", "minLength": 1, "maxLength": LONGEST_CONDITION},
+        "authenticators": _some(_AAGUID),
+        "proofed": {"type": "boolean"},
     },
     "group",
 )
@@ -97,7 +105,7 @@ REVIEW = _object(
             "maxItems": 5,
         },
         "evidence": _TEXTS,
-        "states": _TEXTS,
+        "states": _some({"enum": list(STATES)}),
     },
     "slots",
 )

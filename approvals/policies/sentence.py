@@ -2,16 +2,18 @@
 
 import datetime as dt
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from approvals.policies.rules import requirement
+from approvals.policies.slots import Requirement, SlotSpec
 from console.core.text import given_time, money
 
 _PHRASES = {
     "integration": "{}", "operation": "{}", "workflow": "by the workflow {}", "agent": "by the agent {}",
     "effect": "effect {}", "categories": "{}", "trust": "description {}", "idempotency": "repeats told by {}",
     "counterparty": "with {}", "data": "after {} data was read",
+    "environment": "in {}", "on_behalf_of": "for {}", "prior_operations": "after {} in the same run",
 }  # fmt: skip
 _THEN = {"allow": "Allowed", "deny": "Denied"}
 _SHORT = 60  # characters of a value
@@ -34,8 +36,19 @@ def then_in_words(rule: Mapping[str, Any]) -> str:
     if rule["then"] != "review":
         return _THEN[rule["then"]]
     wanted = requirement(rule["review"])
-    slots = "; and ".join(f"{slot} by {_BY[slot.signature]}{' (blind)' * _shows_blind(slot)}" for slot in wanted.slots)
-    return f"{slots}, within {given_time(wanted.expires)}"
+    slots = "; and ".join(f"{slot} by {_BY[slot.signature]}{_of_signers(slot)}" for slot in wanted.slots)
+    return f"{slots}, within {given_time(wanted.expires)}{_first(wanted)}"
+
+
+def _first(wanted: Requirement) -> str:
+    """What each of them does before approving."""
+    parts = [f"opened {_and([f'“{title}”' for title in wanted.evidence])}"] if wanted.evidence else []
+    parts += [f"stated the {_and(wanted.states)}"] if wanted.states else []
+    return f", having {_and(parts)}" if parts else ""
+
+
+def _and(names: Sequence[str]) -> str:
+    return " and ".join(names)
 
 
 def _changes(told: Mapping[str, Any]) -> Iterator[str]:
@@ -46,7 +59,12 @@ def _changes(told: Mapping[str, Any]) -> Iterator[str]:
         yield f"{name} is {said if len(said) <= _SHORT else said[: _SHORT - 1] + '…'}"
 
 
-def _shows_blind(slot: Any) -> bool:
+def _of_signers(slot: SlotSpec) -> str:
+    models = " of a named model" if slot.authenticators else ""
+    return f"{models}{', identity seen' * slot.proofed}{' (blind)' * _shows_blind(slot)}"
+
+
+def _shows_blind(slot: SlotSpec) -> bool:
     return slot.blind and any(way.count > 1 for way in slot.ways)
 
 
@@ -58,6 +76,8 @@ def _condition(name: str, wanted: Any) -> Iterator[str]:
         case "total":
             for total, limits in wanted.items():
                 yield _between(f"total {total} ", limits, "{:,}".format)
+        case "prior_actions":
+            yield _between("after ", wanted, "{:,} actions of the same run".format) or "whatever was done before"
         case "new_counterparty":
             yield "with somebody new" if wanted else "with somebody known"
         case "untrusted":

@@ -30,6 +30,8 @@ def question_of(situation: Situation, document: Mapping[str, Any]) -> Question:
         currency="" if amount is None else situation["currency"],
         agent=situation["agent"],
         counterparty=situation.get("counterparty") or "",
+        environment=situation.get("environment") or "",
+        on_behalf_of=situation.get("on_behalf_of") or "",
         counted=_counted(situation, document),
         at=situation.get("at", ANY_TIME),
     )
@@ -38,12 +40,18 @@ def question_of(situation: Situation, document: Mapping[str, Any]) -> Question:
 def _counted(situation: Situation, document: Mapping[str, Any]) -> dict[str, Any]:
     counted = {name: situation[name] for name in ("new_counterparty", "untrusted") if name in situation}
     if "data" in situation:
-        classes = (name.partition(" ")[2] for name, read in situation.items() if name.startswith("data ") and read)
-        counted["data"] = frozenset(classes) if situation["data"] else None
+        counted["data"] = _chosen("data", situation) if situation["data"] else None
+    if "prior_actions" in situation:
+        counted["prior_operations"] = prior = _chosen("prior_operations", situation)
+        counted["prior_actions"] = max(situation["prior_actions"], len(prior))  # both stand for the same range
     for name in document.get("totals", {}):
         if (key := total_key(name, document)) in situation:
             counted[TOTAL + name] = situation[key]
     return counted
+
+
+def _chosen(kind: str, situation: Situation) -> frozenset[str]:
+    return frozenset(name.partition(" ")[2] for name, told in situation.items() if name.startswith(f"{kind} ") and told)
 
 
 def sentence(asked: Question, situation: Situation, document: Mapping[str, Any]) -> str:
@@ -64,6 +72,10 @@ def _parts(asked: Question, situation: Situation, document: Mapping[str, Any]) -
         yield "of no known amount" if asked.amount_minor is None else money(asked.amount_minor, asked.currency)
     if "counterparty" in situation:
         yield _counterparty(asked)
+    if "environment" in situation:
+        yield f"in {asked.environment or 'an environment that nobody has named'}"
+    if "on_behalf_of" in situation:
+        yield f"for {asked.on_behalf_of or 'nobody who is known'}"
     if asked.categories:
         yield " and ".join(sorted(asked.categories)).replace("_", " ")
     if asked.trust != "reviewed":
@@ -94,6 +106,9 @@ def _read(counted: Mapping[str, Any]) -> Iterator[str]:
         yield "perhaps after reading what outsiders wrote"
     elif counted.get("untrusted"):
         yield "after reading what outsiders wrote"
+    if "prior_actions" in counted:
+        named = "".join(f", {name} among them" for name in sorted(counted["prior_operations"]))
+        yield f"after {counted['prior_actions']:,} other actions of its run{named}"
 
 
 def _total(name: str, total: Mapping[str, Any], value: int | None) -> str:

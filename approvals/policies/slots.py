@@ -12,6 +12,7 @@ from typing import Any
 
 LEVELS = ("session", "password", "passkey", "device")  # each is also what the ones before it are
 SIGNATURES = LEVELS[1:]
+STATES = ("amount", "counterparty")  # what a reviewer may have to state in their own words
 SEPARATIONS = ("earlier_signers",)  # of the same run
 MOST_RAISED = 5  # people of one group: whoever asks for more than that is not asked for still more
 
@@ -33,6 +34,8 @@ class SlotSpec:
     signature: str = "passkey"
     separation: tuple[str, ...] = ()
     where: str = ""  # a condition on who signs
+    authenticators: tuple[str, ...] = ()  # AAGUIDs of the models that may sign; any where there are none
+    proofed: bool = False  # only people whose identity was seen
 
     def __str__(self) -> str:
         """`2 of finance, or 1 of directors`: of those who are asked from the beginning."""
@@ -88,6 +91,8 @@ def _slot_document(slot: SlotSpec) -> dict[str, Any]:
         "signature": slot.signature,
         "separation": list(slot.separation),
         "where": slot.where,
+        **({"authenticators": list(slot.authenticators)} if slot.authenticators else {}),
+        **({"proofed": True} if slot.proofed else {}),
     }  # fmt: skip
 
 
@@ -95,7 +100,8 @@ def read_slot(stored: Mapping[str, Any]) -> SlotSpec:
     ways = (Way(way["group"], way["count"], dt.timedelta(minutes=way["after_minutes"])) for way in stored["ways"])
     return SlotSpec(
         tuple(ways), stored["refusals"], stored["blind"], stored["signature"], tuple(stored["separation"]),
-        stored["where"],
+        stored["where"], tuple(stored.get("authenticators", ())),
+        stored.get("proofed", False),
     )  # fmt: skip
 
 
@@ -112,13 +118,22 @@ def at_least(wanted: str, level: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Vote:
-    """An approval: who gave it, for which of their groups it counts, how it was signed, and how long after the
-    opening."""
+    """An approval: who gave it, for which groups it counts, how it was signed, how long after the opening, with which
+    model of authenticator, "" where that does not count, whether it is known who they are, and in whose place, if in
+    another's."""
 
     person: str
     groups: frozenset[str]
     level: str
     since: dt.timedelta
+    model: str = ""
+    proofed: bool = False
+    on_behalf_of: str = ""
+
+    @property
+    def people(self) -> frozenset[str]:
+        """Who has used up their one vote."""
+        return frozenset({self.person, self.on_behalf_of} - {""})
 
 
 def fills(slots: Sequence[SlotSpec], votes: Collection[Vote]) -> bool:
@@ -151,7 +166,9 @@ def _all_placed(taken: Iterable[Sequence[tuple[SlotSpec, Way]]], votes: Collecti
 
 
 def _fits(vote: Vote, slot: SlotSpec, way: Way) -> bool:
-    return way.group in vote.groups and way.after <= vote.since and at_least(slot.signature, vote.level)
+    right = way.group in vote.groups and way.after <= vote.since and at_least(slot.signature, vote.level)
+    known = vote.proofed or not slot.proofed
+    return right and known and (not slot.authenticators or vote.model in slot.authenticators)
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,9 +184,17 @@ def tally(slot: SlotSpec, approvals: Collection[Vote], refusals: Collection[Vote
     """A refusal closes a blind slot only when as many have voted as could have filled it, however they signed."""
     refused, enough = len(refusals) >= slot.refusals, fills([slot], approvals)
     closed = "refused" if refused else "approved" if enough else ""
-    if slot.blind and not fills([replace(slot, signature=LEVELS[0])], [*approvals, *refusals]):
+    anyhow = replace(slot, signature=LEVELS[0], authenticators=(), proofed=False)
+    if slot.blind and not fills([anyhow], [*approvals, *refusals]):
         closed = ""
     return Tally(len(approvals), len(refusals), closed)
+
+
+def keep_secrets(slots: Sequence[SlotSpec]) -> bool:
+    """Whether there may be votes on an open review of which those who are asked must not learn: where one slot is
+    blind, and the first vote does not end it all."""
+    several = len(slots) > 1 or any(slot.refusals > 1 or any(way.count > 1 for way in slot.ways) for slot in slots)
+    return several and any(slot.blind for slot in slots)
 
 
 def outcome(slots: Sequence[tuple[SlotSpec, Tally]]) -> str:

@@ -12,26 +12,32 @@ _STRICTER = ("allow", "review", "defer", "deny")
 
 @dataclass(frozen=True, slots=True)
 class Strength:
-    """`signatures`: of a review, how many have to be at least a password, a passkey, a passkey of one device."""
+    """`signatures`: of a review, how many have to be at least a password, a passkey, a passkey of one device; `models`:
+    how many of them of a model that is named, and `proofed` by somebody whose identity was seen."""
 
     outcome: str
     signatures: tuple[int, ...] = ()
+    models: int = 0
+    proofed: int = 0
 
     def is_laxer_than(self, other: "Strength") -> bool:
         """Two reviews may each be laxer than the other: two passwords, and one passkey."""
         if self.outcome != other.outcome:
             return _STRICTER.index(self.outcome) < _STRICTER.index(other.outcome)
-        return any(mine < theirs for mine, theirs in zip(self.signatures, other.signatures, strict=True))
+        fewer = any(mine < theirs for mine, theirs in zip(self.signatures, other.signatures, strict=True))
+        return fewer or self.models < other.models or self.proofed < other.proofed
 
     def __str__(self) -> str:
         if self.outcome != "review":
             return {"allow": "allowed", "defer": "deferred", "deny": "denied"}[self.outcome]
         several = self.signatures[0]
+        named = f", {self.models} by named models" * bool(self.models)
+        named += f", {self.proofed} by people whose identity was seen" * bool(self.proofed)
         levels = [level for level, count in zip(SIGNATURES, self.signatures, strict=True) if count]
         said = f"{several} signature{'s' if several > 1 else ''}"
         if self.signatures[SIGNATURES.index(levels[-1])] == several:
-            return f"reviewed, by {said} ({levels[-1]})"
-        return f"reviewed, by {said} ({', '.join(self._so_many(level) for level in reversed(levels))})"
+            return f"reviewed, by {said} ({levels[-1]}{named})"
+        return f"reviewed, by {said} ({', '.join(self._so_many(level) for level in reversed(levels))}{named})"
 
     def _so_many(self, level: str) -> str:
         """Of exactly this level."""
@@ -43,9 +49,11 @@ class Strength:
 def strength(outcome: str, requirement: Requirement | None = None) -> Strength:
     if requirement is None:
         return Strength(outcome)
-    return Strength(outcome, tuple(
+    signatures = tuple(
         sum(_fewest(slot) for slot in requirement.slots if at_least(level, slot.signature)) for level in SIGNATURES
-    ))  # fmt: skip
+    )
+    models = sum(_fewest(slot) for slot in requirement.slots if slot.authenticators)
+    return Strength(outcome, signatures, models, sum(_fewest(slot) for slot in requirement.slots if slot.proofed))
 
 
 def _fewest(slot: SlotSpec) -> int:

@@ -3,6 +3,7 @@
 Every situation that can be is a choice of samples; a few choices can never be. So what cannot be here cannot be at all.
 """
 
+import itertools
 from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -21,6 +22,8 @@ USUAL: Sequence[tuple[str, Callable[[Any], bool]]] = (
     ("amount", lambda value: value is not None and value >= 0),
     ("currency", lambda value: value in {"eur", "usd", "gbp"}),
     ("counterparty", lambda value: value is not None),
+    ("environment", lambda value: value is not None),
+    ("on_behalf_of", lambda value: value is not None),
     ("untrusted", lambda value: value is not None),
     ("data", bool),
     ("idempotency", lambda value: value not in {"none", "unknown"}),
@@ -103,11 +106,26 @@ class World:
         found = [z3.Or(term["agent"].is_(""), term["workflow"].is_(""))]
         if "counterparty" in term:
             found.append(term["counterparty"].is_(None) == term["new_counterparty"].is_(None))
+        found += self._of_so_far()
         for document in documents:
             for name, total in document.get("totals", {}).items():
                 if (key := total_key(name, document)) in term:
                     found += [z3.Or(term[key].is_(None), needed) for needed in self._needed(total)]
         return found
+
+    def _of_so_far(self) -> Iterator[Any]:
+        """What nothing was done in has read nothing by itself, and each of the operations done is of another action."""
+        if "prior_actions" not in (term := self.terms):
+            return
+        nothing, numbers = term["prior_actions"].is_(0), term["prior_actions"].values
+        if "data" in term:  # it may be unknown for what came in by an event
+            read = [term[name].is_(True) for name in term if name.startswith("data ")]
+            yield z3.Not(z3.And(nothing, term["data"].is_(True), self.search.any_of(read)))
+        if "untrusted" in term:
+            yield z3.Not(z3.And(nothing, term["untrusted"].is_(True)))
+        done = [term[name].is_(True) for name in term if name.startswith("prior_operations ")]
+        for number, next_one in itertools.pairwise(numbers) if done else ():
+            yield z3.Implies(term["prior_actions"].is_(number), z3.AtMost(*done, next_one - 1))
 
     def _usual(self) -> Iterator[Any]:
         yield self.search.all_of(z3.Not(self.terms[key].is_(None)) for key in self.conditions)
@@ -147,8 +165,10 @@ class World:
             case "integration":
                 named = set(wanted)
                 return self._no(name, self.terms["operation"].where(lambda value: value.partition(".")[0] in named))
-            case "categories":
-                return self._no(name, self._some("categories", wanted))
+            case "categories" | "prior_operations":
+                return self._no(name, self._some(name, wanted))
+            case "prior_actions":
+                return self._no(name, self.terms[name].where(_within(wanted)))
             case "data":
                 known = self.terms["data"].is_(True)
                 return Told(name, name, z3.And(known, z3.Not(self._some("data", wanted))), z3.Not(known))

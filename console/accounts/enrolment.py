@@ -21,15 +21,12 @@ from webauthn.registration.verify_registration_response import VerifiedRegistrat
 from audit.record import record
 from audit.vocabulary import Kind
 from console.accounts.models import Passkey, User
-from console.accounts.passkeys import check_same_page, enrolment
+from console.accounts.passkeys import VIRTUAL, check_same_page, enrolment
 from console.core import attest
 from console.core.actor import Actor, Role
 from console.core.clock import now
 from console.core.errors import Conflict, Forbidden, Invalid
 from console.core.ids import new_id
-
-# What Chromium's virtual authenticator calls itself: software without a holder, for tests and demonstrations.
-VIRTUAL = uuid.UUID("01020304-0506-0708-0102-030405060708")
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +101,7 @@ def challenge_in(credential: Mapping[str, object]) -> bytes:
 
 
 def allow_authenticator(registration: Registration) -> Registration:
-    if registration.aaguid == VIRTUAL and not getattr(settings, "ALLOW_VIRTUAL_AUTHENTICATORS", False):
+    if registration.aaguid == VIRTUAL and not settings.ALLOW_VIRTUAL_AUTHENTICATORS:
         raise Invalid("This is a browser's test authenticator, which anyone can make sign.", code="bad_passkey")
     return registration
 

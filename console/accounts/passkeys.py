@@ -5,6 +5,7 @@ tells of its enrolment with the same key; `check_genuine` asks both.
 """
 
 import json
+import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
@@ -52,6 +53,16 @@ class Assertion:
     client_data_json: bytes
     authenticator_data: bytes
     signature: bytes
+
+
+# What Chromium's virtual authenticator calls itself: software without a holder, for tests and demonstrations.
+VIRTUAL = uuid.UUID("01020304-0506-0708-0102-030405060708")
+BACKUP_ELIGIBLE = 0x08  # of the flags in authenticator data, WebAuthn level 3 §6.1
+
+
+def stays(authenticator_data: bytes | memoryview) -> bool:
+    """Whether the passkey says, in what it signs, that it is never copied to another device."""
+    return not bytes(authenticator_data)[32] & BACKUP_ELIGIBLE
 
 
 def challenge_for(payload: bytes) -> bytes:
@@ -122,7 +133,10 @@ def leaves_of(passkey: str) -> ArraySubquery:
 
 
 def check_genuine(passkey: Passkey, leaves: Iterable[bytes | memoryview]) -> None:
-    """Raises Tampered unless this row is what was enrolled here, and the log agrees about its end."""
+    """Raises Tampered unless this row is what was enrolled here, by more than a browser's test authenticator, and the
+    log agrees about its end."""
+    if passkey.aaguid == VIRTUAL and not settings.ALLOW_VIRTUAL_AUTHENTICATORS:
+        raise Tampered(f"{passkey.id} is of a browser's test authenticator, which anyone can make sign.")
     attest.verify("passkey", passkey.document(), bytes(passkey.attestation))
     told = [json.loads(bytes(leaf)) for leaf in leaves]
     if not any(tells_enrolment(leaf, passkey) for leaf in told):
@@ -177,6 +191,13 @@ def check_signature(
         raise ValueError(f"{fault}.") from fault
     check_same_page(given.client_data_json)
     return proof
+
+
+def check_here(client_data_json: bytes) -> None:
+    """For what only the sign-in library verifies. Raises ValueError."""
+    if json.loads(client_data_json)["origin"] != settings.ORIGIN:
+        raise ValueError("It was made at another address.")
+    check_same_page(client_data_json)
 
 
 def check_same_page(client_data_json: bytes) -> None:

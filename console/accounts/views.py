@@ -1,6 +1,7 @@
 """The pages of one's own account, and the page of the first administrator."""
 
 import datetime as dt
+from typing import Any
 
 from allauth.account.decorators import reauthentication_required
 from allauth.account.internal.flows.login import record_authentication
@@ -22,6 +23,7 @@ from console.accounts.actors import TEAM_KEY
 from console.accounts.enrolment import revoke_passkey
 from console.accounts.forms import SetupForm, TeamForm
 from console.accounts.limits import SESSION_KEY
+from console.accounts.makes import proven_model, roots
 from console.accounts.models import Membership, Passkey
 from console.accounts.providers import providers
 from console.accounts.setup import find_link, finish_setup
@@ -36,9 +38,11 @@ SESSIONS = (Kind.SESSION_OPENED, Kind.SESSION_CLOSED, Kind.SESSION_REFUSED)
 def account(request: Request) -> HttpResponse:
     memberships: list[Membership] = vars(request)["memberships"]
     opened = request.session.get(SESSION_KEY, {}).get("opened")
+    passkeys = list(Passkey.objects.filter(user=request.actor.id).order_by("-enrolled_at"))
     context = {
         "person": request.user,
-        "passkeys": Passkey.objects.filter(user=request.actor.id).order_by("-enrolled_at"),
+        "passkeys": passkeys,
+        "vouched": {one.id for one in passkeys if proven_model(one)},
         "membership": next((one for one in memberships if one.team_id == request.actor.team), None),
         "memberships": memberships,
         "opened": opened and dt.datetime.fromisoformat(opened),
@@ -74,6 +78,15 @@ class SignIn(LoginView):  # type: ignore[misc]  # the library brings no types
 
 
 class AddPasskey(AddWebAuthnView):  # type: ignore[misc]  # the same
+    def get_context_data(self, **given: object) -> dict[str, object]:
+        """The maker is asked to vouch for the model where there are certificates to check that by. Browsers tell their
+        users, so nobody is asked in vain."""
+        context: dict[str, Any] = super().get_context_data(**given)
+        if roots():
+            options = context["js_data"]["creation_options"]
+            options["publicKey"] = {**options["publicKey"], "attestation": "direct"}
+        return context
+
     def get_success_url(self) -> str:
         """New recovery codes are shown first; later keys lead back to the account."""
         return reverse("mfa_view_recovery_codes" if self.did_generate_recovery_codes else "account")

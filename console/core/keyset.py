@@ -33,6 +33,14 @@ def oldest_first(rows: QuerySet[Row], *, by: str, after: str = "", size: int = S
     return _page(rows.order_by(by, "pk"), by, after, size, "gte", "lte")
 
 
+def merged(one: Page[Any], other: Page[Any], *, by: str, size: int) -> Page[Any]:
+    """Of two pages that `newest_first` made after the same cursor, for lists from two tables with the same columns."""
+    both = sorted([*one.items, *other.items], key=lambda row: (getattr(row, by), row.pk), reverse=True)
+    more = len(both) > size or one.next or other.next
+    last = both[size - 1] if more and len(both) >= size else None
+    return Page(both[:size], f"{iso(getattr(last, by))}~{last.pk}" if last else "")
+
+
 def _page(rows: QuerySet[Row], by: str, after: str, size: int, beyond: str, seen: str) -> Page[Row]:
     if after:
         moment, key = _read(after, rows.model)

@@ -18,6 +18,7 @@ class Request(HttpRequest):
     """What a guarded view receives."""
 
     actor: Actor
+    counted: dict[str, int]  # how much waits in a room, by its `url_name`, where the page has counted it already
 
 
 def actor_of(request: HttpRequest) -> Actor:

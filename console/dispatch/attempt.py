@@ -19,7 +19,8 @@ from console.dispatch.events import caught_by, find_webhook, listen, take_turn_a
 from console.executors.base import Awaited, Done, Failed, Listen, Outcome, Parked, Proposed, Request, Settled, Sleep
 from console.executors.registry import EXECUTORS
 from console.runs.lifecycle import finish_step, lock_run
-from console.runs.models import Attempt, Step
+from console.runs.models import Attempt, Run, Step
+from console.runs.request import request_of
 from console.traces.live import changed
 
 logger = logging.getLogger(__name__)
@@ -61,6 +62,12 @@ def _run(step: Step, actor: Actor) -> Outcome | Expand:
         return Failed("crashed", f"{type(error).__name__}: {error}"[:500])
 
 
+def _has_heard(run: Run) -> bool:
+    """Whether it has taken an event."""
+    listens = any("event" in spec for spec in run.version.document["steps"].values())
+    return listens and Step.objects.filter(run=run, kind="event", state="succeeded").exists()
+
+
 def _items(step: Step) -> Outcome | Expand:
     items = fill(step.run.version.document["steps"][step.name]["for_each"], scope_of(step))
     if not isinstance(items, list):
@@ -94,6 +101,8 @@ class StepContext:
                 run=run.id,
                 step=step.id,
                 says=proposed.says,
+                request=request_of(run),
+                heard=_has_heard(run),
                 evidence=proposed.evidence,
                 trace_id=run.trace_id,
                 parent_span_id=step.span_id,

@@ -23,8 +23,8 @@ GUESSED = "operation"  # what an agent tried that is not granted, or is none
 LONGEST_WAIT = 60.0  # seconds
 LONGEST_KEY = 255
 _WAIT = re.compile(r"(?i)(?:^|[,;\s])wait\s*=\s*\"?(\d{1,5})\"?(?:$|[,;\s])")  # RFC 7240 §4.3
-_TOLD = ("team", "grantee", "state", "outcome", "not_before", "deferred_until", "original", "created_at", "settled_at",
-         "operation__slug", "operation__integration__slug")  # fmt: skip
+_TOLD = ("team", "grantee", "state", "outcome", "not_before", "deferred_until", "original", "editors", "created_at",
+         "settled_at", "operation__slug", "operation__integration__slug")  # fmt: skip
 # By its key alone: with more to choose from, a plan that was made while there were few actions reads them all. And only
 # what is told of it: what was asked for, and how it is described, may be long.
 _ACTION = Compiled(
@@ -66,6 +66,7 @@ class Asked:
     arguments: Mapping[str, Any]
     key: str = ""
     says: str = ""
+    request: str = ""  # what a person wanted of the agent, as the agent tells it
     evidence: Sequence[Mapping[str, Any]] = ()
     after: str | None = None
     parent: Parent | None = None
@@ -86,7 +87,8 @@ def ask(who: Identified, asked: Asked) -> Action:
         raise TooManyWaiting(text)
     proposal = Proposal(
         team=agent.team_id, operation=asked.operation, arguments=asked.arguments, grantee=agent.grantee,
-        makers=[agent.owner_id], key=asked.key, says=asked.says, evidence=asked.evidence,
+        makers=[agent.owner_id], key=asked.key, says=asked.says, request=asked.request,
+        evidence=asked.evidence,
         after=asked.after,
         trace_id=asked.parent.trace_id if asked.parent else "",
         parent_span_id=asked.parent.span_id if asked.parent else "",

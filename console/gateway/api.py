@@ -56,11 +56,12 @@ class Piece(Schema):
 
 
 class Ask(Schema):
-    """`says` and `evidence` are shown to whoever signs, as the agent's own words."""
+    """`says`, `request` and `evidence` are shown to whoever signs, as the agent's own words."""
 
     operation: str = Field(max_length=200, examples=["ledger.post_entry"])
     arguments: dict[str, Any] = Field(default_factory=dict)
     says: str = Field("", max_length=4_000)
+    request: str = Field("", max_length=4_000, description="What a person asked of you, in the words you were given.")
     evidence: list[Piece] = Field(default_factory=list, max_length=50)
     after: str | None = Field(None, max_length=100, description="An action of yours that has to succeed first.")
 
@@ -90,8 +91,9 @@ class Deferral(Schema):
 class ActionOut(Schema):
     """`review` is what a person has to decide first, if any. `not_before` is when it is tried again, where the other
     side took no more requests. `deferred` is there while the policy defers it: what is missing, and until when, after
-    which it is refused. `changed` has the arguments as they are done, where the policy has changed them. Settled
-    actions have an `outcome` and never change."""
+    which it is refused. `changed` has the arguments as they are done, where the policy or a reviewer has changed them;
+    each change by a reviewer makes a new `revision`, which others sign. Settled actions have an `outcome` and never
+    change."""
 
     id: str
     operation: str
@@ -105,6 +107,7 @@ class ActionOut(Schema):
     not_before: Moment | None
     deferred: Deferral | None
     changed: dict[str, Any] | None
+    revision: int
     created_at: Moment
     settled_at: Moment | None
 
@@ -133,7 +136,8 @@ def ask_for_action(request: HttpRequest, response: HttpResponse, asked: Ask) -> 
     who, key = _who(request), request.headers.get("Idempotency-Key", "")
     parent = read_traceparent(request.headers.get("traceparent", ""))
     evidence = [piece.dict() for piece in asked.evidence]
-    action = ask(who, Asked(asked.operation, asked.arguments, key, asked.says, evidence, asked.after, parent))
+    action = ask(who, Asked(asked.operation, asked.arguments, key, asked.says, asked.request, evidence, asked.after,
+                            parent))  # fmt: skip
     if action.state == "refused" and action.outcome and action.outcome["code"] in AT_ONCE:
         outcome = action.outcome
         detail = {"action": action.id, "retry": may_ask_again(outcome["code"])}
@@ -206,7 +210,7 @@ def told(action: Action) -> dict[str, Any]:
         "review": {"id": review.id, "state": review.state, "expires_at": review.expires_at} if review else None,
         "not_before": None if action.settled or action.state == "deferred" else action.not_before,
         "deferred": _deferral(action), "changed": None if action.original is None else action.arguments,
-        "created_at": action.created_at, "settled_at": action.settled_at,
+        "revision": action.revision, "created_at": action.created_at, "settled_at": action.settled_at,
     }  # fmt: skip
 
 

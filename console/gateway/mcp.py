@@ -35,7 +35,7 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 PATH = "/mcp"
-SAYS, KEY = "countersign_says", "countersign_key"
+SAYS, REQUEST, KEY = "countersign_says", "countersign_request", "countersign_key"
 COLLECT, WITHDRAW = "countersign_action", "countersign_withdraw"
 PROPOSE, PROPOSED = "countersign_propose_grant", "countersign_grant_proposals"
 PATIENCE = 45.0  # seconds; clients give up after sixty
@@ -46,6 +46,8 @@ again with the same one, where an answer was lost, a tool finds the same action.
 BESIDE = {
     SAYS: {"type": "string", "maxLength": 4_000, "description":
            "Why you ask for this, in your own words; shown as such to the person who decides."},
+    REQUEST: {"type": "string", "maxLength": 4_000, "description":
+              "What a person asked of you, in the words you were given; shown beside yours."},
     KEY: {"type": "string", "maxLength": LONGEST_KEY, "description":
           "A key of your own for this one request. Where its answer was lost, call again with the same key: it finds "
           "the same action, and nothing is done twice."},
@@ -154,9 +156,9 @@ def _asked(who: Identified, name: str, arguments: dict[str, Any], meta: dict[str
     if tool is None:
         record_refusal(actor=who.actor, page=GUESSED)
         raise Invalid(f"You are not granted a tool {name!r:.100}. Propose a grant by {PROPOSE}.", code="not_granted")
-    says, key = (_beside(tool, arguments, name) for name in (SAYS, KEY))
+    says, request, key = (_beside(tool, arguments, name) for name in (SAYS, REQUEST, KEY))
     parent = read_traceparent(str(meta.get("traceparent", "")))
-    action = ask(who, Asked(tool.operation, arguments, key, says, parent=parent))
+    action = ask(who, Asked(tool.operation, arguments, key, says, request, parent=parent))
     if action.settled:
         return access_action(who, action.id)
     return wait_until(who, action, seconds=PATIENCE, also_held=True)

@@ -11,6 +11,9 @@ from collections.abc import Callable
 import psycopg
 from django.db import Error, connection
 
+from approvals.care.asking_afterwards import ask_about_openings, sample_settled
+from approvals.care.drills import end_drills, give_drills
+from approvals.delegations import end_delegations
 from approvals.sweep import (
     escalate_reviews,
     expire_reviews,
@@ -52,7 +55,12 @@ SWEEPS: tuple[tuple[Callable[[], object], float], ...] = (
     (expire_reviews, 5.0),
     (escalate_reviews, 5.0),
     (recount_reviews, 5.0),
+    (end_delegations, 5.0),
     (void_reviews, PAUSE),
+    (ask_about_openings, 5.0),
+    (sample_settled, 600.0),
+    (give_drills, 30.0),
+    (end_drills, 5.0),
     (withdraw_orphans, 2.0),
     (offer_listings, 2.0),
     (offer_imports, 2.0),

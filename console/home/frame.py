@@ -1,14 +1,15 @@
 """What every signed-in page shows around its content: the rooms, and what waits in them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from django.http import HttpRequest
 from django.urls import NoReverseMatch, reverse
 from django.utils.functional import SimpleLazyObject
 
-from approvals.access import waiting_for
+from approvals.care.afterwards import owed_by
 from approvals.halts import standing
+from approvals.queries import how_many_wait
 from console.core.actor import Actor
 from console.core.web import actor_of
 
@@ -42,7 +43,9 @@ ROOMS = (
 )
 
 # Room (its url_name) → how much waits there for this person: the one place where the frame asks rooms for numbers.
-COUNTS: dict[str, Callable[[Actor], int]] = {"reviews": lambda actor: waiting_for(actor).count()}
+COUNTS: dict[str, Callable[[Actor], int]] = {
+    "reviews": lambda actor: how_many_wait(actor) + owed_by(actor).count(),
+}
 
 
 def frame(request: HttpRequest) -> dict[str, object]:
@@ -50,14 +53,14 @@ def frame(request: HttpRequest) -> dict[str, object]:
     actor = actor_of(request)
     return {
         "actor": actor,
-        "rail": SimpleLazyObject(lambda: rail(actor, _here(request))),
+        "rail": SimpleLazyObject(lambda: rail(actor, _here(request), getattr(request, "counted", {}))),
         "halts": SimpleLazyObject(lambda: standing(actor) if actor.team else []),
     }
 
 
-def rail(actor: Actor, here: str) -> list[Entry]:
+def rail(actor: Actor, here: str, counted: Mapping[str, int]) -> list[Entry]:
     return [
-        Entry(room.title, url, _count(room, actor), room.narrow, here.startswith(url))
+        Entry(room.title, url, _count(room, actor, counted), room.narrow, here.startswith(url))
         for room in ROOMS
         if (url := url_of(room.url_name))
     ]
@@ -71,7 +74,9 @@ def url_of(name: str) -> str:
         return ""
 
 
-def _count(room: Room, actor: Actor) -> int:
+def _count(room: Room, actor: Actor, counted: Mapping[str, int]) -> int:
+    if room.url_name in counted:
+        return counted[room.url_name]
     ask = COUNTS.get(room.url_name)
     return ask(actor) if ask and actor.kind == "human" else 0
 

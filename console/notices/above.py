@@ -1,6 +1,6 @@
 """What rooms above lend to this one: what waits, and the way out. They register it at the start."""
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from console.core.actor import Actor
@@ -15,14 +15,24 @@ class Waiting:
 
 
 @dataclass(frozen=True, slots=True)
+class Instead:
+    """Who may sign a review in whose place; `away` is for as long as that lasts."""
+
+    delegate: str
+    delegator: str
+    away: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Reviews:
     """`for_person` leaves out what they have voted on. `for_groups` (of a team; none are all) counts what is open
     whatever votes there are: many people read a channel, and none of them may learn of a vote from it. `ended` are
-    those whose action has its end."""
+    those whose action has its end. `standing_in` is for a review where these groups are asked."""
 
     for_person: Callable[[Actor, Collection[str]], Waiting]
     for_groups: Callable[[str, Collection[str], Collection[str]], Waiting]
     ended: Callable[[Collection[str]], frozenset[str]]
+    standing_in: Callable[[str, Collection[str]], Sequence[Instead]]
 
 
 class NotTaken(Exception):

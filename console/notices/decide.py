@@ -69,7 +69,7 @@ def look_again(hours: Hours | None, at: dt.datetime) -> dt.datetime:
 
 
 class Moment(NamedTuple):
-    occasion: str  # opened, reminder, ended
+    occasion: str  # opened, reminder, asked, ended
     at: dt.datetime
 
 

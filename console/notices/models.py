@@ -168,6 +168,7 @@ class Event(models.Model):
     categories = ArrayField(models.TextField())
     groups = ArrayField(models.TextField())  # who is asked from now on
     makers = ArrayField(models.TextField())
+    people = ArrayField(models.TextField(), default=list)  # of these groups only they, whom somebody asks to look
     at = models.DateTimeField()
     due_at = models.DateTimeField(null=True)
     planned_at = models.DateTimeField(null=True)
@@ -246,7 +247,7 @@ class Notice(models.Model):
     class Meta:
         constraints: ClassVar = [
             models.CheckConstraint(
-                condition=Q(occasion__in=["opened", "reminder", "ended"]), name="notices_notice_occasion_known"
+                condition=Q(occasion__in=["opened", "reminder", "asked", "ended"]), name="notices_notice_occasion_known"
             ),
             # Whoever was asked is not told again because somebody else is asked too.
             models.UniqueConstraint(

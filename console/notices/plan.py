@@ -46,7 +46,18 @@ def plan_events() -> None:
 
 
 def _notices(event: Event) -> Iterator[Notice]:
-    people = asked(event.team_id, event.groups, besides=event.makers)
+    return _to_people(event) if event.people else _to_all(event)
+
+
+def _to_people(event: Event) -> Iterator[Notice]:
+    """Whom somebody asks to look: once for each review, and no channel."""
+    for person in asked(event.team_id, event.groups, besides=event.makers):
+        if person.pk in event.people:
+            yield _notice(event, Moment("asked", event.at), user=person)
+
+
+def _to_all(event: Event) -> Iterator[Notice]:
+    people = _with_standins(event, asked(event.team_id, event.groups, besides=event.makers))
     makers = _with_mail(User.objects.filter(pk__in=event.makers))
     wanted = preferences_of([*people, *makers])
     for person in people:
@@ -60,6 +71,16 @@ def _notices(event: Event) -> Iterator[Notice]:
     for maker in makers:
         if wanted[maker.pk].of_ends:
             yield _notice(event, Moment("ended", event.at + MINUTE), user=maker)
+
+
+def _with_standins(event: Event, people: list[User]) -> list[User]:
+    """And who may sign in somebody's place; instead of those who are away, where that one can be told."""
+    standing = reviews().standing_in(event.review, event.groups)
+    told = _with_mail(User.objects.filter(pk__in=[one.delegate for one in standing])) if standing else []
+    reached = {one.pk for one in told}
+    away = {one.delegator for one in standing if one.away and one.delegate in reached}
+    found = {one.pk: one for one in [*people, *told]}
+    return [one for pk, one in found.items() if pk not in away]
 
 
 def _notice(event: Event, moment: Moment, *, user: User | None = None, channel: Channel | None = None) -> Notice:

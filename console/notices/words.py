@@ -16,6 +16,7 @@ from console.core.clock import iso
 
 SHOWN = 20  # of one message; the rest is counted
 LONGEST = 120  # characters of a title
+BESIDE = {"reminder": "half of the time is over", "asked": "a reviewer asks you to look"}
 TYPE = "countersign.reviews.waiting"
 
 
@@ -98,7 +99,7 @@ class Told:
     def _beside(self, one: Item) -> list[str]:
         due = f"due {self.moment(one.due_at)}" if one.due_at and not one.ended else ""
         return [_plain(", ".join(one.categories).replace("_", " ")), due, one.asks,
-                "half of the time is over" if one.occasion == "reminder" else ""]  # fmt: skip
+                BESIDE.get(one.occasion, "")]  # fmt: skip
 
     @property
     def more(self) -> str:

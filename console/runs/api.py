@@ -62,8 +62,10 @@ class StepOut(Schema):
 
 
 class RunDetail(RunOut):
-    """Without the outputs of its steps: they hold what other systems answered, and belong on the page."""
+    """Without the outputs of its steps: they hold what other systems answered, and belong on the page. `request` is
+    what the person wanted who started it, in their own words."""
 
+    request: str
     inputs: dict[str, Any]
     outcome: Outcome | None
     steps: list[StepOut]
@@ -81,7 +83,13 @@ def get_run(request: Request, run_id: str) -> dict[str, object]:
     request.actor.require(*Role)
     run = access_run(request.actor, run_id)
     steps = run.steps.defer("output", "item")
-    return {**_brief(run), "inputs": run.inputs, "outcome": run.outcome, "steps": [_step(step) for step in steps]}
+    return {
+        **_brief(run),
+        "request": run.request,
+        "inputs": run.inputs,
+        "outcome": run.outcome,
+        "steps": [_step(step) for step in steps],
+    }
 
 
 def _matching(request: Request, wanted: RunFilter) -> QuerySet[Run]:

@@ -37,6 +37,8 @@ class Run(models.Model):
     state = models.TextField(default="running")
     inputs = models.JSONField(default=dict)
     on_behalf_of = models.ForeignKey("accounts.User", models.PROTECT, related_name="+")
+    request = models.TextField(db_default="", default="")  # what they want, as they typed it
+    request_attestation = models.BinaryField(max_length=64, null=True)
     outcome = models.JSONField(null=True)  # {text, step} once finished
     trace_id = models.TextField()
     span_id = models.TextField()
@@ -59,6 +61,9 @@ class Run(models.Model):
 
     def __str__(self) -> str:
         return self.id
+
+    def told_request(self) -> dict[str, object]:
+        return {"run": self.id, "team": self.team_id, "on_behalf_of": self.on_behalf_of_id, "request": self.request}
 
     def audit_context(self) -> Mapping[str, Any]:
         return {

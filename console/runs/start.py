@@ -11,6 +11,7 @@ from console.core.clock import now
 from console.core.telemetry import new_span_id, new_trace_id
 from console.core.wake import wake
 from console.runs.models import Run, Step
+from console.runs.request import keep_request, request_digest
 from console.traces.live import changed
 from console.traces.store import SpanStart, start_spans
 from console.workflows.inputs import read_inputs
@@ -19,8 +20,9 @@ from console.workflows.spec import kind_of, needs, order
 
 
 @transaction.atomic
-def start_run(version: WorkflowVersion, *, inputs: Mapping[str, Any], actor: Actor) -> Run:
-    """For the person who starts it, who therefore cannot sign what it proposes. Raises Invalid for wrong inputs."""
+def start_run(version: WorkflowVersion, *, inputs: Mapping[str, Any], actor: Actor, request: str = "") -> Run:
+    """For the person who starts it, who therefore cannot sign what it proposes. `request` is what they want, in words
+    of theirs. Raises Invalid for wrong inputs."""
     actor.require(Role.OPERATOR, Role.ADMIN)
     run = Run(
         team_id=actor.team,
@@ -30,7 +32,9 @@ def start_run(version: WorkflowVersion, *, inputs: Mapping[str, Any], actor: Act
         trace_id=new_trace_id(),
         span_id=new_span_id(),
     )
-    begin(run, actor=actor, detail={"workflow": version.workflow.slug, "version": version.number})
+    keep_request(run, request)
+    begin(run, actor=actor, detail={"workflow": version.workflow.slug, "version": version.number,
+                                    **request_digest(run)})  # fmt: skip
     start_spans([SpanStart(run.trace_id, run.span_id, version.workflow.slug, "process", run.team_id, run=run.id,
                            subject=run.id)])  # fmt: skip
     _plan_steps(run, version, actor)

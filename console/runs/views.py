@@ -14,10 +14,12 @@ from console.core.web import Request, is_piece, role_required
 from console.runs.access import access_run
 from console.runs.cancel import cancel_run
 from console.runs.queries import STATES, Filters, RunPage, inspect_span, list_runs, read_run
+from console.runs.request import LONGEST
 from console.runs.start import start_run
 from console.workflows.access import access_version
 from console.workflows.models import WorkflowVersion
 
+REQUEST = "asked-for"  # no input has such a name
 MAY_START = (Role.OPERATOR, Role.ADMIN)
 
 
@@ -71,7 +73,8 @@ def start(request: Request, slug: str) -> HttpResponse:
     if request.method != "POST":
         return render(request, "runs/start.html", _form(version, {}))
     try:
-        begun = start_run(version, inputs=_inputs(version, request.POST), actor=request.actor)
+        wanted = request.POST.get(REQUEST, "")
+        begun = start_run(version, inputs=_inputs(version, request.POST), actor=request.actor, request=wanted)
     except Invalid as problem:
         context = _form(version, request.POST.dict()) | {"problem": problem}
         return render(request, "runs/start.html", context, status=problem.status)
@@ -88,7 +91,7 @@ def _form(version: WorkflowVersion, typed: Mapping[str, str]) -> dict[str, Any]:
     described = version.document.get("inputs", {})
     fields = [{**spec, "name": name, "label": spec.get("title") or name.replace("_", " ").capitalize(),
                "value": typed.get(name, spec.get("default", ""))} for name, spec in described.items()]  # fmt: skip
-    return {"version": version, "fields": fields}
+    return {"version": version, "fields": fields, "wanted": typed.get(REQUEST, ""), "longest": LONGEST}
 
 
 def _asks_for(request: HttpRequest, target: str) -> bool:

@@ -44,7 +44,10 @@ function begin(field, text) {
 
 let draft = "";
 document.addEventListener("htmx:oobBeforeSwap", (event) => {
-  if (event.detail.target?.id === "decide") draft = typed() ?? "";
+  if (event.detail.target?.id !== "decide") return;
+  // The word that it is decided may be faster than the answer to one's own decision, which finds its way by the form.
+  if (bar()?.querySelector(".htmx-request")) event.detail.shouldSwap = false;
+  else draft = typed() ?? "";
 });
 document.addEventListener("htmx:oobAfterSwap", (event) => {
   if (event.detail.target?.id !== "decide") return;
@@ -55,12 +58,13 @@ document.addEventListener("htmx:oobAfterSwap", (event) => {
   draft = "";
 });
 
-document.addEventListener("htmx:afterSettle", () => {
+document.addEventListener("htmx:afterSettle", (event) => {
   prepare(document);
   // What had the focus is gone: the reader goes on at the top of what came instead, or at what has to be corrected.
   if (document.activeElement && document.activeElement !== document.body) return;
   const ask = bar()?.querySelector("details.ask[open]");
   if (ask) enter(ask);
+  else if (event.target.id === "before") event.target.querySelector("h2").focus();
   else document.querySelector("#main h1[tabindex]")?.focus();
 });
 prepare(document);

@@ -3,7 +3,7 @@
 import datetime as dt
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +15,15 @@ from django.test import Client
 from django.urls import reverse
 from pytest_django.plugin import DjangoDbBlocker
 
+from approvals.comments import add_comment
+from approvals.delegations import Wanted, give_delegation
 from approvals.halts import halt
-from approvals.models import Action, Mandate, Review
+from approvals.models import Action, Drill, Mandate, PostReview, Review
 from audit.exports import work_off
 from audit.exports.request import request_export
 from audit.holds import place_hold
 from audit.models import Export, Hold, Record
-from audit.move import begin
+from audit.move import begin, move
 from console.accounts.models import Passkey, Team, User
 from console.accounts.tokens import issue_token
 from console.agents.proposals import file_proposal
@@ -75,9 +77,13 @@ class Scene:
     webhook: Webhook
     halt: str
     mandate: str
+    post_review: str
+    drill: str
     address_token: str
     channel: Channel
     rota_entry: RotaEntry
+    delegation: str
+    comment: str
     tokens: dict[str, str] = field(default_factory=dict)
 
     def address(self, name: str, given: str | None = None) -> str:
@@ -93,9 +99,11 @@ class Scene:
                 "tile": "0/000.p/1", "agent": "helper", "agent_token": self.agent_token, "action": action.id,
                 "server": "spoken-to", "import": self.handed_in, "proposal": self.proposal,
                 "webhook": self.webhook.pk, "webhook_secret": self.webhook.secrets.get().pk,
-                "halt": self.halt, "mandate": self.mandate, "policy_version": "1", "setup": "x" * 43,
+                "halt": self.halt, "post_review": self.post_review, "drill": self.drill,
+                "mandate": self.mandate, "policy_version": "1", "setup": "x" * 43,
                 "provider": "corp",
                 "address": self.address_token, "channel": self.channel.pk, "rota_entry": self.rota_entry.pk,
+                "delegation": self.delegation, "comment": self.comment,
                 "grant": str(action.grant_id), "credential": self.credential}  # fmt: skip
         return rows[needs]
 
@@ -212,6 +220,8 @@ def arrange(standin: str, state: Path) -> Scene:
         webhook=make_hook(),
         halt=halt("agent", "helper", reason="It went wild.", actor=acting("mira")).pk,
         mandate=mandate(Review.objects.get(action__run=cancelled.id, action__amount_minor=48_000).action),
+        post_review=post_review(Review.objects.get(action__run=cancelled.id, action__amount_minor=48_000).action),
+        drill=drill(Review.objects.get(action__run=cancelled.id, action__amount_minor=48_000).action),
         address_token=signing.dumps(set_address("zoe@people.example", actor=acting("ana")).pk, salt=SALT),
         channel=open_channel(kind="webhook", name="Zoë", url="https://hooks.example/x", actor=acting("mira")),
         rota_entry=add_entry(
@@ -221,8 +231,18 @@ def arrange(standin: str, state: Path) -> Scene:
             ends=now() + dt.timedelta(days=1),
             actor=acting("mira"),
         ),
+        delegation=delegation("ana", "otto"),
+        comment=add_comment(
+            Review.objects.get(action__run=run.id, action__amount_minor=48_000).pk, "Zoë?", actor=acting("ana")
+        ).pk,
         tokens={name: token(name, team) for name in BY_ROLE.values()},
     )
+
+
+def delegation(delegator: str, delegate: str) -> str:
+    ends, who = now() + dt.timedelta(days=1), User.objects.get(username=delegate).pk
+    actor = replace(acting(delegator), stepped_up_at=now())
+    return give_delegation(Wanted(who, now(), ends), actor=actor).pk
 
 
 def mandate(action: Action) -> str:
@@ -230,6 +250,23 @@ def mandate(action: Action) -> str:
     made = Mandate(team=action.team, action=action, operation=action.operation, grantee=action.grantee,
                    until=now() + dt.timedelta(days=1))  # fmt: skip
     begin(made, actor=acting("mira"))
+    return made.pk
+
+
+def post_review(action: Action) -> str:
+    """A row, as of something that was done."""
+    asked = PostReview(team=action.team, action=action, cause="opening", groups=["finance"], not_by=action.makers)
+    begin(asked, actor=acting("mira"))
+    return asked.pk
+
+
+def drill(action: Action) -> str:
+    """A row, as of one that Ana has decided."""
+    at = now()
+    made = Drill(team=action.team, reviewer=User.objects.get(username="ana"), like=action, planted="", told="Nothing.",
+                 shown={"sentence": action.sentence}, opened_at=at, expires_at=at)  # fmt: skip
+    begin(made, actor=acting("mira"))
+    move(made, "right", actor=acting("ana"), closed_at=at)
     return made.pk
 
 

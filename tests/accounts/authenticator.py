@@ -17,6 +17,7 @@ from webauthn.helpers import base64url_to_bytes, bytes_to_base64url
 from console.accounts.enrolment import enrol_passkey
 from console.accounts.models import Passkey, User
 from console.core.actor import Actor
+from tests.accounts.makers import Maker
 
 UP, UV, BE, BS, AT = 0x01, 0x04, 0x08, 0x10, 0x40  # WebAuthn level 3 §6.1
 NAMELESS = uuid.UUID(int=0)  # what most passkeys say of their make
@@ -24,27 +25,32 @@ Json = dict[str, object]
 
 
 class SoftAuthenticator:
-    """Holds one credential. `alg` is ES256 or EdDSA; the counter rises by one with each signature."""
+    """Holds one credential. `alg` is ES256 or EdDSA; the counter rises by one with each signature. Its `maker`, if it
+    has one, vouches for it when it is enrolled."""
 
-    def __init__(self, alg: str = "ES256", *, aaguid: uuid.UUID = NAMELESS, flags: int = UP | UV) -> None:
+    def __init__(
+        self, alg: str = "ES256", *, aaguid: uuid.UUID = NAMELESS, flags: int = UP | UV, maker: Maker | None = None
+    ) -> None:
         self.key: EllipticCurvePrivateKey | Ed25519PrivateKey = (
             generate_private_key(SECP256R1()) if alg == "ES256" else Ed25519PrivateKey.generate()
         )
         self.credential_id = secrets.token_bytes(32)
         self.aaguid = aaguid
         self.flags = flags
+        self.maker = maker
         self.count = 0
 
     def register(self, user: User, actor: Actor, *, label: str = "Soft key") -> Passkey:
         challenge = secrets.token_bytes(32)
         return enrol_passkey(user, self.attest(challenge), challenge=challenge, label=label, how="test", actor=actor)
 
-    def attest(self, challenge: bytes, *, origin: str | None = None, cross_origin: bool = False) -> Json:
-        """What `navigator.credentials.create` gives as JSON, with attestation "none"."""
-        client = self.client("webauthn.create", challenge, origin, {"crossOrigin": cross_origin})
+    def attest(self, challenge: bytes, *, origin: str | None = None, extra: Mapping[str, object] | None = None) -> Json:
+        """What `navigator.credentials.create` gives as JSON. `extra` as for `sign`."""
+        client = self.client("webauthn.create", challenge, origin, {"crossOrigin": False} | dict(extra or {}))
         attested = self.aaguid.bytes + struct.pack(">H", len(self.credential_id)) + self.credential_id + self.public_key
         data = self.data(self.flags | AT, self.count) + attested
-        attestation = cbor2.dumps({"fmt": "none", "attStmt": {}, "authData": data})
+        fmt, statement = ("packed", self.maker.statement(data, client)) if self.maker else ("none", {})
+        attestation = cbor2.dumps({"fmt": fmt, "attStmt": statement, "authData": data})
         return self.answer(clientDataJSON=client, attestationObject=attestation) | {"clientExtensionResults": {}}
 
     def sign(

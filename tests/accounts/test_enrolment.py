@@ -9,8 +9,9 @@ import pytest
 from django.db import DatabaseError, connection, transaction
 
 from audit.models import Record
-from console.accounts.enrolment import VIRTUAL, enrol_passkey, revoke_passkey
+from console.accounts.enrolment import enrol_passkey, revoke_passkey
 from console.accounts.models import Passkey, User
+from console.accounts.passkeys import VIRTUAL
 from console.core.errors import Forbidden, Invalid
 from tests.accounts.authenticator import UP, SoftAuthenticator
 from tests.accounts.conftest import acting
@@ -63,7 +64,9 @@ def test_virtual_authenticator_is_enrolled_where_allowed(ada: User, settings: An
     assert SoftAuthenticator(aaguid=VIRTUAL).register(ada, acting(ada)).aaguid == VIRTUAL
 
 
-@pytest.mark.parametrize("wrong", [{"origin": "http://localhost:1"}, {"cross_origin": True}])
+@pytest.mark.parametrize(
+    "wrong", [{"origin": "http://localhost:1"}, {"extra": {"crossOrigin": True}}, {"extra": {"topOrigin": "a"}}]
+)
 def test_enrolment_from_elsewhere_is_refused(
     ada: User, authenticator: SoftAuthenticator, wrong: dict[str, Any]
 ) -> None:

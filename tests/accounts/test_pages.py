@@ -177,7 +177,9 @@ def test_passkey_added_by_the_page_is_ours_too(ada: User, browser: Client, authe
     assert "Laptop" in browser.get("/account/").content.decode()
 
 
-@pytest.mark.parametrize("wrong", [{"origin": "http://localhost:9999"}, {"cross_origin": True}])
+@pytest.mark.parametrize(
+    "wrong", [{"origin": "http://localhost:9999"}, {"extra": {"crossOrigin": True}}, {"extra": {"topOrigin": "a"}}]
+)
 def test_passkey_that_only_the_library_would_take_is_nowhere(
     ada: User, browser: Client, authenticator: SoftAuthenticator, wrong: dict[str, Any]
 ) -> None:
@@ -199,8 +201,41 @@ def test_passkey_alone_signs_in(ada: User, enrolled: SoftAuthenticator, browser:
     assert kinds(ada)[-1] == "accounts:session:opened"
 
 
-def login_by(browser: Client, soft: SoftAuthenticator, user: User, challenge: str) -> Any:
-    assertion: dict[str, Any] = soft.sign(base64url_to_bytes(challenge))
+ELSEWHERE: dict[str, dict[str, Any]] = {
+    "at another port": {"origin": "http://localhost:9999"},
+    "in a frame": {"extra": {"crossOrigin": True}},
+    "under another page": {"extra": {"topOrigin": "https://elsewhere.test"}},
+}
+
+
+@pytest.mark.parametrize("where", ELSEWHERE)
+def test_passkey_that_signed_elsewhere_signs_nobody_in(
+    ada: User, enrolled: SoftAuthenticator, browser: Client, where: str
+) -> None:
+    """The library takes each of them."""
+    asked = browser.get("/sign-in/passkey/", headers={"accept": "application/json"}).json()["request_options"]
+    login_by(browser, enrolled, ada, asked["publicKey"]["challenge"], **ELSEWHERE[where])
+    assert browser.get("/account/").status_code == 302
+    assert sign_in(browser)["Location"] == "/sign-in/second-step/"
+    asked = options(browser.get("/sign-in/second-step/"))["request_options"]["publicKey"]
+    assertion = enrolled.sign(base64url_to_bytes(asked["challenge"]), **ELSEWHERE[where])
+    browser.post("/sign-in/second-step/", {"credential": json.dumps(assertion)})
+    assert browser.get("/account/").status_code == 302
+
+
+@pytest.mark.parametrize("where", ELSEWHERE)
+def test_passkey_that_signed_elsewhere_confirms_nothing(
+    ada: User, enrolled: SoftAuthenticator, browser: Client, where: str
+) -> None:
+    browser.force_login(ada)
+    asked = options(browser.get("/confirm/passkey/"))["request_options"]["publicKey"]
+    assertion = enrolled.sign(base64url_to_bytes(asked["challenge"]), **ELSEWHERE[where])
+    browser.post("/confirm/passkey/", {"credential": json.dumps(assertion), "next": "/account/"})
+    assert browser.get("/account/passkeys/add/")["Location"].startswith("/confirm/")
+
+
+def login_by(browser: Client, soft: SoftAuthenticator, user: User, challenge: str, **wrong: Any) -> Any:
+    assertion: dict[str, Any] = soft.sign(base64url_to_bytes(challenge), **wrong)
     assertion["response"]["userHandle"] = bytes_to_base64url(user.id.encode())
     return browser.post("/sign-in/passkey/", {"credential": json.dumps(assertion)})
 

@@ -11,10 +11,12 @@ from django.db import transaction
 from console.accounts.enrolment import revoke_passkey
 from console.accounts.models import Passkey, User
 from console.accounts.passkeys import (
+    VIRTUAL,
     Assertion,
     challenge_for,
     check_genuine,
     leaves_of,
+    parse,
     reverify,
     signing_options,
     verify_assertion,
@@ -72,6 +74,15 @@ def test_stored_signature_over_something_else_is_tampering(passkey: Passkey, aut
         reverify(passkey, dataclasses.replace(stored, signature=b"\0" * 70), challenge=CHALLENGE, **HERE)
     with pytest.raises(Tampered):
         reverify(passkey, Assertion(b"other", b"{}", b"", b""), challenge=CHALLENGE, **HERE)
+
+
+@pytest.mark.parametrize("extra", [{"crossOrigin": True}, {"topOrigin": "https://a.test"}])
+def test_stored_signature_from_elsewhere_is_tampering(
+    passkey: Passkey, authenticator: SoftAuthenticator, extra: dict[str, object]
+) -> None:
+    """Genuine, and of this passkey: only where it was made is wrong."""
+    with pytest.raises(Tampered, match="another site"):
+        reverify(passkey, parse(authenticator.sign(CHALLENGE, extra=extra)), challenge=CHALLENGE, **HERE)
 
 
 Wrong = Callable[[SoftAuthenticator], dict[str, object]]
@@ -144,6 +155,19 @@ def test_revoked_passkey_signs_no_more(ada: User, passkey: Passkey, authenticato
         verify_assertion(authenticator.sign(CHALLENGE), challenge=CHALLENGE, actor=acting(passkey.user))
     with pytest.raises(Refusal, match="Add a passkey"):
         signing_options(ada.id, CHALLENGE)
+
+
+def test_virtual_authenticator_that_was_enrolled_where_it_was_allowed_signs_no_more(ada: User, settings: Any) -> None:
+    settings.ALLOW_VIRTUAL_AUTHENTICATORS = True
+    soft = SoftAuthenticator(aaguid=VIRTUAL)
+    passkey = soft.register(ada, acting(ada))
+    verify_assertion(soft.sign(CHALLENGE), challenge=CHALLENGE, actor=acting(ada))
+    settings.ALLOW_VIRTUAL_AUTHENTICATORS = False
+    with pytest.raises(Tampered, match="test authenticator"):
+        verify_assertion(soft.sign(OTHER), challenge=OTHER, actor=acting(ada))
+    row = Passkey.objects.annotate(leaves=leaves_of("pk")).get(pk=passkey.pk)
+    with pytest.raises(Tampered, match="test authenticator"):
+        check_genuine(row, row.leaves)
 
 
 def test_options_name_the_persons_passkeys_and_ask_for_verification(ada: User, passkey: Passkey) -> None:

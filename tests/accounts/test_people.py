@@ -156,18 +156,27 @@ BROKEN = {
     "accounts_membership_once": "INSERT INTO accounts_membership"
     " (id, user_id, team_id, roles, groups, source, attestation)"
     " SELECT 'mem_2', user_id, team_id, roles, groups, source, attestation FROM accounts_membership",
+    "accounts_proofing_told": 'INSERT INTO accounts_proofing (id, user_id, team_id, by_id, legal_name, how, "on", '
+    "attestation) SELECT 'prf_1', m.user_id, m.team_id, u.id, '', 'seen', now(), convert_to(repeat('x', 64), 'UTF8')"
+    " FROM accounts_membership m, accounts_user u WHERE u.id <> m.user_id LIMIT 1",
+    "accounts_proofing_by_another": "INSERT INTO accounts_proofing (id, user_id, team_id, by_id, legal_name, how, "
+    "\"on\", attestation) SELECT 'prf_1', user_id, team_id, user_id, 'Ada', 'seen', now(),"
+    " convert_to(repeat('x', 64), 'UTF8') FROM accounts_membership",
+    "accounts_proofing_attested": "INSERT INTO accounts_proofing (id, user_id, team_id, by_id, legal_name, how, "
+    "\"on\", attestation) SELECT 'prf_1', m.user_id, m.team_id, u.id, 'Ada', 'seen', now(), ''"
+    " FROM accounts_membership m, accounts_user u WHERE u.id <> m.user_id LIMIT 1",
     "accounts_identity_named": "INSERT INTO accounts_identity (id, user_id, issuer, subject, attestation)"
     " SELECT 'idn_2', id, 'https://id.example', '', convert_to(repeat('x', 64), 'UTF8') FROM accounts_user",
     "accounts_identity_attested": "INSERT INTO accounts_identity (id, user_id, issuer, subject, attestation)"
     " SELECT 'idn_2', id, 'https://id.example', 'k-1', '' FROM accounts_user",
     "accounts_identity_once": "INSERT INTO accounts_identity (id, user_id, issuer, subject, attestation)"
     " SELECT 'idn_' || n, id, 'https://id.example', 'k-1', convert_to(repeat('x', 64), 'UTF8')"
-    " FROM accounts_user, generate_series(1, 2) AS n",
+    " FROM accounts_user, generate_series(1, 2) AS n WHERE username = 'ada'",
 }
 
 
 @pytest.mark.parametrize("constraint", BROKEN)
-def test_database_refuses_contradictions(ada: User, constraint: str) -> None:
+def test_database_refuses_contradictions(ada: User, grace: User, constraint: str) -> None:
     with pytest.raises(IntegrityError, match=constraint), transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(BROKEN[constraint])
 
@@ -213,6 +222,9 @@ GRANTED = {
     ("countersign_app", "accounts_identity"): {"SELECT", "INSERT", "DELETE"},
     ("countersign_door", "accounts_identity"): set(),
     ("countersign_sequencer", "accounts_identity"): set(),
+    ("countersign_app", "accounts_proofing"): {"SELECT", "INSERT"},
+    ("countersign_door", "accounts_proofing"): {"SELECT"},
+    ("countersign_sequencer", "accounts_proofing"): set(),
     ("countersign_door", "accounts_passkey"): {"SELECT"},
     ("countersign_door", "accounts_user"): {"SELECT"},
     ("countersign_door", "accounts_apitoken"): set(),

@@ -87,7 +87,7 @@ def test_run_is_told_with_its_steps_and_inputs(held: World, enter: Enter) -> Non
     assert told == {
         "id": run.id, "workflow": "billing-care", "version": 1, "state": "running",
         "on_behalf_of": acting("jonas").id, "trace_id": run.trace_id, "started_at": iso(run.started_at),
-        "finished_at": None, "inputs": {"limit": 100}, "outcome": None,
+        "finished_at": None, "request": "", "inputs": {"limit": 100}, "outcome": None,
     }  # fmt: skip
     assert [(one["name"], one["state"], one["waiting_for"]) for one in steps if one["parent"] is None] == [
         ("charges", "succeeded", ""), ("doubles", "succeeded", ""), ("refund", "waiting", "child"),
@@ -108,8 +108,13 @@ def test_review_is_told_by_its_facts_and_decisions_only_once_it_is_closed(held: 
         "by": None, "name": None,
     }  # fmt: skip
     assert (told["sentence"], told["decisions"]) == (review.action.sentence, [])
+    assert told["context"] == {
+        "on_behalf_of": acting("jonas").id, "environment": "", "within": "run", "actions": 1, "writes": 0,
+        "operations": {"stripe.list_charges": 1}, "data": ["payment"], "untrusted": False, "request": None,
+    }  # fmt: skip
     assert told["requirement"] == [{"ways": [{"group": "finance", "count": 1, "after_minutes": 0}], "refusals": 1,
-                                    "blind": True, "signature": "passkey"}]  # fmt: skip
+                                    "blind": True, "signature": "passkey", "authenticators": [],
+                                    "proofed": False}]  # fmt: skip
     held.sign(review)
     told = get(ana, f"reviews/{review.id}")
     (decision,) = told["decisions"]
@@ -117,7 +122,10 @@ def test_review_is_told_by_its_facts_and_decisions_only_once_it_is_closed(held: 
     assert (told["state"], decision["verdict"], decision["level"]) == ("approved", "approve", "passkey")
     assert (decision["reviewer"], decision["decided_at"]) == (acting("ana").id, iso(row.decided_at))
     assert row.nonce not in json.dumps(told)
-    assert sorted(decision) == ["decided_at", "id", "level", "reason", "reviewer", "verdict"]
+    assert (decision["name"], decision["meaning"]) == ("Ana Ferreira", "I approve that exactly this is done.")
+    assert sorted(decision) == [
+        "decided_at", "id", "level", "meaning", "name", "on_behalf_of", "reason", "reviewer", "verdict",
+    ]  # fmt: skip
 
 
 def test_reviews_of_another_group_are_not_shown_to_a_reviewer(office: Team, enter: Enter) -> None:

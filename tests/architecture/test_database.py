@@ -79,8 +79,9 @@ def test_a_table_with_a_state_is_guarded() -> None:
 
 
 FROZEN = {
-    "approvals_decision", "approvals_policyversion", "approvals_ruling", "approvals_slot",
-    "approvals_slotgroup", "workflows_workflowversion", "audit_record", "audit_waiting", "home_restoresignature",
+    "approvals_comment", "approvals_commentresolution", "approvals_decision", "approvals_policyversion",
+    "approvals_revision", "approvals_ruling", "approvals_slot", "approvals_slotgroup", "accounts_proofing",
+    "approvals_votemeasure", "workflows_workflowversion", "audit_record", "audit_waiting", "home_restoresignature",
     "integrations_definitions",
 }  # fmt: skip
 
@@ -105,6 +106,7 @@ def test_functions_that_set_a_search_path_put_temporary_things_last() -> None:
     reads_tables = {
         "audit_guard_change",
         "audit_guard_taken",
+        "approvals_refuse_second_vote",
         "approvals_require_permit",
         "audit_make_partition",
         "audit_erase",
@@ -167,11 +169,17 @@ WITHOUT_TEAM = {
     "integrations_webhook": "belongs to an integration",
     "integrations_webhooksecret": "belongs to a webhook",
     "integrations_delivery": "belongs to a webhook",
+    "approvals_claim": "belongs to a review",
+    "approvals_comment": "belongs to a review",
+    "approvals_commentresolution": "belongs to a comment",
     "approvals_policyversion": "belongs to a policy",
     "approvals_ruling": "belongs to an action",
     "approvals_slot": "belongs to a review",
     "approvals_slotgroup": "belongs to a review",
     "approvals_decision": "belongs to a review",
+    "approvals_revision": "belongs to an action",
+    "approvals_look": "belongs to a review",
+    "approvals_votemeasure": "belongs to a decision",
     "approvals_permit": "belongs to an action",
     "notices_preference": "a person's",
     "notices_address": "a person's",

@@ -112,9 +112,12 @@ def test_nothing_of_one_machine_and_no_leftover_is_in_any_file(pattern: re.Patte
     assert found == {}
 
 
+LOCKS = {"requirements", "standins", "frameworks", "audit_peers", "approval_peers"}
+
+
 def test_the_lock_names_no_host_and_has_a_hash_for_everything() -> None:
     for file in FILES:
-        if file.name.endswith(".txt") and file.parent.name in {"requirements", "standins", "frameworks", "audit_peers"}:
+        if file.name.endswith(".txt") and file.parent.name in LOCKS:
             lines = file.read_text().replace("\\\n", " ").splitlines()
             pinned = [line for line in lines if line.strip() and not line.lstrip().startswith(("#", "-r", "-c"))]
             assert pinned, file

@@ -24,6 +24,7 @@ from examples.demo.people import acting
 from tests.audit.conftest import SignedLog, SignerInProcess, agreed_by_two, begin_next_tree
 from tests.services import services
 from tests.spine.conftest import World, held, proxy, running_standin, standin, world
+from tests.spine.test_signing_for import name_sam
 
 __all__ = ["held", "proxy", "running_standin", "standin", "world"]
 
@@ -248,3 +249,20 @@ def test_no_text_in_it_can_be_markup(settled: Review) -> None:
     assert data(page.encode())["says"] == evil
     assert evil not in page
     assert len(re.findall("<script", page)) == len(re.findall("</script>", page)) == 2
+
+
+def test_of_a_signature_in_anothers_place_it_names_both(held: World, signed: SignedLog) -> None:
+    given = name_sam()
+    review = held.sign(held.review(large=True), "sam")
+    held.settle()
+    signed.sequence()
+    told = data(make_dossier(acting("theo"), review.id).page)
+    [decision] = told["decisions"]
+    payload = json.loads(b64decode(decision["payload"]))
+    people = {name: User.objects.get(username=name).pk for name in ("ana", "sam")}
+    assert (payload["reviewer"], payload["on_behalf_of"]) == (people["sam"], people["ana"])
+    of_it = {one["path"]: one["value"] for one in told["disclosures"] if one["index"] == decision["index"]}
+    assert of_it == {"name": "Sam Castellanos", "in_place_of": "Ana Ferreira"}
+    leaves = [json.loads(one["leaf"]) for one in told["records"]]
+    assert [one["object"] for one in leaves if one["action"] == Kind.DELEGATION_GIVEN] == [given.pk]
+    assert check(told)

@@ -1,12 +1,13 @@
 """Decisions and personal values: who agreed to what is proven with the passkey, and nothing else passes for it."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from audit.verify import DECIDED, ENROLLED, ERASED, REVOKED
+from audit.verify import DECIDED, ENROLLED, ERASED, REVOKED, as_text
 from audit.vocabulary import Kind
 from tests.accounts.authenticator import UP, UV, SoftAuthenticator
 from tests.audit.bundles import Bundle, Verify, bundle_of, changed_base64, failed, told, verifier
@@ -39,6 +40,27 @@ def test_decisions_verify_without_any_package_too(verify: Verify, bundle: Bundle
     with pure():
         done = verify(bundle)
     assert told(done, "decisions") == "Decisions: 2 by passkey, 1 by password."
+
+
+def test_each_decision_is_said_with_printed_name_time_and_meaning(verify: Verify, bundle: Bundle, log: Written) -> None:
+    done = verify(bundle)
+    expected = [
+        f"{json.loads(log.leaves[one['index']])['ts']}  Ada: “I approve that exactly this is done.”  "
+        f"by {one.get('level', 'passkey')}, record {one['index']:,}"
+        for one in log.decisions
+    ]
+    assert done.signatures == expected
+    assert all(f"\n        {one}\n" in as_text(done, done.signatures) for one in expected)
+    assert "Signatures" not in as_text(done)
+
+
+def test_what_does_not_verify_is_no_signature(verify: Verify) -> None:
+    bundle = bundle_of(a_log())
+    entries = bundle.documents("decisions.jsonl")
+    flip(entries[0], "signature")
+    bundle.rewrite("decisions.jsonl", entries)
+    bundle.seal()
+    assert len(verify(bundle).signatures) == 2
 
 
 def flip(entry: Json, name: str) -> None:

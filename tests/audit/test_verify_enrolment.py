@@ -95,6 +95,8 @@ LIES: dict[str, Callable[[Json], object]] = {
     "policy digest": lambda leaf: leaf["decision"].update(policy_digest="00" * 32),
     "review": lambda leaf: leaf["detail"].update(review="review_2"),
     "action": lambda leaf: leaf["detail"].update(of="action_2"),
+    "on behalf of": lambda leaf: leaf["detail"].update(on_behalf_of="user_grace"),
+    "delegation": lambda leaf: leaf["detail"].update(delegation="dlg_1"),
 }
 
 

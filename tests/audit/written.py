@@ -99,6 +99,7 @@ class Written:
         """With a passkey, or without with a password. `changed` is passed on to the authenticator."""
         payload = jcs({
             "v": 1, "review": "review_1", "action": "action_1", "decision": "approve", "reviewer": REVIEWER.id,
+            "name": "Ada",
             "meaning": "I approve that exactly this is done.", "action_digest": "ab" * 32, "policy_digest": "cd" * 32,
             "nonce": f"{len(self.leaves):064x}",
         })  # fmt: skip

@@ -52,7 +52,8 @@ class Office:
     def begin_cancelling(self, subscription: str) -> Review:
         actor = acting("jonas")
         inputs = {"subscription": self.seeded.subscriptions[subscription], "reason": "moved away"}
-        run = start_run(access_version(actor, "cancel-subscription"), inputs=inputs, actor=actor)
+        wish = "The customer has moved away, and wants no invoice any more."
+        run = start_run(access_version(actor, "cancel-subscription"), inputs=inputs, actor=actor, request=wish)
         waiting = Review.objects.filter(action__run=run.id, state="open")
         wait_until(waiting.exists, "the cancellation waits")
         return waiting.get()

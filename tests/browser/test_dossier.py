@@ -25,6 +25,7 @@ from tests.audit.test_dossier import data
 from tests.browser.alone import Alone
 from tests.conftest import a_clone
 from tests.spine.conftest import World, running_standin
+from tests.spine.test_signing_for import name_sam
 
 __all__ = ["running_standin"]
 pytestmark = pytest.mark.browser
@@ -55,7 +56,12 @@ def over_restore(
 
 
 def make(
-    running_standin: str, signer: Path, django_db_blocker: DjangoDbBlocker, *, restore: bool = False
+    running_standin: str,
+    signer: Path,
+    django_db_blocker: DjangoDbBlocker,
+    *,
+    restore: bool = False,
+    instead: bool = False,
 ) -> tuple[str, list[str]]:
     """Playwright's event loop runs in this thread already."""
     httpx.delete(f"{running_standin}/_config/data").raise_for_status()
@@ -73,7 +79,10 @@ def make(
             world.authenticator("ana")
             if restore:
                 begin_next_tree(log)
-            review = world.sign(world.review(large=True), reason="Charged twice, <b>see</b> above")
+            if instead:
+                name_sam()
+            who = "sam" if instead else "ana"
+            review = world.sign(world.review(large=True), who, reason="Charged twice, <b>see</b> above")
             world.settle()
             log.sequence()
             page = make_dossier(acting("theo"), review.id).page.decode()
@@ -111,10 +120,24 @@ def test_it_checks_itself_and_shows_everything(made: tuple[str, str], opened: Op
     expect(page.get_by_text("Charged twice, <b>see</b> above")).to_be_visible()
     expect(page.get_by_text("“I approve that exactly this is done.”")).to_be_visible()
     expect(page.get_by_text("POST http://127.0.0.1")).to_be_visible()
+    page.get_by_text("What it stood in").click()
+    expect(page.get_by_text('"stripe.list_charges": 1')).to_be_visible()
     page.get_by_text("The key that you were given").click()
     page.get_by_label("The log’s verifier key").fill(made[1])
     page.get_by_label("The log’s verifier key").blur()
     expect(page.get_by_text("Signed by the log with the key that you gave")).to_be_visible()
+    assert alone.close() == []
+
+
+def test_a_signature_in_anothers_place_names_both(
+    running_standin: str, opened: Open, tmp_path: Path, django_db_blocker: DjangoDbBlocker
+) -> None:
+    page, _ = make(running_standin, tmp_path, django_db_blocker, instead=True)
+    alone = opened(page)
+    assert states(alone)["Decisions"] == "ok"
+    said = "Sam Castellanos for Ana Ferreira decided: approve, by passkey. The signature is right."
+    expect(alone.page.get_by_text(said)).to_be_visible()
+    expect(alone.page.get_by_text("Ana Ferreira (usr_")).to_be_visible()
     assert alone.close() == []
 
 
@@ -145,6 +168,7 @@ EDITS: dict[str, tuple[Callable[[str], tuple[str, str]], str]] = {
     "amount": (lambda page: ('"becomes":48000', '"becomes":48001'), "What was shown and agreed"),
     "argument": (lambda page: ('"arguments":{"', '"arguments":{"x'), "What was shown and agreed"),
     "evidence": (lambda page: ('"evidence":[{"title":"', '"evidence":[{"title":"x'), "What was shown and agreed"),
+    "context": (lambda page: ('"writes":0', '"writes":1'), "What was shown and agreed"),
     "reason": (lambda page: ("Charged twice", "Charged Twice"), "Records"),
     "leaf": (lambda page: ('\\"state\\":\\"succeeded\\"', '\\"state\\":\\"succeeeed\\"'), "Records"),
     "request": (lambda page: (data(page.encode())["request"]["path"], "/v1/refundz"), "What was sent"),
@@ -244,6 +268,16 @@ def test_signature_or_record_alone_proves_which_request_was_agreed(
         alone = opened(rewritten(made[0], keeping(given, decisions=decisions, without=without)))
         found = states(alone)
         assert (found["What was sent"], found["What was shown and agreed"] != "failed") == (sent, shown)
+        alone.close()
+
+
+def test_record_alone_tells_what_the_action_stood_in(made: tuple[str, str], opened: Open) -> None:
+    told = data(made[0].encode())
+    unsigned = keeping(told, decisions=False, without=("approvals:decision:made",))
+    rendering = {**told["rendering"], "context": {**told["rendering"]["context"], "actions": 7}}
+    for given, found in ((unsigned, "left to you"), ({**unsigned, "rendering": rendering}, "failed")):
+        alone = opened(rewritten(made[0], given))
+        assert states(alone)["What was shown and agreed"] == found
         alone.close()
 
 

@@ -9,10 +9,11 @@ import pytest
 from django.core import signing
 from playwright.sync_api import expect
 
-from approvals.models import Review
+from approvals.models import Action, PostReview, Review
 from approvals.signoff import BySession, signoff
 from audit.exports.request import request_export
 from audit.models import Export, Record
+from audit.move import begin
 from console.accounts.models import Passkey, User
 from console.core.clock import now
 from console.home.processes import ROOT
@@ -140,6 +141,7 @@ def see_reviews(tour: Tour, office: Office, runs: Runs, cancelling: Review) -> N
     tour.see("review-refused", f"/reviews/{office.review(runs['refused'], LARGE).id}/")
     tour.see("queue-decided", "/reviews/?state=closed")
     tour.see("queue-open", "/reviews/?state=open")
+    see_how_and_afterwards(tour, office.review(runs["refused"], SMALL).action)
     tour.see("review-missing", "/reviews/rev_nothing/")
     tour.see("refused-to-read", "/audit/")
     if window.width > 720:
@@ -150,6 +152,14 @@ def see_reviews(tour: Tour, office: Office, runs: Runs, cancelling: Review) -> N
         page.goto("/runs/")
         page.locator(".rail .more summary").click()
         tour.see("more-rooms")
+
+
+def see_how_and_afterwards(tour: Tour, action: Action) -> None:
+    tour.see("how-i-review", "/reviews/how-i-review/")
+    asked = PostReview(team=action.team, action=action, cause="sample", groups=["finance"], not_by=[])
+    begin(asked, actor=acting("mira"))
+    tour.see("afterwards", "/reviews/afterwards/")
+    tour.see("afterwards-one", f"/reviews/afterwards/{asked.pk}/")
 
 
 def keep_for_the_documents(window: Window) -> None:
@@ -179,6 +189,8 @@ def see_runs(tour: Tour, office: Office, runs: Runs, cancelling: Review) -> None
 
 def see_rooms(tour: Tour, office: Office, runs: Runs, cancelling: Review) -> None:
     tour.window.become("mira")
+    tour.see("how-we-review", "/reviews/how-we-review/")
+    tour.see("afterwards-set", "/reviews/afterwards/")
     tour.see("workflows", "/workflows/")
     tour.see("workflow", "/workflows/billing-care/")
     tour.see("workflow-publish", "/workflows/publish/?from=billing-care")
@@ -186,6 +198,7 @@ def see_rooms(tour: Tour, office: Office, runs: Runs, cancelling: Review) -> Non
     tour.see("integration", "/integrations/stripe/")
     tour.window.page.get_by_text("Refund a charge").first.click()
     tour.see("integration-operation")
+    tour.see("environment", "/integrations/stripe/environment/")
     tour.see("connect", "/integrations/connect/openapi/")
     tour.window.page.get_by_label("Signature with a shared secret").check()
     expect(tour.window.page.get_by_label("What is signed")).to_be_visible()

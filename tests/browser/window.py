@@ -29,6 +29,9 @@ RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "be
 COLOURS = {"runOnly": {"type": "rule", "values": ["color-contrast"]}, **LEAN}
 THEMES: tuple[tuple[Literal["light", "dark"], object], ...] = (("light", RULES), ("dark", COLOURS))
 
+# Axe leaves empty ones behind, which htmx would take over into what it swaps in.
+UNSTYLE = """() => document.querySelectorAll("[style='']").forEach((one) => one.removeAttribute("style"))"""
+
 AXE = Path(str(axe_playwright_python.__file__)).with_name("axe.min.js").read_text()
 expect.set_options(timeout=PATIENCE)
 
@@ -171,6 +174,7 @@ class Window:
             self.page.screenshot(path=directory / f"{name}-{self.width}-{theme}.png")
         self.page.emulate_media(color_scheme="light")
         self._resize(self.height)
+        self.page.evaluate(UNSTYLE)
         return found
 
     def _resize(self, height: int) -> None:

@@ -42,6 +42,18 @@ def test_a_read_that_is_allowed_is_answered_with_what_was_read(asking: Asking) -
     assert told.json()["review"] is None
 
 
+def test_what_was_asked_of_the_agent_is_kept_as_its_word(asking: Asking) -> None:
+    arguments = {"charge": asking.world.seeded.pair("large").later, "amount": 48_000}
+    body = {"operation": "stripe.create_refund", "arguments": arguments, "request": "Put my bill right."}
+    asking.browser.post("/api/v1/actions", body, content_type="application/json")
+    asking.world.settle()
+    action = asking.action()
+    assert (action.request, action.says) == ("Put my bill right.", "")
+    assert action.context["request"] == {"by": "agent", "text": "Put my bill right."}
+    too_long = asking.browser.post("/api/v1/actions", {**body, "request": "x" * 4_001}, content_type="application/json")
+    assert refused(too_long) == (422, "invalid")
+
+
 def test_a_held_action_is_signed_done_once_and_collected(asking: Asking) -> None:
     asking.refund()
     asking.world.settle()
@@ -118,6 +130,16 @@ def test_what_is_not_granted_leaves_a_record_in_the_name_of_the_agent(asking: As
     action = answer.json()["error"]["detail"]["action"]
     refusal = Record.objects.get(subject=action, kind="approvals:action:refused")
     assert (refusal.actor, b'"not_granted"' in bytes(refusal.leaf)) == (asking.agent.id, True)
+
+
+def test_by_which_grant_it_was_asked_for_is_in_the_log(asking: Asking) -> None:
+    granted, other = asking.refund().json(), asking.ask("stripe.list_charges").json()
+    told = {one.subject: json.loads(bytes(one.leaf))["detail"]["grant"]
+            for one in Record.objects.filter(kind="approvals:action:proposed")}  # fmt: skip
+    assert told == {
+        granted["id"]: Action.objects.get(pk=granted["id"]).grant_id,
+        other["error"]["detail"]["action"]: "",
+    }
 
 
 def test_the_same_key_asks_once_and_for_one_thing(asking: Asking) -> None:

@@ -26,6 +26,7 @@ from integrations.models import Operation
 from tests.gateway.test_spending import granted
 from tests.spine.attacker import Attacker, alarms
 from tests.spine.conftest import World
+from tests.spine.test_signing_for import name_sam
 
 TWO = "{group: finance}, {group: operations}"
 POLICY = "policy: p\nrules:\n{}  - {{id: rest, when: {{}}, then: review, review: {{slots: [{}]}}}}\n"
@@ -119,6 +120,18 @@ def test_whoever_makes_an_action_has_signed_nothing_for_it(world: World, like: A
     asked = propose(proposal, actor=system("web"))
     drive(asked.id)
     assert again(asked).state == "held"
+
+
+def test_nor_for_what_the_person_makes_in_whose_place_it_was_signed(world: World, like: Action) -> None:
+    name_sam()
+    give(world, like, "sam")
+    assert ask(world, like.grantee, "apart", 400).state == "succeeded"
+    for maker in ("ana", "sam"):
+        arguments = {"charge": world.seeded.pair("apart").later, "amount": 300}
+        proposal = Proposal(like.team_id, "stripe.create_refund", arguments, like.grantee, [acting(maker).id])
+        asked = propose(proposal, actor=system("web"))
+        drive(asked.id)
+        assert again(asked).state == "held"
 
 
 def test_once_revoked_it_covers_nothing_that_was_not_sent_yet(world: World, like: Action, monkeypatch: Any) -> None:
@@ -275,3 +288,12 @@ def test_the_pages(world: World, like: Action, monkeypatch: Any) -> None:
     assert ("in force" in page, "0 of 3, €0.00 of €25.00" in page) == (True, True)
     browser.post(f"/mandates/{Mandate.objects.get().pk}/revoke/")
     assert "revoked" in browser.get("/mandates/").content.decode()
+
+
+def test_it_covers_nothing_that_has_to_be_looked_at_first(world: World, like: Action) -> None:
+    give(world, like)
+    asking = POLICY.format("", "{group: finance}").replace("review: {slots", "review: {states: [amount], slots")
+    publish_policy(asking, actor=acting("mira"))
+    assert ask(world, like.grantee, "apart", 400).state == "held"
+    publish()
+    assert ask(world, like.grantee, "apart", 400).state == "succeeded"

@@ -78,7 +78,9 @@ def test_tools_are_what_is_granted_and_four_of_our_own(address: str, asking: Ask
     ]  # fmt: skip
     refunding, charge = listed[:2]
     assert refunding.input_schema["additionalProperties"] is False
-    assert {"charge", "amount", "countersign_says", "countersign_key"} <= refunding.input_schema["properties"].keys()
+    assert {"charge", "amount", "countersign_says", "countersign_request", "countersign_key"} <= (
+        refunding.input_schema["properties"].keys()
+    )
     assert charge.input_schema["properties"].keys() == {"charge"}
     assert (charge.annotations and charge.annotations.read_only_hint) is True
 
@@ -90,14 +92,15 @@ def test_a_read_is_answered(address: str, asking: Asking) -> None:
 
 
 def test_a_held_call_says_so_and_is_collected_after_the_signature(address: str, asking: Asking) -> None:
-    words = {"countersign_says": "Charged twice, see the order."}
+    words = {"countersign_says": "Charged twice, see the order.", "countersign_request": "Put my bill right."}
     error, told = during(
         asking.world.settle, lambda: call(address, asking, "stripe_create_refund", **refund(asking), **words)
     )
     assert (error, told["state"], told["review"]["state"]) == (False, "held", "open")
     assert "do not call the tool again" in told["next"]
-    assert asking.action().says == words["countersign_says"]
-    assert "countersign_says" not in asking.action().arguments
+    action = asking.action()
+    assert (action.says, action.request, action.request_by) == (*words.values(), "agent")
+    assert words.keys().isdisjoint(action.arguments)
 
     def sign() -> None:
         asking.world.sign(asking.action().reviews.get())

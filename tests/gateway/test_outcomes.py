@@ -1,5 +1,6 @@
 """What a policy changes and what it defers: asked again, bounded, and nothing that a row could say instead."""
 
+import json
 from typing import Any
 
 import pytest
@@ -146,7 +147,8 @@ def test_what_is_deferred_goes_on_when_what_was_missing_is_there(world: World) -
     world.sign(Review.objects.get(action=first), verdict="refuse", reason="No.")
     assert offer_actions() == 0  # not yet time to look
     assert look_now(second).state == "held"
-    assert Record.objects.filter(kind="approvals:action:deferred").count() == 1
+    [told] = Record.objects.filter(kind="approvals:action:deferred").values_list("leaf", flat=True)
+    assert json.loads(bytes(told))["detail"]["missing"] == "The others"
 
 
 def test_time_refuses_what_is_deferred(world: World) -> None:

@@ -23,8 +23,8 @@ from tests.spine.conftest import World
 CAP = {"argument": "amount", "at_most": 50_000, "hours": 24}
 
 
-def granted(limits: dict[str, Any]) -> str:
-    agent, _, _ = make_agent()
+def granted(limits: dict[str, Any], slug: str = "helper") -> str:
+    agent, _, _ = make_agent(slug)
     give_grant(grantee=agent.grantee, operations=GRANTED, credential=Credential.objects.get(), limits=limits,
                actor=acting("mira"))  # fmt: skip
     return agent.grantee

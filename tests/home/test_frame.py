@@ -98,12 +98,13 @@ def test_fault_page_needs_neither_actor_nor_database() -> None:
 def test_rail_marks_the_room_one_is_in_and_asks_counts_of_people_only(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(frame, "url_of", lambda name: f"/{name}/")
     monkeypatch.setattr(frame, "COUNTS", {"reviews": lambda _: 7})
-    rail = frame.rail(ANA, "/reviews/1")
+    rail = frame.rail(ANA, "/reviews/1", {})
     assert [(entry.title, entry.count, entry.current) for entry in rail][:2] == [
         ("Review", 7, True),
         ("Runs", 0, False),
     ]
-    assert [entry.count for entry in frame.rail(ANONYMOUS, "/")] == [0] * len(frame.ROOMS)
+    assert [entry.count for entry in frame.rail(ANONYMOUS, "/", {})] == [0] * len(frame.ROOMS)
+    assert frame.rail(ANA, "/", {"reviews": 9})[0].count == 9  # the page has counted already
 
 
 def test_health_follows_heartbeats(db: None) -> None:

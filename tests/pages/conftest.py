@@ -110,14 +110,16 @@ def hold(office: Team) -> Hold:
 
     def held(sentence: str = "Refund €480.00 to Zoë", *, maker: str = "jonas", group: str = "finance", count: int = 1,
              signature: str = "password", kind: str = "action", slots: Sequence[SlotSpec] = (),
-             facts: Sequence[dict[str, Any]] = FACTS, **fields: Any) -> Review:  # fmt: skip
+             facts: Sequence[dict[str, Any]] = FACTS, open_first: Sequence[str] = (), states: Sequence[str] = (),
+             **fields: Any) -> Review:  # fmt: skip
         action = Action(team=office, operation=operation, grant=grant, arguments={"amount": 48_000, "note": "for you"},
                         grantee="workflow:billing-care", makers=[User.objects.get(username=maker).id],
                         attestation=bytes(64), **fields)  # fmt: skip
         begin(action, actor=DOOR)
         move(action, "held", actor=DOOR, sentence=sentence, facts=list(facts), action_digest=bytes(32),
              request_digest=bytes(32))  # fmt: skip
-        requirement = Requirement(tuple(slots) or (SlotSpec((Way(group, count),), signature=signature),))
+        requirement = Requirement(tuple(slots) or (SlotSpec((Way(group, count),), signature=signature),),
+                                  evidence=tuple(open_first), states=tuple(states))  # fmt: skip
         Ruling.objects.create(action=action, rule="money", outcome="review", requirement=requirement.document,
                               reasons=["Much."])  # fmt: skip
         return ask_people(action, kind, requirement, b"", DOOR)

@@ -179,7 +179,7 @@ def test_of_an_agents_words_much_is_folded_and_none_is_lost(hold: Hold, ana: Cli
     assert said.count("x" * 118) >= 1
     assert "<a " not in said.partition('id="votes-title"')[0]
     assert said.count("x") >= 700
-    assert '<details class="panel said"> <summary>' in page
+    assert '<details class="panel said" id="says" data-unfold="words"> <summary>' in page
 
 
 @pytest.fixture

@@ -153,6 +153,7 @@ def test_queries_do_not_grow_with_rows(hold: Hold, ana: Client) -> None:
     once = [
         count_queries(ana, address) for address in ("/reviews/", "/reviews/?state=closed", f"/reviews/{review.id}/")
     ]
+    assert once[0] <= 12
     for number in range(29):
         hold(f"Refund number {number}", maker=("jonas", "mira")[number % 2])
     assert once == [

@@ -13,8 +13,10 @@ from hypothesis import strategies as st
 from audit.move import begin
 from console.accounts.models import Team
 from console.core.actor import system
+from console.core.errors import Tampered
 from console.runs import queries
 from console.runs.models import Run, Step
+from console.runs.request import request_of
 from console.runs.waterfall import CAUSES, Bar, draw, innermost_failure
 from console.traces.store import SpanStart, start_spans
 from examples.demo.seed import begin_run
@@ -301,3 +303,19 @@ def test_layout_does_not_depend_on_the_order_of_arrival_or_on_when_it_began(bars
         (row.bar.span_id, row.depth, row.x, row.width) for row in shifted.rows
     ]
     assert drawn.shares == shifted.shares
+
+
+def test_what_a_person_wants_is_kept_as_they_typed_it_and_shown(jonas: Client) -> None:
+    page = text(jonas.get("/runs/new/billing-care/"))
+    assert "Whoever signs something for this run sees them beside it." in page
+    too_long = jonas.post("/runs/new/billing-care/", {"limit": "5", "asked-for": "x" * 2_001})
+    assert (too_long.status_code, "Say what you want in at most 2,000 characters." in text(too_long)) == (422, True)
+    assert f">{'x' * 2_001}</textarea>" in text(too_long)
+    begun = jonas.post("/runs/new/billing-care/", {"limit": "5", "asked-for": " Look <b>twice</b>\r\nplease "})
+    run = Run.objects.get()
+    assert (run.request, request_of(run)) == ("Look <b>twice</b>\nplease",) * 2
+    quoted = '<p class="quoted">“<bdi>Look &lt;b&gt;twice&lt;/b&gt; please</bdi>”</p>'
+    assert quoted in text(jonas.get(begun["Location"]))
+    Run.objects.update(request="Pay everything out")
+    with pytest.raises(Tampered):
+        request_of(Run.objects.get())

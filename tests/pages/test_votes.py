@@ -20,6 +20,7 @@ from audit.models import Record
 from console.accounts.models import Team, User
 from console.accounts.people import create_user, deactivate_user, set_membership
 from console.core.errors import Conflict, Forbidden
+from console.core.text import exact
 from examples.demo.people import acting
 from tests.pages.conftest import DOOR, PASSWORD, Enter, Hold
 
@@ -56,6 +57,19 @@ def test_two_of_a_group_approve_and_one_person_counts_once(hold: Hold) -> None:
         approve(review, "dora")
     assert list(Decision.objects.values_list("reviewer__username", "groups").order_by("decided_at")) == [
         ("bea", ["finance"]), ("cleo", ["finance"])]  # fmt: skip
+
+
+def test_a_signature_shows_name_time_and_meaning_as_they_were_signed(hold: Hold, enter: Enter) -> None:
+    review = hold(slots=[TWO])
+    approve(review, "bea")
+    approve(review, "cleo")
+    User.objects.filter(username="bea").update(name="Beatrice Newname")
+    page = enter("theo").get(f"/reviews/{review.id}/").content.decode()
+    for decision, name in zip(Decision.objects.order_by("decided_at"), ("Bea", "Cleo"), strict=True):
+        assert json.loads(bytes(decision.payload))["name"] == name
+        assert f"<b><bdi>{name}</bdi></b> {exact(decision.decided_at)} " in page
+    assert page.count("“I approve that exactly this is done.”") == 2
+    assert "Beatrice" not in page
 
 
 def test_every_slot_has_to_be_filled_each_by_people_of_its_own(hold: Hold) -> None:

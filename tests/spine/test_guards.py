@@ -220,7 +220,7 @@ def test_no_change_of_state_commits_unless_it_survives_a_crash(how: str, scene: 
 
 
 ILLEGAL = {
-    "approvals_action": ["proposed", "executing", "succeeded", "in_doubt", "elsewhere"],
+    "approvals_action": ["deferred", "executing", "succeeded", "in_doubt", "elsewhere"],
     "approvals_review": ["reopened"],
     "runs_run": ["planned"],
 }

@@ -15,7 +15,10 @@ from django.db import connection, transaction
 from django.test import Client
 
 from approvals.authority import question
-from approvals.models import Action, Review
+from approvals.care.aftersheet import proposed_policy
+from approvals.care.afterwards import owed_by
+from approvals.care.asking_afterwards import ask_about_openings
+from approvals.models import Action, PostReview, Review
 from approvals.opening import ask_opening
 from approvals.policies.decide import FALLBACK, decide
 from approvals.policies.document import parse
@@ -322,3 +325,34 @@ def test_only_the_door_opens_and_the_rest_only_drops(credential: Credential, chr
             sql.run("UPDATE integrations_opening SET until = now()")
     with Attacker(name, DOOR) as sql, sql.refused("42501"):
         sql.run("UPDATE integrations_opening SET content = ''")
+
+
+def test_each_opening_is_owed_a_look_by_somebody_who_neither_asked_nor_signed(
+    credential: Credential, chrome: Browser, world: World
+) -> None:
+    opening = opened(credential, chrome, world)
+    assert (ask_about_openings(), ask_about_openings()) == (1, 0)
+    owed = PostReview.objects.get()
+    assert (owed.action_id, owed.cause, owed.groups) == (opening.action, "opening", ["admins"])
+    assert owed.not_by == sorted([acting("mira").id, acting("sam").id])
+    assert [owed_by(acting(who)).count() for who in ("mira", "sam", "ana", "theo")] == [0, 0, 0, 1]
+    assert 'class="n">1<span class="unseen"> waiting' in enter("theo").get("/reviews/").content.decode()
+    page = f"/reviews/afterwards/{owed.pk}/"
+    said = enter("theo").get(page).content.decode()
+    assert [part in said for part in (WHY, "Sam", "A credential was opened for a person")] == [True, True, True]
+    assert "You had a part in it" in enter("mira").get(page).content.decode()
+    assert enter("theo").post(page, {"judgement": "disagree", "why": "Nobody had called them."}).status_code == 302
+    owed.refresh_from_db()
+    assert (owed.state, owed.reviewer and owed.reviewer.username) == ("disagreed", "theo")
+    assert (owed_by(acting("theo")).count(), ask_about_openings(), proposed_policy(owed)) == (0, 0, "")
+
+
+def test_what_is_owed_does_not_vanish(credential: Credential, chrome: Browser, world: World) -> None:
+    opened(credential, chrome, world)
+    ask_about_openings()
+    for role in (APP, DOOR):
+        with Attacker(connection.settings_dict["NAME"], role) as sql, sql.refused():
+            sql.run("DELETE FROM approvals_postreview")
+    with Attacker(connection.settings_dict["NAME"], APP) as sql, sql.refused("23514"):
+        sql.run("UPDATE approvals_postreview SET state = 'agreed', closed_at = now(), reviewer_id = asker_id"
+                " FROM integrations_opening")  # fmt: skip

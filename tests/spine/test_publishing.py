@@ -148,6 +148,11 @@ WORDS = {
     "{operation: [a.b], amount: {currency: eur}}": "a.b, in EUR",
     "{total: {spent: {at_least: 5, at_most: 9}}}": "Total spent 5 to 9",
     "{time: {days: [sat, sun], from: '20:00', until: '06:00'}}": "On sat or sun between 20:00 and 06:00",
+    "{environment: [production, staging], on_behalf_of: [usr_1]}": "In production or staging, for usr_1",
+    "{prior_operations: [a.b], prior_actions: {at_least: 3}}": (
+        "After a.b in the same run, after at least 3 actions of the same run"
+    ),
+    "{prior_actions: {}}": "Whatever was done before",
     "{untrusted: true, condition: amount > 5}": "After words of outsiders were read, such that amount > 5",
 }
 

@@ -102,6 +102,7 @@ def test_a_grant_that_ran_out_after_the_signature_ends_it(scene: Scene, monkeypa
 STRICTER = {
     "another group": ("group: finance", "group: legal", "policy_changed"),
     "a passkey": ("signature: password", "signature: passkey", "policy_changed"),
+    "a statement first": ("signature: password", "signature: password, states: [amount]", "policy_changed"),
     "nobody": ("review: {slots: [{group: finance}], signature: password, expires_minutes: 240}", "", "denied"),
 }
 

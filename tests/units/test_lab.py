@@ -177,12 +177,20 @@ FIELDS: dict[str, tuple[dict[str, st.SearchStrategy[Any]], list[dict[str, Any]]]
                      [{"counterparty": name, "new_counterparty": new}
                       for name, new in [*COUNTERPARTIES, ("e", True), ("e", False)]]),
     "data": ({"data": listed("p", "q")}, [{"data": None if found is None else frozenset(found)} for found in (None, "", "p", "q", "pq")]),
+    "prior": ({"prior_actions": limits, "prior_operations": listed("a.x", "b.x")},
+              [{"prior_actions": count, "prior_operations": frozenset(done)} for count in NUMBERS[1:]
+               for done in ((), ("a.x",), ("b.x",), ("a.x", "b.x")) if len(done) <= count]),
+    "environment": ({"environment": listed("production", "test")},
+                    [{"environment": name} for name in ("", "production", "test", "other")]),
+    "for whom": ({"on_behalf_of": listed("usr_1")}, [{"on_behalf_of": name} for name in ("", "usr_1", "usr_2")]),
     "untrusted": ({"untrusted": st.booleans()}, [{"untrusted": value} for value in (None, True, False)]),
     "calls": ({"total": st.builds(lambda within: {"calls": within}, limits)}, [{"total_calls": value} for value in (None, *NUMBERS)]),
     "time": ({"time": windows}, [{"at": moment} for moment in HOURS]),
 }  # fmt: skip
 EXPRESSIONS = {"amount": ["amount > 1", "amount > 1 && currency == 'eur'", "effect == 'write' || amount > 1"],
                "untrusted": ["untrusted", "!untrusted || effect == 'read'"], "data": ["'p' in data", "size(data) > 1"],
+               "prior": ["prior_actions > 1", "'a.x' in prior_operations", "size(prior_operations) > 0"],
+               "environment": ["environment == 'production'", "environment.startsWith('prod') || effect == 'read'"],
                "calls": ["total_calls == 2", "total_calls / 0 > 1"], "who": ["agent == 'bot'"]}  # fmt: skip
 REVIEWS = [
     {"slots": [{"group": "g", "count": count}], "signature": level}
@@ -190,7 +198,7 @@ REVIEWS = [
     for level in ("password", "passkey")
 ]
 SURE = [("native_key", "reviewed"), ("none", "reviewed"), ("native_key", "imported")]  # idempotency and trust
-COUNTED = ("new_counterparty", "data", "untrusted", "total_calls")
+COUNTED = ("new_counterparty", "data", "untrusted", "prior_actions", "prior_operations", "total_calls")
 
 
 @st.composite
@@ -225,6 +233,8 @@ def everything(fields: Sequence[str]) -> Iterator[Question]:
     ):
         told = {name: value for one in rest for name, value in one.items()}
         counted = {name: told.pop(name) for name in COUNTED if name in told}
+        if counted.get("prior_actions") == 0 and (counted.get("data") or counted.get("untrusted")):
+            continue  # where nothing was done, nothing was read; it may be unknown what came in otherwise
         base = {"integration": "a", "operation": "a.z", "workflow": "", "categories": frozenset(), "at": HOURS[0]}
         yield Question(
             **{**base, "effect": effect, "idempotency": idempotency, "trust": trust, "counted": counted, **told}

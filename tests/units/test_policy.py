@@ -64,6 +64,11 @@ REFUSED = {
     "a loop": (policy("{id: a, when: {condition: '[1, 2].all(one, one > 0)'}, then: allow}"), r"^rules.0.when.condition: unknown"),
     "a total misspelt in a condition": (TOTALS + policy("{id: a, when: {condition: 'total_spend > 5'}, then: allow}"), "unknown field total_spend"),
     "a condition on who signs": (policy("{id: a, when: {}, then: review, review: {slots: [{group: g, where: 'amount > signer'}]}}"), r"^rules.0.review.slots.0.where: unknown field signer"),
+    "a range of nothing": (
+        policy("{id: a, when: {prior_actions: {at_least: 3, at_most: 2}}, then: deny}"),
+        "^rules.0.when.prior_actions: nothing is in this range",
+    ),
+    "no name of an environment": (policy("{id: a, when: {environment: [Live]}, then: deny}"), "environment"),
     "a promise twice": ("never: [{id: a, when: {}}, {id: a, when: {}}]\n" + policy(), "^never.1.id"),
     "no rule": ("policy: p\nrules: []", r"^rules \(line 2\)"),
 }  # fmt: skip
@@ -110,6 +115,8 @@ KNOWN: dict[str, Any] = {
     "new_counterparty": True,
     "data": frozenset({"personal"}),
     "untrusted": False,
+    "prior_actions": 3,
+    "prior_operations": {"crm.look": 2, "crm.note": 1},
     "total_spent": 500,
 }
 CONDITIONS_TABLE: list[tuple[str, dict[str, Any], bool | None]] = [
@@ -128,6 +135,19 @@ CONDITIONS_TABLE: list[tuple[str, dict[str, Any], bool | None]] = [
     ("data: [payment]", {"counted": {}}, None),
     ("untrusted: false", {}, True),
     ("untrusted: true", {"counted": {"untrusted": None}}, None),
+    ("environment: [production, staging]", {"environment": "production"}, True),
+    ("environment: [production]", {"environment": "test"}, False),
+    ("environment: [production]", {}, None),
+    ("on_behalf_of: [usr_1]", {"on_behalf_of": "usr_1"}, True),
+    ("on_behalf_of: [usr_1]", {"on_behalf_of": "usr_2"}, False),
+    ("on_behalf_of: [usr_1]", {}, None),
+    ("prior_actions: {at_least: 3}", {}, True),
+    ("prior_actions: {at_least: 4}", {}, False),
+    ("prior_actions: {at_most: 2}", {}, False),
+    ("prior_actions: {at_most: 3}", {"counted": {}}, None),
+    ("prior_operations: [crm.note, crm.drop]", {}, True),
+    ("prior_operations: [crm.drop]", {}, False),
+    ("prior_operations: [crm.drop]", {"counted": {}}, None),
     ("total: {spent: {at_least: 500}}", {}, True),
     ("total: {spent: {at_least: 501}}", {}, False),
     ("total: {spent: {at_most: 499}}", {}, False),
@@ -148,6 +168,9 @@ CONDITIONS_TABLE: list[tuple[str, dict[str, Any], bool | None]] = [
     ("condition: operation > 5", {}, None),
     ("condition: total_spent * 2 == 1000 && 'other' in categories && !untrusted", {}, True),
     ("condition: 'payment' in data", {"counted": {}}, None),
+    ("condition: 'crm.note' in prior_operations && prior_actions < 4", {}, True),
+    ("condition: environment != 'production'", {"environment": "test"}, True),
+    ("condition: environment != 'production'", {}, None),
 ]  # fmt: skip
 
 

@@ -1,6 +1,7 @@
 """Whether votes are enough: by table, and against all ways to place people by brute force."""
 
 import datetime as dt
+from dataclasses import replace
 from itertools import permutations, product
 
 import pytest
@@ -34,7 +35,15 @@ def vote(person: str, *groups: str, level: str = "passkey", since: dt.timedelta 
 
 ANA, BEA, CLEO = vote("ana", "finance"), vote("bea", "finance"), vote("cleo", "board")
 BOTH = vote("dora", "finance", "legal")
+SEEN_ONLY = SlotSpec((Way("finance"),), proofed=True)
+NAMED = SlotSpec((Way("finance"),), authenticators=("model-a", "model-b"))
 ENOUGH: dict[str, tuple[list[SlotSpec], list[Vote], bool]] = {
+    "somebody whose identity was seen": ([SEEN_ONLY], [replace(ANA, proofed=True)], True),
+    "somebody whose identity was not seen": ([SEEN_ONLY], [ANA], False),
+    "a model that is named": ([NAMED], [replace(ANA, model="model-b")], True),
+    "a model that is not named": ([NAMED], [replace(ANA, model="model-c")], False),
+    "a model that nobody vouches for": ([NAMED], [ANA], False),
+    "a model where none is named": ([TWO], [replace(ANA, model="model-c"), BEA], True),
     "one of one": ([SlotSpec((Way("finance"),))], [ANA], True),
     "another group": ([SlotSpec((Way("finance"),))], [CLEO], False),
     "one of two": ([TWO], [ANA], False),
@@ -144,6 +153,17 @@ def test_a_review_ends(standing: list[tuple[SlotSpec, str]], ends: str) -> None:
 @given(st.builds(Requirement, st.lists(slots, min_size=1, max_size=3).map(tuple)))
 def test_what_is_stored_says_the_same(wanted: Requirement) -> None:
     assert read_requirement(wanted.document) == wanted
+
+
+def test_what_is_asked_of_signers_is_stored_and_read_again() -> None:
+    written = {"slots": [{"group": "finance", "authenticators": ["b", "a"]}, {"group": "legal", "proofed": True}]}
+    wanted = requirement(written)
+    assert [(slot.authenticators, slot.proofed) for slot in wanted.slots] == [(("b", "a"), False), ((), True)]
+    assert read_requirement(wanted.document) == wanted
+
+
+def test_a_blind_slot_is_closed_by_refusals_however_they_were_signed() -> None:
+    assert [tally(slot, [], [ANA]).closed for slot in (NAMED, SEEN_ONLY)] == ["refused", "refused"]
 
 
 def test_what_is_left_out_is_filled_in() -> None:

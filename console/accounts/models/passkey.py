@@ -69,6 +69,11 @@ class Passkey(models.Model):
     def credential_digest(self) -> str:
         return hashlib.sha256(self.credential_id).hexdigest()
 
+    @property
+    def names_model(self) -> bool:
+        """Many authenticators tell no model, or the browser keeps it back: zeros stand there then."""
+        return self.aaguid.int != 0
+
     def document(self) -> dict[str, object]:
         """What the console attests to (tag `passkey`): whose key this is."""
         return {

@@ -30,6 +30,12 @@ def ago(moment: dt.datetime | None) -> str | SafeString:
 
 
 @register.filter
+def moment(at: dt.datetime) -> str:
+    """Date and time in full, also on paper."""
+    return text.exact(at)
+
+
+@register.filter
 def duration(value: dt.timedelta | float | None, unit: str = "s") -> str:
     """`{{ seconds|duration }}`, `{{ nanoseconds|duration:"ns" }}`; a timedelta needs no unit."""
     if value is None:

@@ -44,13 +44,15 @@ function checkPayload(payload, challenge, leaf) {
     decision: need(decision, "effect"),
     meaning: need(told, "meaning"),
     reviewer: need(leaf.actor, "id"),
+    on_behalf_of: told.on_behalf_of,
+    delegation: told.delegation,
     action_digest: need(told, "action_digest"),
     policy_digest: has(decision, "policy_digest") ? decision.policy_digest : said.policy_digest,
     review: has(told, "review") ? told.review : said.review,
     action: has(told, "of") ? told.of : said.action,
   };
   for (const [name, recorded] of Object.entries(pairs)) {
-    if (!same(said[name], recorded)) throw new Mismatch(`the record tells another ${name.replace("_", " ")} than what was signed.`);
+    if (!same(said[name], recorded)) throw new Mismatch(`the record tells another ${name.replaceAll("_", " ")} than what was signed.`);
   }
 }
 

@@ -14,6 +14,7 @@ export const QUESTIONS = {
   records: "Records", identity: "Identity of the log", witnesses: "Witnesses", decisions: "Decisions", shown: "What was shown and agreed", sent: "What was sent",
 };
 const FORMAT = "countersign-dossier/2";
+const PROPOSED = "approvals:action:proposed";
 const SENDING = "integrations:call:sending";
 const SETTLING = ["approvals:action:held", "approvals:action:permitted", "approvals:action:executing"];
 
@@ -148,6 +149,19 @@ export class DossierCheck {
     return [...this.leaves].filter(([, leaf]) => leaf.object === this.given.action && leaf.action.startsWith("approvals:action:"));
   }
 
+  // The same since it was proposed, or changed, for the last time.
+  get ofVersion() {
+    const told = this.ofAction;
+    return told.slice(Math.max(0, told.findLastIndex(([, leaf]) => leaf.action === PROPOSED)));
+  }
+
+  // About what it was before somebody changed it. The version that is shown is the last one that anybody signed, or
+  // made by a change.
+  isEarlier(said) {
+    const versions = this.signed.map(({ revision, decision }) => revision + (decision === "change" ? 1 : 0));
+    return said.revision < Math.max(...versions) || said.decision === "change";
+  }
+
   async checkDecisions() {
     const [verdict, { given }] = [this.verdicts.decisions, this];
     const entries = new Map(given.decisions.map((entry) => [this.placeOf(entry), entry]));
@@ -161,8 +175,9 @@ export class DossierCheck {
         if (this.of(REVOKED).some(([at, one]) => one.object === entry.passkey && at < place)) throw new Mismatch("the passkey had been revoked before.");
         const said = jsonObject(unbase64(entry.payload), "the payload");
         this.checkComment(place, leaf, said);
+        this.checkName(place, said);
         this.signed.push(said);
-        verdict.say(`${this.personal(place, "name") ?? leaf.actor.id} decided: ${leaf.decision.effect}, by ${level}. ${level === "passkey" ? "The signature is right." : "There is no signature that an outsider can check."}`);
+        verdict.say(`${this.decider(place, leaf, said)} decided: ${leaf.decision.effect}, by ${level}. ${level === "passkey" ? "The signature is right." : "There is no signature that an outsider can check."}`);
       } catch (fault) {
         if (!(fault instanceof Mismatch)) throw fault;
         verdict.fail(`${called(...bad)}: ${fault.message}`, bad);
@@ -171,6 +186,13 @@ export class DossierCheck {
     }
     for (const { index } of entries.values()) verdict.fail(`A decision is said to stand at record ${index}, and none does.`);
     if (!this.of(DECIDED).length) verdict.leave("No record here tells that somebody decided.");
+  }
+
+  // "Bo for Ada" where somebody signed in another's place.
+  decider(place, leaf, said) {
+    const name = said.name ?? this.personal(place, "name") ?? leaf.actor.id;
+    const other = leaf.detail.on_behalf_of;
+    return other ? `${name} for ${this.personal(place, "in_place_of") ?? other}` : name;
   }
 
   // A passkey that was enrolled in an earlier tree was enrolled before.
@@ -185,6 +207,11 @@ export class DossierCheck {
     if (reason !== null && said.comment_digest !== hex(sha256(encode(String(reason))))) throw new Mismatch("the reason is not the one that was signed.");
   }
 
+  checkName(place, said) {
+    const recorded = this.personal(place, "name");
+    if (has(said, "name") && recorded !== null && said.name !== recorded) throw new Mismatch("the printed name is not the one that was recorded.");
+  }
+
   // The documents that are shown are those whose digests were signed, or recorded where nobody signed.
   checkShown() {
     const [verdict, { given }] = [this.verdicts.shown, this];
@@ -194,21 +221,29 @@ export class DossierCheck {
     this.digests = found;
     for (const entry of given.decisions) {
       const said = jsonObject(unbase64(entry.payload), "the payload");
+      if (this.isEarlier(said)) continue;
       const wrong = Object.keys(found).find((name) => said[name] !== found[name]);
       if (wrong) verdict.fail(`${TITLES[wrong]} in this file is not what was signed.`, [entry.index, this.leaves.get(this.placeOf(entry))?.id ?? ""]);
     }
-    for (const [place, leaf] of this.ofAction) {
+    for (const [place, leaf] of this.ofVersion) {
       const recorded = SETTLING.includes(leaf.action) ? leaf.detail.action_digest : undefined;
       if (recorded && found.action_digest && recorded !== found.action_digest) verdict.fail(`${called(...this.bad(place))} tells of another action.`, this.bad(place));
     }
-    const signed = this.signed.length;
+    const context = given.rendering.context ? digestOf("context", given.rendering.context) : "";
+    for (const [place, leaf] of this.ofVersion) {
+      const recorded = leaf.detail?.context_digest;
+      if (recorded !== undefined && recorded !== context) verdict.fail(`${called(...this.bad(place))} tells of another context.`, this.bad(place));
+    }
+    const signed = this.signed.filter((said) => !this.isEarlier(said)).length;
+    const earlier = this.signed.length - signed;
+    if (earlier) verdict.say(`${counted(earlier)} ${earlier === 1 ? "decision was" : "decisions were"} about an earlier version, which was changed then. No vote for it counts for what is shown.`);
     if (signed && !verdict.problems.length) verdict.say(`Sentence, changes and evidence${given.document ? ", and all arguments," : ""} are those that ${counted(signed)} signed ${signed === 1 ? "payload names" : "payloads name"}.`);
     if (!signed) verdict.leave("Nothing here proves that somebody signed what is shown.");
   }
 
   // The digest of the request: from a record of the action, or from the document, where a decision that holds names it.
   get agreed() {
-    const recorded = this.ofAction.find(([, leaf]) => SETTLING.includes(leaf.action) && leaf.detail.request_digest);
+    const recorded = this.ofVersion.find(([, leaf]) => SETTLING.includes(leaf.action) && leaf.detail.request_digest);
     if (recorded) return recorded[1].detail.request_digest;
     const { document: named } = this.given;
     return named && this.signed.some((said) => said.action_digest === this.digests.action_digest) ? named.request_digest : undefined;

@@ -112,24 +112,35 @@ function value({ format, currency, name }, given) {
   return typeof given === "string" ? given : JSON.stringify(given, null, 1);
 }
 
+// Nothing, of bytes that cannot be read: that they are not what was signed, the verdict above says.
+function payloadOf(entry) {
+  try {
+    return jsonObject(unbase64(entry.payload), "the payload");
+  } catch (fault) {
+    if (fault instanceof Mismatch) return {};
+    throw fault;
+  }
+}
+
 function decision(check, entry, place) {
-  const [payload, leaf] = [jsonObject(unbase64(entry.payload), "the payload"), check.leaves.get(place)];
+  const [payload, leaf] = [payloadOf(entry), check.leaves.get(place)];
   const reason = check.personal(place, "reason");
   const told = pairs([
-    ["Name", check.personal(place, "name") ?? "erased"],
+    ["Name", payload.name ?? check.personal(place, "name") ?? "erased"],
     ["Person", leaf.actor.id],
+    ["In place of", leaf.detail.on_behalf_of ? `${check.personal(place, "in_place_of") ?? "erased"} (${leaf.detail.on_behalf_of})` : ""],
     ["Time", moment(leaf.ts)],
-    ["Meaning", `“${payload.meaning}”`],
+    ["Meaning", payload.meaning ? `“${payload.meaning}”` : ""],
     ["Signed by", { passkey: "passkey", password: "password, which no outsider can check", session: "being signed in, without a signature" }[leaf.decision.level] ?? leaf.decision.level],
     ["Reason", reason === null ? (leaf.c?.reason ? "erased" : "") : reason],
     ["Record", `${check.index(place)}`],
   ]);
-  return part({ approve: "Approved", refuse: "Refused", recuse: "Left to others" }[payload.decision] ?? "Decided", told, fold("What was signed, byte for byte", make("pre", { text: decode(unbase64(entry.payload)) })));
+  return part({ approve: "Approved", refuse: "Refused", recuse: "Left to others", change: "Changed" }[payload.decision] ?? "Decided", told, fold("What was signed, byte for byte", make("pre", { text: decode(unbase64(entry.payload)) })));
 }
 
 function seen({ given: { evidence, rendering }, digests }) {
   const shown = evidence.map((one) => fold(String(one.title ?? "Evidence"), pretty(one.value)));
-  return part("What the signer saw", make("p", { className: "dim", text: `The sentence and the table above, as the template ${rendering.template} shows them, and this evidence.` }), ...shown, pairs([["Digest of what was shown", digests.render_digest ?? ""], ["Digest of the evidence", digests.evidence_digest ?? ""]]));
+  return part("What the signer saw", make("p", { className: "dim", text: `The sentence and the table above, as the template ${rendering.template} shows them, and this evidence.` }), ...shown, rendering.context && fold("What it stood in", pretty(rendering.context)), pairs([["Digest of what was shown", digests.render_digest ?? ""], ["Digest of the evidence", digests.evidence_digest ?? ""]]));
 }
 
 function written(request) {
