@@ -9,6 +9,7 @@ from approvals.access import access_review, voted, waiting_for
 from approvals.models import Claim, Review, Slot
 from approvals.policies.slots import SlotSpec, keep_secrets
 from approvals.settle import announce
+from approvals.versions import has_secrets
 from audit.record import record
 from audit.vocabulary import Kind
 from console.core.actor import Actor, Role
@@ -37,8 +38,7 @@ def said_of_claims(reviews: Iterable[str]) -> dict[str, str]:
 
 
 def is_secret(review: Review) -> bool:
-    """Whether there may be votes of which those who are asked must not learn."""
-    return review.state == "open" and keep_secrets([slot.asks for slot in review.slots.all()])
+    return has_secrets(review, [slot.asks for slot in review.slots.all()])
 
 
 @transaction.atomic

@@ -31,7 +31,7 @@ from approvals.seats import Seat, seats_of
 from approvals.signoff import check_may_decide
 from approvals.together import Together, read_together
 from approvals.too_few import too_few
-from approvals.versions import is_asked_anew, newer_than, vote_before
+from approvals.versions import has_secrets, newer_than, vote_before
 from approvals.voters import in_whose_place, standins_of
 from audit.models import Record
 from audit.vocabulary import Kind
@@ -344,7 +344,7 @@ def _review_or_drill(actor: Actor, review_id: str) -> tuple[Review, Drill | None
 
 def votes_of(actor: Actor, review: Review, seats: Sequence[Seat], decisions: Sequence[Decision]) -> list[Decision]:
     """Those that may be shown. While a blind slot is open, nobody sees more than their own."""
-    if (review.state == "open" and any(seat.asks.blind for seat in seats)) or is_asked_anew(review):
+    if has_secrets(review, [seat.asks for seat in seats]):
         return [one for one in decisions if actor.id in one.people]
     return list(decisions)
 

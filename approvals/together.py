@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from approvals.claims import claims_on, may_claim
 from approvals.comments import READING, comments_on
 from approvals.models import Claim, Comment, Review
-from approvals.policies.slots import keep_secrets
 from approvals.seats import Seat
 from approvals.signers import Signer, Signers, signers_of
+from approvals.versions import has_secrets
 from console.core.actor import Actor, Role
 
 
@@ -36,7 +36,7 @@ class Together:
 
 def read_together(actor: Actor, review: Review, seats: Sequence[Seat], *, drill: bool = False) -> Together:
     """A `drill` looks as if it waited for the reader."""
-    secret = review.state == "open" and keep_secrets([seat.asks for seat in seats])
+    secret = has_secrets(review, [seat.asks for seat in seats])
     claims = claims_on([review.pk]) if review.state == "open" else []
     own = next((one for one in claims if one.person_id == actor.id), None)
     reviewer = actor.interactive and actor.has(Role.REVIEWER) and review.state == "open"

@@ -1,8 +1,11 @@
 """A review whose action was changed: what it tells, and which one asks about what the action is now."""
 
+from collections.abc import Sequence
+
 from approvals.access import visible_reviews
 from approvals.concluded import DONE
 from approvals.models import Decision, Review
+from approvals.policies.slots import SlotSpec, keep_secrets
 from approvals.sheet import Point
 from console.core.actor import Actor
 
@@ -32,3 +35,8 @@ def newer_than(actor: Actor, review: Review) -> str:
 def is_asked_anew(review: Review) -> bool:
     """What it was about was changed, and others decide about what it has become: they are not told how it went."""
     return review.state == "superseded" and review.action.state in UNDECIDED
+
+
+def has_secrets(review: Review, asks: Sequence[SlotSpec]) -> bool:
+    """Whether there may be votes of which those who are asked must not learn."""
+    return (review.state == "open" and keep_secrets(asks)) or is_asked_anew(review)

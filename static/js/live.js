@@ -65,7 +65,9 @@ let left = -Infinity;
 addEventListener("beforeunload", () => (left = performance.now()));
 document.addEventListener("htmx:beforeOnLoad", (event) => {
   const piece = event.detail.elt;
-  if (!piece.matches("[data-live]") || performance.now() - left > 5_000) return;
+  if (!piece.matches("[data-live]")) return;
+  // What is being pressed stays where it is: a link that is replaced before the button is up is never followed.
+  if (performance.now() - left > 5_000 && !piece.querySelector(":active")) return;
   event.preventDefault();
   later(piece);
 });

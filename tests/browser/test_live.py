@@ -4,7 +4,7 @@ import re
 
 import pytest
 from django.db import connection
-from playwright.sync_api import Page, Route, WebSocketRoute, expect
+from playwright.sync_api import Page, Request, Route, WebSocketRoute, expect
 
 from approvals.signoff import BySession, signoff
 from examples.demo.people import acting
@@ -52,6 +52,25 @@ def test_piece_that_comes_while_the_page_is_left_leads_nowhere_else(office: Offi
     ana.page.wait_for_timeout(200)  # in which it would be on its way
     ways[0].continue_()
     expect(ana.page).to_have_url(re.compile("/integrations/"))
+
+
+def test_link_that_is_pressed_while_its_list_comes_anew_is_followed(office: Office, enter: Enter) -> None:
+    run = office.begin()
+    ana, large, lists = enter("ana"), office.review(run, LARGE), list[Route]()
+
+    def is_list(one: Request) -> bool:
+        return one.headers.get("hx-target") == "queue" and large.id in one.headers["hx-current-url"]
+
+    ana.page.route("**/reviews/", lambda route: lists.append(route) if is_list(route.request) else route.continue_())
+    with ana.page.expect_request(is_list):
+        ana.go(large)
+    ana.page.locator(".item").filter(has_text="€42.00").hover()
+    ana.page.mouse.down()
+    with ana.page.expect_response(lambda one: is_list(one.request)):
+        lists[0].continue_()
+    ana.page.wait_for_timeout(200)  # in which it would be replaced
+    ana.page.mouse.up()
+    expect(ana.page.locator("#main h1")).to_contain_text("€42.00")
 
 
 def test_page_catches_up_after_its_connection_was_cut(office: Office, enter: Enter) -> None:
