@@ -39,13 +39,14 @@ def remember_names(action: Action) -> None:
         cursor.executemany(_COUNT, counted)
 
 
-def look_alikes(action: Action) -> dict[str, str]:
-    """What is said of each name that another one, approved at least as often, looks like. One query."""
-    looks = {name: skeleton(name) for name in names_of(action)}
+def look_alikes(*actions: Action) -> dict[str, str]:
+    """What is said of each name that another one, approved at least as often, looks like. One query; all of one
+    team."""
+    looks = {name: skeleton(name) for action in actions for name in names_of(action)}
     if not looks:
         return {}
-    rows = ApprovedName.objects.filter(team=action.team_id, skeleton__in=set(looks.values())).order_by("-times", "name")
-    known = list(rows)
+    rows = ApprovedName.objects.filter(team=actions[0].team_id, skeleton__in=set(looks.values()))
+    known = list(rows.order_by("-times", "name"))
     times = {one.name: one.times for one in known}
     said = {}
     for name, look in looks.items():

@@ -13,6 +13,7 @@ from approvals.context import check_context, held_leaves
 from approvals.described import verify_operation
 from approvals.digests import comment_digest, evidence_digest, read_payload, render_digest
 from approvals.halted import halted
+from approvals.listed import signed_bytes
 from approvals.models import Action, Decision, PolicyVersion, Review
 from approvals.policies.decide import GATED, Answer
 from approvals.policies.document import policy_digest
@@ -20,6 +21,7 @@ from approvals.policies.question import Question
 from approvals.policies.slots import SlotSpec, Vote, fills
 from approvals.policies.standing_in import Case, apart
 from approvals.seats import vote_level
+from approvals.several import is_light
 from approvals.so_far import SoFar
 from approvals.stood_in import verify_delegation
 from console.accounts.makes import proven_model
@@ -343,6 +345,8 @@ def _verify_decision(approval: Approval, loaded: Loaded, digest: bytes, *, stand
         raise Tampered("Whoever makes or changes an action cannot sign it.")
     verify_delegation(decision, read_moment(payload["iat"]), _case(loaded))
     _verify_signature(approval)
+    if decision.listed is not None and not is_light(action.operation):
+        raise Tampered("It was decided together with others, and may only be decided by itself.")
     if not standing and payload["exp"] <= iso(now()):
         raise Stale("approval_expired", "The signature's own time is over; it has to be proposed again.")
     since = read_moment(payload["iat"]) - read_moment(payload.get("opened", payload["iat"]))
@@ -377,5 +381,5 @@ def _verify_signature(approval: Approval) -> None:
         bytes(decision.authenticator_data or b""),
         bytes(decision.signature or b""),
     )
-    challenge = challenge_for(bytes(decision.payload))
+    challenge = challenge_for(signed_bytes(decision))
     reverify(decision.passkey, stored, challenge=challenge, origin=settings.ORIGIN, rp_id=settings.RP_ID)

@@ -18,6 +18,7 @@ def _signature(decision: Decision) -> Mapping[str, object]:
     if passkey is None:
         return {"level": decision.level}
     return {
+        **({} if decision.listed is None else {"listed": _text(decision.listed)}),
         "client_data_json": _text(decision.client_data_json),
         "authenticator_data": _text(decision.authenticator_data),
         "signature": _text(decision.signature),

@@ -13,6 +13,7 @@ from approvals.access import access_review, visible_reviews, waiting_for
 from approvals.alike import look_alikes
 from approvals.around import Around, around, told_by_agent
 from approvals.before import last_like
+from approvals.bulk import has_alike
 from approvals.care.afterwards import owed_by
 from approvals.care.before import Before, before_of
 from approvals.care.breaks import break_needed, break_of, most_an_hour
@@ -226,6 +227,7 @@ class Sheet:
     together: Together | None = None
     before: Before | None = None  # what the policy wants done before they approve
     pause: str = ""  # why they approve nothing for now
+    has_alike: bool = False  # others of its kind wait for them too
     training: bool = False
 
     @property
@@ -320,6 +322,7 @@ def read_sheet(actor: Actor, review_id: str, typed: Mapping[str, str] | None = N
         before=before,
         training=bool(drill and drill.training),
         pause=break_needed(review, actor.id) if rights.may else "",
+        has_alike=rights.may and has_alike(actor, review, seats),
         known=known_of(action) if review.kind == "doubt" else None,
         change_fields=_change_fields(review, rights, typed or {}),
         newer=newer_than(actor, review),

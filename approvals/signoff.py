@@ -27,13 +27,14 @@ from approvals.policies.slots import LEVELS, at_least
 from approvals.revise import change, check_change
 from approvals.seats import Seat, asked_groups, outcome_of, seat_for, seats_of, vote_level, vote_of, with_vote
 from approvals.settle import announce, lock_action
+from approvals.several import check_light
 from approvals.voters import Voter, voter_for
 from audit.move import inserting, move
 from audit.record import record
 from audit.vocabulary import Kind
 from console.accounts.makes import proven_model
 from console.accounts.models import Passkey, User
-from console.accounts.passkeys import challenge_for, signing_options, verify_assertion
+from console.accounts.passkeys import Assertion, challenge_for, signing_options, verify_assertion
 from console.accounts.passwords import confirm_password
 from console.core.actor import Actor, Role
 from console.core.attest import attest
@@ -60,6 +61,16 @@ class ByPasskey:
 
 
 @dataclass(frozen=True, slots=True)
+class InList:
+    """One of several payloads that were prepared and signed together; `approvals.bulk` has checked the assertion."""
+
+    payload: bytes
+    listed: bytes
+    passkey: Passkey
+    assertion: Assertion
+
+
+@dataclass(frozen=True, slots=True)
 class ByPassword:
     password: str
     address: str = ""
@@ -70,7 +81,7 @@ class BySession:
     """Enough to refuse an action, or to leave it to others; never to approve, or to settle a doubt."""
 
 
-Proof = ByPasskey | ByPassword | BySession
+Proof = ByPasskey | InList | ByPassword | BySession
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +103,7 @@ def prepare_decision(review_id: str, *, verdict: str, reason: str, actor: Actor)
 
 
 def prepared(review: Review, seat: Seat, verdict: str, reason: str, voter: Voter) -> dict[str, object]:
-    payload, actor = _payload(review, seat, verdict, reason, voter), voter.actor
+    payload, actor = payload_of(review, seat, verdict, reason, voter), voter.actor
     return {
         "prepared": _SIGNER.sign(base64.urlsafe_b64encode(payload).decode()),
         "options": signing_options(actor.id, challenge_for(payload)),
@@ -204,11 +215,11 @@ def sign(
     proof: Proof,
     voter: Voter,
 ) -> Signed:
-    if isinstance(proof, ByPasskey):
+    if isinstance(proof, ByPasskey | InList):
         signed = _check_passkey(review, seat, verdict, reason, proof, voter)
     else:
         level = PASSWORD if isinstance(proof, ByPassword) else SESSION
-        signed = Signed(_payload(review, seat, verdict, reason, voter, arguments), level, {})
+        signed = Signed(payload_of(review, seat, verdict, reason, voter, arguments), level, {})
     _check_level(review, seat, verdict, vote_level(signed.level, signed.fields.get("authenticator_data")))
     _check_model(review, seat, verdict, signed.fields.get("passkey"))
     return signed
@@ -223,7 +234,7 @@ def _check_model(review: Review, seat: Seat, verdict: str, passkey: Passkey | No
         )
 
 
-def _payload(
+def payload_of(
     review: Review,
     seat: Seat,
     verdict: str,
@@ -236,8 +247,10 @@ def _payload(
                             arguments=arguments, seen=check_awake(review, verdict, voter.actor.id))  # fmt: skip
 
 
-def _check_passkey(review: Review, seat: Seat, verdict: str, reason: str, proof: ByPasskey, voter: Voter) -> Signed:
-    payload = _own_payload(proof.prepared)
+def _check_passkey(
+    review: Review, seat: Seat, verdict: str, reason: str, proof: ByPasskey | InList, voter: Voter
+) -> Signed:
+    payload = proof.payload if isinstance(proof, InList) else _own_payload(proof.prepared)
     said = read_payload(payload)
     expected = {"review": review.id, "reviewer": voter.actor.id, "name": voter.actor.name, "decision": verdict,
                 "slot": seat.slot.id, "groups": sorted(seat.groups & voter.groups),
@@ -248,12 +261,17 @@ def _check_passkey(review: Review, seat: Seat, verdict: str, reason: str, proof:
         raise Invalid("What was signed is not what was sent. Open the review again.", code="payload_mismatch")
     if said["exp"] <= iso(now()):
         raise Conflict("The page lay open too long. Open the review again and sign anew.", code="expired")
-    passkey, assertion = verify_assertion(proof.assertion, challenge=challenge_for(payload), actor=voter.actor)
+    if isinstance(proof, InList):
+        passkey, assertion, listed = proof.passkey, proof.assertion, {"listed": proof.listed}
+    else:
+        passkey, assertion = verify_assertion(proof.assertion, challenge=challenge_for(payload), actor=voter.actor)
+        listed = {}
     fields = {
         "passkey": passkey,
         "client_data_json": assertion.client_data_json,
         "authenticator_data": assertion.authenticator_data,
         "signature": assertion.signature,
+        **listed,
     }
     return Signed(payload, PASSKEY, fields)
 
@@ -284,6 +302,8 @@ def _decide(
         proof = BySession()
     else:
         arguments = None
+    if isinstance(proof, InList):
+        check_light(review, seats)
     signed = sign(review, seat, verdict, reason, arguments, proof, voter)
     _check_payload_fits(signed.payload, review)
     decision = _store(review, seat, verdict, reason, signed, voter)
@@ -356,6 +376,7 @@ def _store(review: Review, seat: Seat, verdict: str, reason: str, signed: Signed
             "payload_digest": challenge_for(signed.payload).hex(),
             "meaning": said["meaning"],
             "passkey": passkey.id if passkey else "",
+            **({"list_digest": challenge_for(bytes(decision.listed)).hex()} if decision.listed else {}),
             **in_place_of(voter.delegation),
         },
         personal={"name": actor.name, **_in_place_of(voter), **({"reason": reason} if reason else {})},

@@ -1,6 +1,6 @@
 from django.urls import path
 
-from approvals import together_views, undo_views, views
+from approvals import bulk_views, together_views, undo_views, views
 from approvals.care import after_views
 from approvals.care import views as care_views
 
@@ -12,10 +12,13 @@ urlpatterns = [
     path("care", care_views.care, name="care"),
     path("afterwards/", after_views.post_reviews, name="post_reviews"),
     path("afterwards/<str:identity>/", after_views.post_review, name="post_review"),
+    path("alike/challenge", bulk_views.several_challenge, name="several_challenge"),
     path("undo/", undo_views.undo, name="undo"),
     path("undo/ask", undo_views.ask, name="undo_ask"),
     path("comments/<str:comment_id>/resolution", together_views.resolution, name="comment_resolution"),
     path("<str:review_id>/", views.review, name="review"),
+    path("<str:review_id>/alike/", bulk_views.several, name="several"),
+    path("<str:review_id>/alike/decision", bulk_views.decide_together, name="several_decision"),
     path("<str:review_id>/challenge", views.challenge, name="review_challenge"),
     path("<str:review_id>/look", care_views.look, name="review_look"),
     path("<str:review_id>/decision", views.decide, name="review_decision"),

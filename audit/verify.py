@@ -1205,6 +1205,8 @@ def check_decision(
             return str(level)
         if "signature" not in entry:
             raise Mismatch("it was signed with a passkey, and the signature is not there.")
+        if "list_digest" in leaf["detail"]:
+            challenge = check_list(unbase64(entry["listed"]), payload, leaf)
         check_assertion(entry, challenge, str(leaf["log"]))
         check_enrolment(entry, leaf, checkpoint, keys)
     except (KeyError, TypeError, ValueError, AttributeError) as fault:
@@ -1230,6 +1232,23 @@ def check_payload(payload: bytes, challenge: bytes, leaf: Mapping[str, Any]) -> 
     for name, recorded in pairs.items():
         if said.get(name) != recorded:
             raise Mismatch(f"the record tells another {name.replace('_', ' ')} than what was signed.")
+
+
+LIST = "countersign.decisions"
+
+
+def check_list(listed: bytes, payload: bytes, leaf: Mapping[str, Any]) -> bytes:
+    """Several decisions were signed at once, by a list of their digests. Gives what the passkey was asked to sign."""
+    said, own = json_object(listed, "the list"), json_object(payload, "the payload")
+    told, challenge = leaf["detail"], sha256(DECISION + listed).digest()
+    if told["list_digest"] != challenge.hex():
+        raise Mismatch("the list that was signed is not the one that was recorded.")
+    expected = {"type": LIST, **{name: own[name] for name in ("team", "reviewer", "decision")}}
+    if any(said.get(name) != value for name, value in expected.items()):
+        raise Mismatch("the list that was signed is of something else.")
+    if len(said["decisions"]) != said["count"] or said["decisions"].count(told["payload_digest"]) != 1:
+        raise Mismatch("the list that was signed does not hold it once.")
+    return challenge
 
 
 def check_assertion(entry: Mapping[str, Any], challenge: bytes, log: str) -> None:

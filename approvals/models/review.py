@@ -152,6 +152,7 @@ class Decision(models.Model):
     client_data_json = models.BinaryField(null=True)
     authenticator_data = models.BinaryField(null=True)
     signature = models.BinaryField(null=True)
+    listed = models.BinaryField(null=True)  # the list that was signed instead, where this was one of several
     attestation = models.BinaryField(max_length=64)
     decided_at = models.DateTimeField(db_default=Now())
 
@@ -177,6 +178,10 @@ class Decision(models.Model):
                 | models.Q(level__in=["password", "session"], passkey__isnull=True, signature__isnull=True),
                 name="decision_signed_by_level",
             ),
+            # A list is only there to be signed.
+            models.CheckConstraint(
+                condition=models.Q(listed=None) | models.Q(level="passkey"), name="decision_listed_by_passkey"
+            ),
         ]
 
     def __str__(self) -> str:
@@ -193,4 +198,5 @@ class Decision(models.Model):
         return f"{self.reviewer.name} for {self.on_behalf_of.name}" if self.on_behalf_of else self.reviewer.name
 
     def attested(self) -> dict[str, object]:
-        return {"decision": self.id, "payload": bytes(self.payload).hex(), "level": self.level}
+        listed = {} if self.listed is None else {"listed": bytes(self.listed).hex()}
+        return {"decision": self.id, "payload": bytes(self.payload).hex(), "level": self.level, **listed}

@@ -51,7 +51,7 @@ document.addEventListener("held", async (event) => {
 });
 
 function tell(form, text) {
-  const place = form.closest("#decide").querySelector("[data-problem]");
+  const place = (form.closest("#decide") ?? form).querySelector("[data-problem]");
   place.textContent = text;
   place.hidden = !text;
 }

@@ -9,6 +9,7 @@ import pytest
 
 from audit.verify import DECIDED, ENROLLED, ERASED, REVOKED, as_text
 from audit.vocabulary import Kind
+from console.core.actor import system
 from tests.accounts.authenticator import UP, UV, SoftAuthenticator
 from tests.audit.bundles import Bundle, Verify, bundle_of, changed_base64, failed, told, verifier
 from tests.audit.test_verify_crypto import pure
@@ -69,6 +70,8 @@ def flip(entry: Json, name: str) -> None:
 
 ALTERED: dict[str, tuple[Callable[[Json], Any], str]] = {
     "payload": (lambda one: flip(one, "payload"), "the payload is not the one that was recorded"),
+    "list": (lambda one: flip(one, "listed"), "the list that was signed is not the one that was recorded"),
+    "no list": (lambda one: one.pop("listed"), "something is missing"),
     "client data": (lambda one: flip(one, "client_data_json"), ""),
     "authenticator data": (lambda one: flip(one, "authenticator_data"), ""),
     "signature": (lambda one: flip(one, "signature"), "the signature of the passkey is wrong"),
@@ -88,6 +91,29 @@ ALTERED: dict[str, tuple[Callable[[Json], Any], str]] = {
     "a longer proof": (lambda one: one["enrolled"]["proof"].append(one["enrolled"]["proof"][0]), "is not in the log"),
     "rubbish as proof": (lambda one: one["enrolled"].update(proof=["rubbish!"]), "not base64"),
 }
+
+
+LISTS: dict[str, tuple[Json, str]] = {
+    "without it": ({"decisions": ["ef" * 32, "01" * 32]}, "does not hold it once"),
+    "with more than it says": ({"count": 1}, "does not hold it once"),
+    "of somebody else": ({"reviewer": "user_other"}, "is of something else"),
+    "of another verdict": ({"decision": "refuse"}, "is of something else"),
+    "that is no list": ({"type": "countersign.decision"}, "is of something else"),
+    "of no decisions": ({"decisions": 17}, "something is missing or not of its kind"),
+}
+
+
+@pytest.mark.parametrize("altered", LISTS)
+def test_a_list_that_was_signed_covers_what_it_holds_and_nothing_else(verify: Verify, altered: str) -> None:
+    log, key = Written(), SoftAuthenticator()
+    log.write(Kind.LOG_OPENED, actor=system("sequencer"))
+    passkey = log.enrol(key)
+    changed, text = LISTS[altered]
+    log.decide(key, passkey, listed={})
+    log.decide(key, passkey, listed=changed)
+    said = told(verify(bundle_of(log)), "decisions")
+    assert text in said
+    assert said.count("Record ") == 1
 
 
 @pytest.mark.parametrize("altered", ALTERED)

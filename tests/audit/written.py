@@ -95,11 +95,15 @@ class Written:
         return self.write(Kind.LOG_RESTORED, self.origin, actor=system("sequencer"),
                           detail={**told, "note": before.note(), "signatures": signatures})  # fmt: skip
 
-    def decide(self, key: SoftAuthenticator | None = None, passkey: str = "", **changed: Any) -> int:
-        """With a passkey, or without with a password. `changed` is passed on to the authenticator."""
+    def decide(
+        self, key: SoftAuthenticator | None = None, passkey: str = "", listed: Json | None = None, **changed: Any
+    ) -> int:
+        """With a passkey, or without with a password. `listed` are fields of the list, of two, that it is signed in
+        and that differ from what they should be; None where it is signed by itself. `changed` is passed on to the
+        authenticator."""
         payload = jcs({
-            "v": 1, "review": "review_1", "action": "action_1", "decision": "approve", "reviewer": REVIEWER.id,
-            "name": "Ada",
+            "v": 1, "team": "team_1", "review": "review_1", "action": "action_1", "decision": "approve",
+            "reviewer": REVIEWER.id, "name": "Ada",
             "meaning": "I approve that exactly this is done.", "action_digest": "ab" * 32, "policy_digest": "cd" * 32,
             "nonce": f"{len(self.leaves):064x}",
         })  # fmt: skip
@@ -107,10 +111,17 @@ class Written:
         level = "passkey" if key else "password"
         detail = {"review": "review_1", "of": "action_1", "action_digest": said["action_digest"],
                   "payload_digest": challenge.hex(), "meaning": said["meaning"], "passkey": passkey}  # fmt: skip
+        entry: Json = {"payload": b64encode(payload).decode()}
+        if listed is not None:
+            document = {"v": 1, "type": "countersign.decisions", "team": "team_1", "reviewer": REVIEWER.id,
+                        "decision": "approve", "count": 2, "decisions": [challenge.hex(), "ef" * 32]}  # fmt: skip
+            whole = jcs(document | listed)
+            challenge = hashlib.sha256(b"countersign/decision/v1\0" + whole).digest()
+            detail["list_digest"], entry["listed"] = challenge.hex(), b64encode(whole).decode()
         decision = {"effect": "approve", "policy_digest": said["policy_digest"], "level": level}
         index = self.write(Kind.DECISION_MADE, new_id("decision"), detail=detail, decision=decision,
                            personal={"name": "Ada"})  # fmt: skip
-        entry: Json = {"index": index, "payload": b64encode(payload).decode()}
+        entry["index"] = index
         if key is None:
             self.decisions.append(entry | {"level": level})
             return index
@@ -210,7 +221,7 @@ def a_log(alg: str = "ES256") -> Written:
     log.decide(key, passkey)
     for number in range(12, 24):
         log.write(Kind.PAGE_READ, f"page {number}", detail={"word": "Überraschung ✓"})
-    log.decide(key, passkey)
+    log.decide(key, passkey, listed={})
     log.decide()
     erased = log.write(Kind.USER_CREATED, "user_grace", personal={"name": "Grace", "username": "grace"})
     log.write(Kind.DISCLOSURE_ERASED, log.id_of(erased), detail={"paths": ["name", "username"]})

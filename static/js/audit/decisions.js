@@ -20,7 +20,8 @@ export async function checkDecision(entry, leaf, checkpoint, keys = []) {
     checkPayload(payload, challenge, leaf);
     if (level !== "passkey") return String(level);
     if (!has(entry, "signature")) throw new Mismatch("it was signed with a passkey, and the signature is not there.");
-    await checkAssertion(entry, challenge, String(leaf.log));
+    const signed = has(leaf.detail, "list_digest") ? checkList(unbase64(need(entry, "listed")), payload, leaf) : challenge;
+    await checkAssertion(entry, signed, String(leaf.log));
     await checkEnrolment(entry, leaf, checkpoint, keys);
     return "passkey";
   } catch (fault) {
@@ -54,6 +55,23 @@ function checkPayload(payload, challenge, leaf) {
   for (const [name, recorded] of Object.entries(pairs)) {
     if (!same(said[name], recorded)) throw new Mismatch(`the record tells another ${name.replaceAll("_", " ")} than what was signed.`);
   }
+}
+
+const LIST = "countersign.decisions";
+
+// Several decisions were signed at once, by a list of their digests. Gives what the passkey was asked to sign.
+function checkList(listed, payload, leaf) {
+  const [said, own, told] = [jsonObject(listed, "the list"), jsonObject(payload, "the payload"), leaf.detail];
+  const challenge = sha256(TAG, listed);
+  if (told.list_digest !== hex(challenge)) throw new Mismatch("the list that was signed is not the one that was recorded.");
+  const expected = { type: LIST, team: need(own, "team"), reviewer: need(own, "reviewer"), decision: need(own, "decision") };
+  if (Object.entries(expected).some(([name, value]) => !same(said[name], value))) throw new Mismatch("the list that was signed is of something else.");
+  const digests = need(said, "decisions");
+  if (!Array.isArray(digests)) throw new TypeError("decisions");
+  if (digests.length !== need(said, "count") || digests.filter((one) => one === told.payload_digest).length !== 1) {
+    throw new Mismatch("the list that was signed does not hold it once.");
+  }
+  return challenge;
 }
 
 // Counters are not compared.
