@@ -10,6 +10,7 @@ from approvals import distance as measured
 from approvals.authority import load
 from approvals.context import context_digest
 from approvals.digests import render_digest
+from approvals.mandates import ask_mandate
 from approvals.models import Action, Review
 from approvals.policies.document import parse
 from approvals.propose import Proposal, propose
@@ -22,6 +23,7 @@ from console.core.actor import system
 from console.runs.start import start_run
 from console.workflows.access import access_version
 from examples.demo.people import acting
+from tests.gateway.test_mandates import wanted
 from tests.gateway.test_spending import granted
 from tests.spine.attacker import alarms
 from tests.spine.conftest import World
@@ -118,6 +120,15 @@ def test_what_an_agent_tells_that_somebody_asked_of_it_is_no_measure(world: Worl
     action.refresh_from_db()
     assert (action.state, action.rulings.get().rule) == ("held", "evaluator-error")
     assert "distance" not in action.context
+
+
+def test_a_mandate_is_asked_of_the_policy_as_for_what_was_asked_for(world: World) -> None:
+    publish_policy(POLICY, actor=acting("mira"))
+    begin(world, NEAR)
+    asked = ask_mandate(refund(), wanted(at_most=50_000, total=100_000), why="Each night.", actor=acting("mira"))
+    drive(asked.id)
+    asked.refresh_from_db()
+    assert (asked.state, asked.rulings.get().rule) == ("held", "rest")
 
 
 def test_no_rule_measures_it_where_none_asks(world: World) -> None:

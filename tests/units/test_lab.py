@@ -60,6 +60,8 @@ FOUND: dict[str, tuple[Document, dict[str, list[tuple[Any, ...]]]]] = {
         policy("{id: far, when: {distance: {at_least: 75}}, then: deny}", "{id: further, when: {distance: {at_least: 90}}, then: deny}",
                "{id: near, when: {distance: {at_most: 30}, effect: [read]}, then: allow}"),
         {"unreachable": [("further", ("far",))], "unknown": [("distance", "far")]}),
+    "an expression on how far it is": (
+        policy("{id: a, when: {condition: distance > 75}, then: deny}"), {"unknown": [("distance", "a")]}),
     "what asks for the same fact is shadowed by those that stop where it is missing": (
         policy("{id: a, when: {untrusted: true}, then: deny}", "{id: b, when: {untrusted: false}, then: deny}",
                "{id: c, when: {effect: [write]}, then: deny}"),
