@@ -113,7 +113,8 @@ class ContextOut(Schema):
     """What the action stands in, as of the moment at which people were asked. `within` is what `actions` (of them
     `writes`), `operations` (how often each) and `data` are about: its run, or what its agent did within a day.
     `data` and `untrusted` are null where an answer that was read is not described; `environment` is empty where nobody
-    has named it."""
+    has named it. `distance`, from 0 to 100, is how far the operation is, in meaning, from what a person asked for: a
+    hint, and null where no person did or it is not known."""
 
     on_behalf_of: str
     environment: str
@@ -123,6 +124,7 @@ class ContextOut(Schema):
     operations: dict[str, int]
     data: list[str] | None
     untrusted: bool | None
+    distance: int | None = None
     request: RequestOut | None = None
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 MOST_NAMED = 5  # operations
+FAR = 75  # of 100, in words: what the docs measured of things that were asked for is less, but for one
 _UNKNOWN = "Not known: an answer or an event that came in is not described."
 
 
@@ -36,6 +37,8 @@ def _around(context: Mapping[str, Any], name: str) -> Iterator[Around]:
     request = context.get("request", {})
     if request.get("by") == "person":
         yield Around("Asked for", f"by {name}", str(request["text"]))
+    if "distance" in context:
+        yield Around("Distance from that", _away(context["distance"]))
 
 
 _OUTSIDE = {
@@ -43,6 +46,13 @@ _OUTSIDE = {
     False: "None in what it read here.",
     None: _UNKNOWN,
 }
+
+
+def _away(distance: int | None) -> str:
+    if distance is None:
+        return "Not available: what measures it is not installed, or nobody has reviewed the operation’s title."
+    far = "Far from what was asked for" if distance >= FAR else "Not far from what was asked for"
+    return f"{far}: {distance} of 100, by the operation’s title alone. A hint."
 
 
 def _done(context: Mapping[str, Any]) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 from django.contrib.postgres.expressions import ArraySubquery
 from django.db.models import OuterRef
 
+from approvals.distance import distance_of, has_persons_words
 from approvals.models import Action
 from approvals.so_far import SoFar
 from audit.models import Record
@@ -28,6 +29,7 @@ def context_of(action: Action, done: SoFar) -> dict[str, Any]:
         "operations": dict(done.prior_operations),
         "data": None if done.data is None else sorted(done.data),
         "untrusted": done.untrusted,
+        **({"distance": distance_of(action)} if has_persons_words(action) else {}),
         **({"request": {"by": action.request_by, "text": action.request}} if action.request else {}),
     }
 

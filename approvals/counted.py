@@ -1,5 +1,5 @@
-"""What a policy asks of other actions: totals, whether a counterparty is new, what the run has done and read. Each
-is counted when a rule comes to it, and once.
+"""What a policy asks of other actions: totals, whether a counterparty is new, what the run has done and read; and how
+far this one is from what was asked for. Each is found out when a rule comes to it, and once.
 
 Of an action that was asked for earlier it is counted as of then, by what is known today of those before it."""
 
@@ -9,12 +9,14 @@ from typing import Any
 
 from django.db.models import Q, QuerySet, Sum
 
+from approvals.distance import distance_of
 from approvals.models import WITHOUT_EFFECT, Action
 from approvals.policies.question import TOTAL
 from approvals.so_far import SoFar, so_far
 from console.core.clock import now
 from integrations.models import Operation
 
+_OF_IT = ("new_counterparty", "distance")
 _OF_SO_FAR = ("data", "untrusted", "prior_actions", "prior_operations")
 _BY = {"agent": "grantee", "workflow": "grantee", "run": "run", "counterparty": "counterparty",
        "operation": "operation", "integration": "operation__integration"}  # fmt: skip
@@ -35,14 +37,16 @@ class Counted(Mapping[str, Any]):
         return self._known[name]
 
     def __iter__(self) -> Iterator[str]:
-        return iter(["new_counterparty", *_OF_SO_FAR, *(TOTAL + name for name in self._totals)])
+        return iter([*_OF_IT, *_OF_SO_FAR, *(TOTAL + name for name in self._totals)])
 
     def __len__(self) -> int:
-        return 1 + len(_OF_SO_FAR) + len(self._totals)
+        return len(_OF_IT) + len(_OF_SO_FAR) + len(self._totals)
 
     def _count(self, name: str) -> Any:
         if name == "new_counterparty":
             return _is_new(self._action, self._at)
+        if name == "distance":
+            return distance_of(self._action)
         if name in _OF_SO_FAR:
             self.so_far = self.so_far or so_far(self._action, self._at)
             return getattr(self.so_far, name)

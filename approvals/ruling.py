@@ -162,7 +162,7 @@ def _largest(row: Operation, told: Mapping[str, Any], document: Mapping[str, Any
     amount = told.get("at_most")
     totals = {TOTAL + name: (amount or 0) if "sum" in one else 1 for name, one in document.get("totals", {}).items()}
     counted: dict[str, Any] = {"new_counterparty": False, "data": frozenset(), "untrusted": False, "prior_actions": 0,
-                               "prior_operations": frozenset(), **totals}  # fmt: skip
+                               "prior_operations": frozenset(), "distance": 0, **totals}  # fmt: skip
     asked = question(row, told["grantee"], amount, told.get("currency", ""))
     return replace(asked, counterparty=next(iter(told.get("counterparties", ())), "somebody"), counted=counted)
 

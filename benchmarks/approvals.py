@@ -115,7 +115,7 @@ def rulings(review: str, ledger: Ledger, samples: int) -> dict[str, form.Figure]
 
 
 COUNTED = {"new_counterparty": False, "data": frozenset({"payment"}), "untrusted": False, "prior_actions": 1,
-           "prior_operations": frozenset({"ledger.get_entry"}), "total_spent": 4_200, "total_often": 1,
+           "prior_operations": frozenset({"ledger.get_entry"}), "distance": 10, "total_spent": 4_200, "total_often": 1,
            "total_lately": 1}  # fmt: skip
 
 

@@ -5,7 +5,7 @@ from functools import partial
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from approvals.policies.conditions import check_condition
+from approvals.policies.conditions import check_condition, fields_named
 from approvals.policies.question import FIELDS, TOTAL
 from approvals.policies.schema import SCHEMA
 from console.core.canonical import digest
@@ -44,6 +44,7 @@ def _checks(document: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
         for number, slot in enumerate(rule.get("review", {}).get("slots", [])):
             if "where" in slot:
                 yield f"rules.{index}.review.slots.{number}.where", partial(check_condition, slot["where"], OF_SIGNERS)
+        yield f"rules.{index}", partial(_check_allowed, rule)
     for index, never in enumerate(document.get("never", [])):
         yield from _check_when(f"never.{index}.when", never["when"], document)
     yield f"rules.{len(document['rules']) - 1}", partial(_check_last, document["rules"][-1])
@@ -71,7 +72,7 @@ def _check_zone(name: str) -> None:
 def _check_when(place: str, when: Mapping[str, Any], document: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     for name in when.get("total", {}):
         yield f"{place}.total.{name}", partial(_check_total, name, document)
-    for name in ("amount", "prior_actions"):
+    for name in ("amount", "prior_actions", "distance"):
         yield f"{place}.{name}", partial(_check_range, when.get(name, {}))
     for name, limits in when.get("total", {}).items():
         yield f"{place}.total.{name}", partial(_check_range, limits)
@@ -87,6 +88,13 @@ def _check_total(name: str, document: Mapping[str, Any]) -> None:
 def _check_range(limits: Mapping[str, Any]) -> None:
     if limits.get("at_least", 0) > limits.get("at_most", float("inf")):
         raise Invalid("nothing is in this range")
+
+
+def _check_allowed(rule: Mapping[str, Any]) -> None:
+    when = rule["when"]
+    named = (when.keys() - {"condition"}) | fields_named(when.get("condition", "true"))
+    if rule["then"] == "allow" and named == {"distance"}:
+        raise Invalid("how far it is from what was asked for is a hint, and by itself no reason to allow it")
 
 
 def _check_last(rule: Mapping[str, Any]) -> None:

@@ -83,6 +83,7 @@ _MISSING = {
     "on_behalf_of": "it is not known for whom it is",
     "data": "it is not known what data the run has read",
     "untrusted": "it is not known whether the run has read what outsiders wrote",
+    "distance": "it is not known how far it is from what was asked for",
     "condition": "its expression cannot be told",
 }
 

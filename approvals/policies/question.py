@@ -30,9 +30,10 @@ class Question:
     counterparty: str = ""
     environment: str = ""  # of the integration, as a person named it
     on_behalf_of: str = ""  # the id of the person for whom it is
-    # Counted over other actions when it is asked for: `new_counterparty`; `data`, the classes that the run has read so
-    # far; `untrusted`, whether it has read what outsiders wrote; `prior_actions`, how many it has done, and
-    # `prior_operations`, which; and each total, this action included where it counts.
+    # Found out when it is asked for. Over other actions: `new_counterparty`; `data`, the classes that the run has read
+    # so far; `untrusted`, whether it has read what outsiders wrote; `prior_actions`, how many it has done, and
+    # `prior_operations`, which; and each total, this action included where it counts. Of itself: `distance`, of 100,
+    # from what a person asked for.
     counted: Mapping[str, Any] = field(default_factory=dict)
     here: bool = False  # it is the console itself that does it
     undecoded: tuple[str, ...] = ()  # arguments of which nothing tells what they mean
@@ -64,6 +65,7 @@ FIELDS: Mapping[str, tuple[Kind, Callable[[Question], Any]]] = {
     "new_counterparty": ("truth", lambda asked: asked.counted.get("new_counterparty")),
     "data": ("texts", lambda asked: _listed(asked.counted.get("data"))),
     "untrusted": ("truth", lambda asked: asked.counted.get("untrusted")),
+    "distance": ("number", lambda asked: asked.counted.get("distance")),
     "prior_actions": ("number", lambda asked: asked.counted.get("prior_actions")),
     "prior_operations": ("texts", lambda asked: _listed(asked.counted.get("prior_operations"))),
 }

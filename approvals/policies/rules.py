@@ -146,6 +146,7 @@ _OF_FIELDS: Mapping[str, Callable[[Read, Any], Test]] = {
     "untrusted": _is,
     "prior_actions": _between,
     "prior_operations": _some_of,
+    "distance": _between,
 }
 CONDITIONS = frozenset({*_OF_FIELDS, "amount", "total", "time", "condition"})
 

@@ -21,6 +21,7 @@ from integrations.models import CATEGORIES, EFFECTS, TRUSTS
 
 YEAR = 2026  # any: its days are looked through for how zones stand to each other
 NOT_TOLD = (None, False, True)
+FURTHEST = 100  # of a distance
 BELOW_ZERO = -1
 _NUMBER = re.compile(r"(?<![\w.'\"])\d{1,15}(?![\w.])")
 _TEXT = re.compile(r"'([^'\\]{1,200})'|\"([^\"\\]{1,200})\"")
@@ -84,6 +85,8 @@ def samples(documents: Sequence[Mapping[str, Any]]) -> dict[str, tuple[Any, ...]
     if asked.about("prior_actions", "prior_operations"):  # 0 by itself: then there are no operations
         found["prior_actions"] = tuple(sorted({0, 1, *asked.numbers("prior_actions")} - {BELOW_ZERO}))
         found |= {f"prior_operations {name}": (False, True) for name in sorted(asked.texts("prior_operations"))}
+    if asked.about("distance"):
+        found["distance"] = (None, *sorted({0, *asked.numbers("distance")} & set(range(FURTHEST + 1))))
     found |= {key: _numbers(asked.numbers(key.partition(" ")[0])) for key in asked.totals}
     if asked.windows:
         found["at"] = tuple(_moments(asked.windows))
@@ -120,8 +123,9 @@ class _Asked:
         if "amount" in when:
             self._add("amount", _edges(when["amount"]))
             self._add("currency", [when["amount"]["currency"]])
-        if "prior_actions" in when:
-            self._add("prior_actions", _edges(when["prior_actions"]))
+        for name in ("prior_actions", "distance"):
+            if name in when:
+                self._add(name, _edges(when[name]))
         for name, limits in when.get("total", {}).items():
             self._see_total(name, document, _edges(limits))
         if "time" in when:

@@ -30,12 +30,13 @@ _SAID = {"type": "string", "minLength": 1, "maxLength": 500}
 _CURRENCY = {"type": "string", "pattern": "^[a-z]{3}$"}
 _CLOCK = {"type": "string", "pattern": "^([01][0-9]|2[0-3]):[0-5][0-9]$"}
 _COUNT = {"type": "integer", "minimum": 1, "maximum": 20}
+_NUMBER = {"type": "integer", "minimum": 0}
+_OF_100 = {**_NUMBER, "maximum": 100}
 _MINUTES = {"type": "integer", "minimum": 1, "maximum": 43_200}
 
 
 def _range(**more: Mapping[str, Any]) -> dict[str, Any]:
-    number = {"type": "integer", "minimum": 0}
-    return _object({**more, "at_least": number, "at_most": number})
+    return _object({**more, "at_least": _NUMBER, "at_most": _NUMBER})
 
 
 WHEN = _object(
@@ -60,6 +61,7 @@ WHEN = _object(
         "untrusted": {"type": "boolean"},
         "prior_actions": _range(),
         "prior_operations": _TEXTS,
+        "distance": _object({"at_least": _OF_100, "at_most": _OF_100}),
         "condition": {"type": "string", "minLength": 1, "maxLength": LONGEST_CONDITION},
     }
 )  # fmt: skip

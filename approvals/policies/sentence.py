@@ -78,6 +78,9 @@ def _condition(name: str, wanted: Any) -> Iterator[str]:
                 yield _between(f"total {total} ", limits, "{:,}".format)
         case "prior_actions":
             yield _between("after ", wanted, "{:,} actions of the same run".format) or "whatever was done before"
+        case "distance":
+            said = _between("", wanted, str)
+            yield f"{said} of 100 away from what was asked for" if said else "however far from what was asked for"
         case "new_counterparty":
             yield "with somebody new" if wanted else "with somebody known"
         case "untrusted":

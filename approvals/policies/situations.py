@@ -38,7 +38,7 @@ def question_of(situation: Situation, document: Mapping[str, Any]) -> Question:
 
 
 def _counted(situation: Situation, document: Mapping[str, Any]) -> dict[str, Any]:
-    counted = {name: situation[name] for name in ("new_counterparty", "untrusted") if name in situation}
+    counted = {name: situation[name] for name in ("new_counterparty", "untrusted", "distance") if name in situation}
     if "data" in situation:
         counted["data"] = _chosen("data", situation) if situation["data"] else None
     if "prior_actions" in situation:
@@ -83,6 +83,9 @@ def _parts(asked: Question, situation: Situation, document: Mapping[str, Any]) -
     if asked.idempotency != "native_key":
         yield f"with the idempotency {asked.idempotency}"
     yield from _read(asked.counted)
+    if "distance" in asked.counted:
+        away = asked.counted["distance"]
+        yield f"{'not known how far' if away is None else f'{away} of 100'} away from what was asked for"
     for name, total in document.get("totals", {}).items():
         if TOTAL + name in asked.counted:
             yield _total(name, total, asked.counted[TOTAL + name])

@@ -25,6 +25,7 @@ USUAL: Sequence[tuple[str, Callable[[Any], bool]]] = (
     ("environment", lambda value: value is not None),
     ("on_behalf_of", lambda value: value is not None),
     ("untrusted", lambda value: value is not None),
+    ("distance", lambda value: value is not None),
     ("data", bool),
     ("idempotency", lambda value: value not in {"none", "unknown"}),
     ("trust", lambda value: value != "imported"),
@@ -106,6 +107,8 @@ class World:
         found = [z3.Or(term["agent"].is_(""), term["workflow"].is_(""))]
         if "counterparty" in term:
             found.append(term["counterparty"].is_(None) == term["new_counterparty"].is_(None))
+        if "distance" in term:  # only a run has a person's words
+            found.append(z3.Or(term["distance"].is_(None), term["agent"].is_("")))
         found += self._of_so_far()
         for document in documents:
             for name, total in document.get("totals", {}).items():
@@ -169,6 +172,8 @@ class World:
                 return self._no(name, self._some(name, wanted))
             case "prior_actions":
                 return self._no(name, self.terms[name].where(_within(wanted)))
+            case "distance":
+                return self._ternary(name, name, self.terms[name], self.terms[name].where(_within(wanted)))
             case "data":
                 known = self.terms["data"].is_(True)
                 return Told(name, name, z3.And(known, z3.Not(self._some("data", wanted))), z3.Not(known))

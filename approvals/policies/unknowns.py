@@ -55,7 +55,7 @@ class Unknowns:
     def _missing(self) -> dict[str, Any]:
         """By the name that a condition has for it: that it is not known."""
         terms, document = self._subject.world.terms, self._subject.document
-        plain = ("amount", "counterparty", "environment", "on_behalf_of", "new_counterparty", "untrusted")
+        plain = ("amount", "counterparty", "environment", "on_behalf_of", "new_counterparty", "untrusted", "distance")
         found: dict[str, Any] = {name: terms[name].is_(None) for name in plain if name in terms}
         if "amount" in terms:
             found["currency"] = found["amount"]

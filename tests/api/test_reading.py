@@ -111,6 +111,7 @@ def test_review_is_told_by_its_facts_and_decisions_only_once_it_is_closed(held: 
     assert told["context"] == {
         "on_behalf_of": acting("jonas").id, "environment": "", "within": "run", "actions": 1, "writes": 0,
         "operations": {"stripe.list_charges": 1}, "data": ["payment"], "untrusted": False, "request": None,
+        "distance": None,
     }  # fmt: skip
     assert told["requirement"] == [{"ways": [{"group": "finance", "count": 1, "after_minutes": 0}], "refusals": 1,
                                     "blind": True, "signature": "passkey", "authenticators": [],

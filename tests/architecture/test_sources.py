@@ -124,6 +124,17 @@ def test_the_lock_names_no_host_and_has_a_hash_for_everything() -> None:
             assert [line for line in pinned if "==" not in line or "--hash=sha256:" not in line or "://" in line] == []
 
 
+def test_what_the_extra_adds_is_in_the_list_for_tests_and_not_in_the_products() -> None:
+    """Installed on top of the product's: of what both need, only the product's list says which."""
+    product, development, distance = (
+        dict(re.findall(r"(?m)^(\S+)==(.*(?:\n .*)*)", (ROOT / "requirements" / f"{name}.txt").read_text()))
+        for name in ("product", "development", "distance")
+    )
+    assert "wordllama" in distance
+    assert distance.keys().isdisjoint(product)
+    assert distance.items() <= development.items()
+
+
 def declared(file: Path) -> list[tuple[int, str, bool]]:
     """(line, name, has a comment) of each index and constraint of a models file."""
     lines, found = file.read_text().splitlines(), []

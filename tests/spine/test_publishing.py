@@ -153,6 +153,9 @@ WORDS = {
         "After a.b in the same run, after at least 3 actions of the same run"
     ),
     "{prior_actions: {}}": "Whatever was done before",
+    "{effect: [write], distance: {at_least: 75}}": "Effect write, at least 75 of 100 away from what was asked for",
+    "{distance: {at_least: 20, at_most: 75}}": "20 to 75 of 100 away from what was asked for",
+    "{distance: {}}": "However far from what was asked for",
     "{untrusted: true, condition: amount > 5}": "After words of outsiders were read, such that amount > 5",
 }
 

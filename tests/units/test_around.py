@@ -37,6 +37,20 @@ SAID: dict[str, tuple[dict[str, Any], Around]] = {
         {"request": {"by": "person", "text": "Look <twice>"}},
         Around("Asked for", "by Mira", "Look <twice>"),
     ),
+    "far from the request": (
+        {"distance": 75},
+        Around("Distance from that", "Far from what was asked for: 75 of 100, by the operation’s title alone. A hint."),
+    ),
+    "not far from it": (
+        {"distance": 74},
+        Around("Distance from that",
+               "Not far from what was asked for: 74 of 100, by the operation’s title alone. A hint."),
+    ),
+    "not known how far": (
+        {"distance": None},
+        Around("Distance from that",
+               "Not available: what measures it is not installed, or nobody has reviewed the operation’s title."),
+    ),
 }  # fmt: skip
 
 

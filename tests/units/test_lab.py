@@ -56,6 +56,12 @@ FOUND: dict[str, tuple[Document, dict[str, list[tuple[Any, ...]]]]] = {
         policy("{id: other, when: {agent: [bot]}, then: allow}", "{id: a, when: {effect: [read]}, then: allow}",
                "{id: b, when: {effect: [write]}, then: allow}", "{id: c, when: {effect: [read, write]}, then: allow}"),
         {"unreachable": [("c", ("a", "b"))]}),
+    "how far it is from what was asked for": (
+        policy("{id: far, when: {distance: {at_least: 75}}, then: deny}", "{id: further, when: {distance: {at_least: 90}}, then: deny}",
+               "{id: near, when: {distance: {at_most: 30}, effect: [read]}, then: allow}"),
+        {"unreachable": [("further", ("far",))], "unknown": [("distance", "far")]}),
+    "an expression on how far it is": (
+        policy("{id: a, when: {condition: distance > 75}, then: deny}"), {"unknown": [("distance", "a")]}),
     "what asks for the same fact is shadowed by those that stop where it is missing": (
         policy("{id: a, when: {untrusted: true}, then: deny}", "{id: b, when: {untrusted: false}, then: deny}",
                "{id: c, when: {effect: [write]}, then: deny}"),
@@ -184,6 +190,7 @@ FIELDS: dict[str, tuple[dict[str, st.SearchStrategy[Any]], list[dict[str, Any]]]
                     [{"environment": name} for name in ("", "production", "test", "other")]),
     "for whom": ({"on_behalf_of": listed("usr_1")}, [{"on_behalf_of": name} for name in ("", "usr_1", "usr_2")]),
     "untrusted": ({"untrusted": st.booleans()}, [{"untrusted": value} for value in (None, True, False)]),
+    "distance": ({"distance": limits}, [{"distance": value} for value in (None, *NUMBERS[1:])]),
     "calls": ({"total": st.builds(lambda within: {"calls": within}, limits)}, [{"total_calls": value} for value in (None, *NUMBERS)]),
     "time": ({"time": windows}, [{"at": moment} for moment in HOURS]),
 }  # fmt: skip
@@ -191,6 +198,7 @@ EXPRESSIONS = {"amount": ["amount > 1", "amount > 1 && currency == 'eur'", "effe
                "untrusted": ["untrusted", "!untrusted || effect == 'read'"], "data": ["'p' in data", "size(data) > 1"],
                "prior": ["prior_actions > 1", "'a.x' in prior_operations", "size(prior_operations) > 0"],
                "environment": ["environment == 'production'", "environment.startsWith('prod') || effect == 'read'"],
+               "distance": ["distance > 1", "distance == 2 || effect == 'read'"],
                "calls": ["total_calls == 2", "total_calls / 0 > 1"], "who": ["agent == 'bot'"]}  # fmt: skip
 REVIEWS = [
     {"slots": [{"group": "g", "count": count}], "signature": level}
@@ -198,7 +206,7 @@ REVIEWS = [
     for level in ("password", "passkey")
 ]
 SURE = [("native_key", "reviewed"), ("none", "reviewed"), ("native_key", "imported")]  # idempotency and trust
-COUNTED = ("new_counterparty", "data", "untrusted", "prior_actions", "prior_operations", "total_calls")
+COUNTED = ("new_counterparty", "data", "untrusted", "prior_actions", "prior_operations", "distance", "total_calls")
 
 
 @st.composite
@@ -209,12 +217,19 @@ def documents(draw: st.DrawFn, fields: Sequence[str], *, expressions: bool = Fal
         conditions["condition"] = some(known)
     whens = st.lists(some(sorted(conditions)), max_size=2, unique=True).flatmap(
         lambda names: st.fixed_dictionaries({name: conditions[name] for name in names}))  # fmt: skip
-    rules = [_rule(f"r{number}", when, draw(some(["allow", "deny", "review"])), draw(some(REVIEWS)))
+    rules = [_rule(f"r{number}", when, draw(some(_outcomes(when))), draw(some(REVIEWS)))
              for number, when in enumerate(draw(st.lists(whens, max_size=4)))]  # fmt: skip
     last = _rule("last", {}, draw(some(["deny", "review"])), draw(some(REVIEWS)))
     never = [{"id": f"n{number}", "when": when} for number, when in enumerate(draw(st.lists(whens, max_size=1)))]
     document = {"policy": "p", "zone": "Europe/Berlin", "totals": TOTALS, "rules": [*rules, last]}
     return parse(json.dumps(document | ({"never": never} if never else {})))
+
+
+def _outcomes(when: Mapping[str, Any]) -> list[str]:
+    """A distance by itself allows nothing."""
+    alone = "distance" in when and all(name == "distance" or wanted == "distance > 1" for name, wanted in when.items())
+    alone = alone or when == {"condition": "distance > 1"}
+    return ["deny", "review"] if alone else ["allow", "deny", "review"]
 
 
 def _rule(name: str, when: Mapping[str, Any], then: str, review: Mapping[str, Any]) -> dict[str, Any]:
@@ -235,6 +250,8 @@ def everything(fields: Sequence[str]) -> Iterator[Question]:
         counted = {name: told.pop(name) for name in COUNTED if name in told}
         if counted.get("prior_actions") == 0 and (counted.get("data") or counted.get("untrusted")):
             continue  # where nothing was done, nothing was read; it may be unknown what came in otherwise
+        if told.get("agent") and counted.get("distance") is not None:
+            continue  # what an agent says that somebody asked of it is no person's word
         base = {"integration": "a", "operation": "a.z", "workflow": "", "categories": frozenset(), "at": HOURS[0]}
         yield Question(
             **{**base, "effect": effect, "idempotency": idempotency, "trust": trust, "counted": counted, **told}
