@@ -115,13 +115,14 @@ def access_review(actor: Actor, review_id: str) -> Review:
 
 
 def _load(reviews: QuerySet[Review], review_id: str) -> Review | None:
+    return with_all(reviews).filter(pk=review_id).first()
+
+
+def with_all(reviews: QuerySet[Review]) -> QuerySet[Review]:
+    """That deciding asks of a review and its action."""
     related = ("action__operation__integration", "action__grant", "action__reverses__operation")
-    return (
-        reviews.select_related(*related)
-        .annotate(halted=halted("action__"), required=required(), most_an_hour=most_an_hour())
-        .filter(pk=review_id)
-        .first()
-    )
+    annotated = {"halted": halted("action__"), "required": required(), "most_an_hour": most_an_hour()}
+    return reviews.select_related(*related).annotate(**annotated)
 
 
 def asked_themself(actor: Actor) -> QuerySet[Review]:

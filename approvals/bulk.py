@@ -3,13 +3,13 @@ nonce, record and consequence; what is shared is the list that the passkey signs
 
 import base64
 import json
-from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 
 from django.core import signing
 from django.db.models import QuerySet
 
-from approvals.access import access_review, waiting_for
+from approvals.access import access_review, waiting_for, with_all
 from approvals.alike import look_alikes
 from approvals.care.drills import decide_drill, open_drills, review_of, seats_of_drill
 from approvals.lines import Line, lines, marked
@@ -23,7 +23,7 @@ from console.accounts.models import Passkey
 from console.accounts.passkeys import challenge_for, signing_options, verify_assertion
 from console.core.actor import Actor
 from console.core.canonical import jcs
-from console.core.errors import Conflict, Invalid, Refusal, Tampered
+from console.core.errors import Conflict, Invalid, NotFound, Refusal, Tampered
 
 VERDICTS = ("approve", "refuse")
 _SIGNER = signing.TimestampSigner(salt="countersign.decisions")
@@ -69,9 +69,9 @@ class Several:
 
 @dataclass(frozen=True, slots=True)
 class Left:
-    """One that was not decided, and why."""
+    """One that was not decided, and why. None where it is no longer to be seen."""
 
-    review: Review
+    review: Review | None
     why: str
 
 
@@ -103,7 +103,10 @@ def has_alike(actor: Actor, review: Review, seats: Sequence[Seat]) -> bool:
 
 def prepare_several(ids: Collection[str], *, verdict: str, reason: str, actor: Actor) -> dict[str, object]:
     """For the browser: what to sign. Nothing is stored."""
-    cases = [case_of(actor, one) for one in dict.fromkeys(ids)]
+    chosen = list(dict.fromkeys(ids))
+    if not 2 <= len(chosen) <= MOST:
+        raise Invalid(f"Choose from two to {MOST}.", code="choose_several")
+    cases = [case_of(actor, one) for one in chosen]
     _check_together(cases, verdict)
     payloads = [_payload(one, verdict, reason, actor) for one in cases]
     said = base64.urlsafe_b64encode(jcs([one.decode() for one in payloads])).decode()
@@ -129,8 +132,15 @@ def decide_several(
             _decide(review_id, verdict, reason, proof, actor)
             done.append(review_id)
         except Refusal as refusal:
-            left.append(Left(case_of(actor, review_id).review, refusal.text))
+            left.append(Left(_still_there(review_id, actor), refusal.text))
     return done, left
+
+
+def _still_there(review_id: str, actor: Actor) -> Review | None:
+    try:
+        return case_of(actor, review_id).review
+    except NotFound:
+        return None
 
 
 def _decide(review_id: str, verdict: str, reason: str, proof: InList, actor: Actor) -> None:
@@ -153,10 +163,12 @@ def _of_drill(drill: Drill) -> Case:
     return Case(review, seats_of_drill(drill, review), drill)
 
 
-def _candidates(actor: Actor, first: Case) -> Iterator[Case]:
-    waiting = _waiting(actor, first.review).order_by("expires_at", "id").values_list("pk", flat=True)
-    found = [*(case_of(actor, one) for one in waiting[: MOST + 1]), *_drills(actor, first.review)]
-    yield from sorted(found, key=lambda one: (one.review.pk != first.review.pk, one.review.expires_at, one.review.pk))
+def _candidates(actor: Actor, first: Case) -> list[Case]:
+    """That one first, then as they fall due. Each asks for its slots."""
+    others = with_all(_waiting(actor, first.review)).exclude(pk=first.review.pk).order_by("expires_at", "id")
+    found = [Case(one, seats_of(one)) for one in others[:MOST]]
+    found += _drills(actor, first.review, but=first.review.pk)
+    return [first, *sorted(found, key=lambda one: (one.review.expires_at, one.review.pk))]
 
 
 def _waiting(actor: Actor, review: Review) -> QuerySet[Review]:
@@ -165,7 +177,7 @@ def _waiting(actor: Actor, review: Review) -> QuerySet[Review]:
     return of_it.filter(action__operation=action.operation_id, action__grantee=action.grantee)
 
 
-def _drills(actor: Actor, review: Review, but: str = "") -> list[Case]:
+def _drills(actor: Actor, review: Review, but: str) -> list[Case]:
     drills = [_of_drill(one) for one in open_drills(actor) if one.like.operation_id == review.action.operation_id]
     return [one for one in drills if one.review.pk != but]
 
@@ -173,8 +185,6 @@ def _drills(actor: Actor, review: Review, but: str = "") -> list[Case]:
 def _check_together(cases: Sequence[Case], verdict: str) -> None:
     if verdict not in VERDICTS:
         raise Invalid("Several are approved or refused; anything else is said of each.")
-    if not 2 <= len(cases) <= MOST:
-        raise Invalid(f"Choose from two to {MOST}.", code="choose_several")
     kinds = {one.kind for one in cases}
     if None in kinds or len(kinds) > 1:
         raise Conflict("These are not all of one kind by now. Open the list again.", code="alone")

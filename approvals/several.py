@@ -30,7 +30,7 @@ def kind_of(review: Review, seats: Sequence[Seat]) -> Hashable:
     )
     if alone:
         return None
-    slots = tuple(str(seat.slot.spec) for seat in seats)
+    slots = tuple(seat.asks for seat in seats)
     return (action.operation_id, action.grantee, bytes(review.policy_digest), slots)
 
 

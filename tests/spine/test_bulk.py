@@ -7,11 +7,13 @@ from typing import Any
 import pytest
 from django.db import transaction
 
-from approvals.bulk import alike_to, decide_several, prepare_several
+from approvals.bulk import alike_to, decide_several, has_alike, prepare_several
+from approvals.care.drills import begin_drill
 from approvals.listed import list_of
 from approvals.models import Action, Decision, Review
 from approvals.propose import Proposal, propose
 from approvals.publish import publish_policy
+from approvals.seats import seats_of
 from approvals.signoff import BySession, signoff
 from approvals.withdraw import withdraw_action
 from audit.models import Record
@@ -117,7 +119,7 @@ def test_what_changed_meanwhile_is_left_out_and_said(desk: World) -> None:
     signoff(reviews[1].pk, verdict="refuse", reason="No.", proof=BySession(), actor=acting("ana"))
     done, left = decide_several(**ready)
     assert done == [reviews[2].pk]
-    assert [one.review.pk for one in left] == [reviews[0].pk, reviews[1].pk]
+    assert [one.review and one.review.pk for one in left] == [reviews[0].pk, reviews[1].pk]
 
 
 def test_signed_list_counts_once(desk: World) -> None:
@@ -200,3 +202,20 @@ def test_the_door_counts_no_list_that_does_not_say_so(
     desk.settle()
     assert states() == {"stale": 2}
     assert all(alarms(one.action_id) for one in reviews)
+
+
+def test_drill_stands_in_the_list_like_any_other(desk: World) -> None:
+    """Or whoever decides together would know which one it is."""
+    decide_several(**signed(desk, asked(desk, "a", "b")))
+    desk.settle()
+    reviews = asked(desk, "c")[2:]
+    drill = begin_drill(acting("ana"))
+    assert drill
+    shown = [row.review for row in alike_to(acting("ana"), reviews[0].pk).rows]  # type: ignore[union-attr]
+    assert {one.pk for one in shown} == {reviews[0].pk, drill.pk}
+    assert has_alike(acting("ana"), shown[0], seats_of(shown[0]))
+    done, left = decide_several(**signed(desk, shown))
+    assert (set(done), left) == ({reviews[0].pk, drill.pk}, [])
+    drill.refresh_from_db()
+    assert drill.state == ("wrong" if drill.planted else "right")
+    assert Decision.objects.count() == 3
