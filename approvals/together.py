@@ -7,7 +7,7 @@ from approvals.claims import claims_on, may_claim
 from approvals.comments import READING, comments_on
 from approvals.models import Claim, Comment, Review
 from approvals.seats import Seat
-from approvals.signers import Signer, Signers, signers_of
+from approvals.signers import Signer, Signers, in_fair_order, signers_of
 from approvals.versions import has_secrets
 from console.core.actor import Actor, Role
 
@@ -56,4 +56,4 @@ def read_together(actor: Actor, review: Review, seats: Sequence[Seat], *, drill:
 
 def _others(signers: Sequence[Signers], actor: Actor) -> list[Signer]:
     people = {one.id: one for slot in signers for one in slot.people if one.id != actor.id}
-    return sorted(people.values(), key=lambda one: (one.name, one.id))
+    return in_fair_order(people.values())

@@ -1,5 +1,7 @@
 """Whom a reviewer asks to look is told once, and neither the page nor the letter tells of a vote."""
 
+import re
+
 import pytest
 
 from approvals.models import Review
@@ -103,3 +105,24 @@ def test_a_person_asks_by_the_sheet(hold: Hold, enter: Enter) -> None:
     answer = enter("bea").post(f"/reviews/{review.id}/suggestion", {"person": person("cleo")}, follow=True)
     assert "They are asked" in answer.content.decode()
     assert Event.objects.get(people=[person("cleo")]).review == review.pk
+
+
+def offered(enter: Enter, review: Review, who: str = "ana") -> list[str]:
+    shown = enter(who).get(f"/reviews/{review.id}/").content.decode()
+    return re.findall(r'<option value="usr_\w+">([^<]+)</option>', shown)
+
+
+def test_whoever_has_decided_least_is_offered_first(hold: Hold, enter: Enter, office: Team) -> None:
+    """Of what is over: a vote that is still secret moves nobody."""
+    review = hold(slots=TWO)
+    before = offered(enter, review)
+    signoff(review.id, verdict="approve", proof=ByPassword(PASSWORD), actor=acting("bea"))
+    assert offered(enter, review) == before
+    assert before[:2] == ["Bea", "Cleo"]
+    over = hold()
+    signoff(over.id, verdict="approve", proof=ByPassword(PASSWORD), actor=acting("bea"))
+    assert [name for name in offered(enter, review) if name in ("Bea", "Cleo")] == ["Cleo", "Bea"]
+    RotaEntry.objects.create(
+        team=office, group="finance", user_id=person("bea"), begins_at=now(), ends_at=review.expires_at
+    )
+    assert offered(enter, review)[0] == "Bea (on call)"
