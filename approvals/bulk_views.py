@@ -8,11 +8,10 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_POST, require_safe
 
 from approvals.bulk import alike_to, case_of, decide_several, prepare_several, record_shown
+from approvals.concluded import DONE
 from console.core.actor import Role
 from console.core.errors import Invalid, Refusal
 from console.core.web import Request, role_required
-
-SAID = {"approve": "approved", "refuse": "refused"}
 
 
 @require_safe
@@ -41,7 +40,7 @@ def decide_together(request: Request, review_id: str) -> HttpResponse:
     except Refusal as refusal:
         return _page(request, review_id, problem=refusal)
     if done:
-        messages.success(request, f"You {SAID[request.POST['verdict']]} {len(done)} with one signature.")
+        messages.success(request, f"You {DONE[request.POST['verdict']]} {len(done)} with one signature.")
     if left:
         return render(request, "reviews/several_left.html", {"left": left}, status=409)
     return redirect("reviews")
