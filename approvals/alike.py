@@ -3,16 +3,16 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from django.db import connection
-
 from approvals.models import Action, ApprovedName
 from approvals.web_address import address_of, in_letters
 from console.core.skeleton import skeleton
+from console.core.statements import Statement
 
 LONGEST = 300  # characters of a name
 MOST = 500  # names of one action: an agent may ask for any number of addresses
 _COUNT = """
-    INSERT INTO approvals_approvedname (team_id, skeleton, name, times) VALUES (%s, %s, %s, 1)
+    INSERT INTO approvals_approvedname (team_id, skeleton, name, times)
+    SELECT %s, skeleton, name, 1 FROM unnest(%s::text[], %s::text[]) AS given(skeleton, name)
     ON CONFLICT (team_id, skeleton, name) DO UPDATE
     SET times = approvals_approvedname.times + 1, last_at = statement_timestamp()"""
 
@@ -32,11 +32,10 @@ def names_in(fact: Mapping[str, Any]) -> Iterator[str]:
         yield in_letters(address.host.lower())
 
 
-def remember_names(action: Action) -> None:
-    """It was approved: inside the transaction of that."""
-    counted = [[action.team_id, skeleton(name), name] for name in names_of(action)]
-    with connection.cursor() as cursor:
-        cursor.executemany(_COUNT, counted)
+def remembering(action: Action) -> list[Statement]:
+    """To be run in the transaction in which it is approved."""
+    names = names_of(action)
+    return [Statement(_COUNT, [action.team_id, list(map(skeleton, names)), names])] if names else []
 
 
 def look_alikes(*actions: Action) -> dict[str, str]:

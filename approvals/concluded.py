@@ -1,15 +1,19 @@
 """What comes of a review that is over: a permit, a refusal or the answer to a doubt, and a moment for each vote."""
 
-from collections.abc import Iterable
+import datetime as dt
+from collections.abc import Sequence
+from dataclasses import dataclass
 
-from approvals.alike import remember_names
+from approvals.alike import remembering
 from approvals.doubt import resolve_doubt
 from approvals.models import Action, Decision, Review
-from approvals.permit import mint_permit
+from approvals.permit import minting
 from approvals.settle import settle
-from audit.move import move
+from audit.move import move, moving
+from audit.record import Act
 from console.core.actor import Actor
-from console.core.clock import nanoseconds
+from console.core.clock import nanoseconds, now
+from console.core.statements import Statement
 from console.core.telemetry import new_span_id
 from console.core.wake import wake
 from console.traces.store import SpanStart, ending, start_spans, starting
@@ -17,15 +21,28 @@ from console.traces.store import SpanStart, ending, start_spans, starting
 DONE = {"approve": "approved", "refuse": "refused", "recuse": "left to others", "change": "changed"}
 
 
-def carry_on(review: Review, decision: Decision, actor: Actor) -> None:
-    """In the transaction of the last vote, which is `decision`."""
-    spans = _signature_spans(review)
-    if review.kind == "action" and review.state == "approved":
-        _permit(review.action, spans, actor)
+@dataclass(frozen=True, slots=True)
+class Vote:
+    """The one that ends a review, not stored yet: that is done by `written`, with all that comes of it. `others` says
+    whether there are earlier ones."""
+
+    decision: Decision
+    written: Sequence[Statement | Act]
+    by: str
+    others: bool
+
+
+def carry_on(review: Review, ended: str, vote: Vote, actor: Actor) -> None:
+    """In a transaction."""
+    if review.kind == "action" and ended == "approved":
+        closed = moving(review, ended, actor=actor, closed_at=now())
+        _permit(review.action, [*vote.written, closed, *map(starting, _signatures(review, vote))], actor)
         return
+    spans = _signatures(review, vote)
+    move(review, ended, actor=actor, also=vote.written, closed_at=now())
     start_spans(spans)
     if review.kind == "doubt":
-        resolve_doubt(review.action, happened=review.state == "approved", decision=decision, actor=actor)
+        resolve_doubt(review.action, happened=ended == "approved", decision=vote.decision, actor=actor)
         return
     refusals = Decision.objects.filter(review=review, verdict="refuse").select_related("reviewer", "on_behalf_of")
     refused = refusals.earliest("decided_at")
@@ -33,27 +50,29 @@ def carry_on(review: Review, decision: Decision, actor: Actor) -> None:
     settle(review.action, "refused", outcome, actor=actor)
 
 
-def _permit(action: Action, spans: Iterable[SpanStart], actor: Actor) -> None:
+def _permit(action: Action, also: Sequence[Statement | Act], actor: Actor) -> None:
     waited = ending(action.trace_id, action.wait_span_id, attributes={"outcome": "approved"})
-    permit = mint_permit(action)
-    remember_names(action)
-    move(action, "permitted", actor=actor, detail={"permit": permit}, also=[waited, *map(starting, spans)])
+    permit, minted = minting(action)
+    also = [*also, minted, waited, *remembering(action)]
+    move(action, "permitted", actor=actor, detail={"permit": permit}, also=also)
     wake("approvals.tasks.drive", "actions", action.id)
 
 
-def _signature_spans(review: Review) -> list[SpanStart]:
+def _signatures(review: Review, vote: Vote) -> list[SpanStart]:
     """Points in time under the wait: who signed, and how. Written when the review is over: before, nobody is told."""
-    action = review.action
-    if not action.trace_id:
+    if not review.action.trace_id:
         return []
-    decisions = review.decisions.select_related("reviewer", "on_behalf_of").order_by("decided_at")
-    return [_signature_span(action, one) for one in decisions]
+    earlier = review.decisions.select_related("reviewer", "on_behalf_of").order_by("decided_at") if vote.others else ()
+    return [
+        *(_signature(review.action, one, one.by, one.decided_at) for one in earlier),
+        _signature(review.action, vote.decision, vote.by, now()),
+    ]
 
 
-def _signature_span(action: Action, decision: Decision) -> SpanStart:
-    at = nanoseconds(decision.decided_at)
+def _signature(action: Action, decision: Decision, by: str, moment: dt.datetime) -> SpanStart:
+    at = nanoseconds(moment)
     done = DONE[decision.verdict]
     attributes = {"countersign.decision": decision.id, "countersign.signature": decision.level}
-    return SpanStart(action.trace_id, new_span_id(), f"{done} by {decision.by}", "human", action.team_id,
+    return SpanStart(action.trace_id, new_span_id(), f"{done} by {by}", "human", action.team_id,
                      action.wait_span_id, action.run, decision.review_id, started_ns=at, ended_ns=at, status="ok",
                      attributes=attributes)  # fmt: skip

@@ -3,11 +3,11 @@ again under the locks."""
 
 import datetime as dt
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from django.contrib.postgres.expressions import ArraySubquery
-from django.db.models import OuterRef, Q, TextField
+from django.db.models import Exists, OuterRef, Q, TextField
 from django.db.models.functions import Cast, JSONObject
 
 from approvals.access import OTHER_GROUP
@@ -29,6 +29,7 @@ _SLOTS = Compiled(
     lambda review: (
         Slot.objects.filter(review=review)
         .annotate(
+            voted=Exists(Decision.objects.filter(slot=OuterRef("pk"))),
             groups=ArraySubquery(SlotGroup.objects.filter(slot=OuterRef("pk")).values("group")),
             votes=ArraySubquery(
                 Decision.objects.filter(
@@ -56,13 +57,15 @@ _SLOTS = Compiled(
 
 @dataclass(frozen=True, slots=True)
 class Seat:
-    """A slot, who is asked to fill it so far, and the votes for it: none by or for people whose account was closed."""
+    """A slot, who is asked to fill it so far, and the votes for it: none by or for people whose account was closed.
+    `voted` says whether anybody has said anything at all."""
 
     slot: Slot
     asks: SlotSpec
     groups: frozenset[str]
     approvals: Sequence[Vote]
     refusals: Sequence[Vote]
+    voted: bool
 
     @property
     def tally(self) -> Tally:
@@ -78,7 +81,7 @@ def _seat(slot: Any, opened: dt.datetime) -> Seat:
         verdict: [_vote(one, opened) for one in slot.votes if one["verdict"] == verdict]
         for verdict in ("approve", "refuse")
     }
-    return Seat(slot, slot.asks, frozenset(slot.groups), votes["approve"], votes["refuse"])
+    return Seat(slot, slot.asks, frozenset(slot.groups), votes["approve"], votes["refuse"], slot.voted)
 
 
 def _vote(stored: Mapping[str, Any], opened: dt.datetime) -> Vote:
@@ -150,7 +153,7 @@ def with_vote(seats: Sequence[Seat], seat: Seat, verdict: str, vote: Vote) -> li
     """As they stand with one more vote."""
     approvals = [*seat.approvals, *([vote] if verdict == "approve" else [])]
     refusals = [*seat.refusals, *([vote] if verdict == "refuse" else [])]
-    changed = Seat(seat.slot, seat.asks, seat.groups, approvals, refusals)
+    changed = replace(seat, approvals=approvals, refusals=refusals, voted=True)
     return [changed if one is seat else one for one in seats]
 
 

@@ -13,7 +13,7 @@ from approvals.access import OTHER_GROUP, access_review, access_review_locked
 from approvals.care.awake import check_awake
 from approvals.care.measure import measuring
 from approvals.closed import already_decided
-from approvals.concluded import DONE, carry_on
+from approvals.concluded import DONE, Vote, carry_on
 from approvals.digests import (
     comment_digest,
     decision_payload,
@@ -29,8 +29,9 @@ from approvals.seats import Seat, asked_groups, outcome_of, seat_for, seats_of, 
 from approvals.settle import announce, lock_action
 from approvals.several import check_light
 from approvals.voters import Voter, voter_for
-from audit.move import inserting, move
-from audit.record import record
+from audit.leaf import Entry
+from audit.move import inserting
+from audit.record import Act, append
 from audit.vocabulary import Kind
 from console.accounts.makes import proven_model
 from console.accounts.models import Passkey, User
@@ -40,7 +41,6 @@ from console.core.actor import Actor, Role
 from console.core.attest import attest
 from console.core.clock import iso, now
 from console.core.errors import Conflict, Forbidden, Invalid, Tampered
-from console.core.statements import run
 
 LIFETIME = dt.timedelta(minutes=10)  # how long a prepared payload may lie on the page before it is signed
 MAX_REASON = 2_000
@@ -306,19 +306,21 @@ def _decide(
         check_light(review, seats)
     signed = sign(review, seat, verdict, reason, arguments, proof, voter)
     _check_payload_fits(signed.payload, review)
-    decision = _store(review, seat, verdict, reason, signed, voter)
+    decision, voting = _voting(review, seat, verdict, reason, signed, voter)
     if arguments is not None:
+        append(voting.entry, voting.change)
         change(review, decision, arguments, actor=actor)
         return review
-    run(measuring(decision, review.action, unfolded))
+    measured = measuring(decision, review.action, unfolded)
     level = vote_level(decision.level, decision.authenticator_data)
     model = str(decision.passkey.aaguid) if decision.passkey else ""
     after = with_vote(seats, seat, verdict, vote_of(review, seat, voter, level, model))
     if ended := outcome_of(after):
-        move(review, ended, actor=actor, closed_at=now())
-        carry_on(review, decision, actor)
+        vote = Vote(decision, (voting, measured), voter.name, others=any(seat.voted for seat in seats))
+        carry_on(review, ended, vote, actor)
         announce(review.action)
     else:
+        append(voting.entry, voting.change, [measured])
         _note_filled(review, after)
     return review
 
@@ -356,7 +358,10 @@ def _check_payload_fits(payload: bytes, review: Review) -> None:
         raise Tampered("The action was altered while it waited.")
 
 
-def _store(review: Review, seat: Seat, verdict: str, reason: str, signed: Signed, voter: Voter) -> Decision:
+def _voting(
+    review: Review, seat: Seat, verdict: str, reason: str, signed: Signed, voter: Voter
+) -> tuple[Decision, Act]:
+    """The vote, and what stores it with its record."""
     said, actor = read_payload(signed.payload), voter.actor
     decision = Decision(review=review, slot=seat.slot, reviewer_id=actor.id, verdict=verdict, level=signed.level,
                         reason=reason, payload=signed.payload, nonce=said["nonce"], groups=said["groups"],
@@ -364,10 +369,10 @@ def _store(review: Review, seat: Seat, verdict: str, reason: str, signed: Signed
                         **signed.fields)  # fmt: skip
     decision.attestation = attest("decision", decision.attested())
     passkey = signed.fields.get("passkey")
-    record(
+    entry = Entry(
         Kind.DECISION_MADE,
-        subject=decision.id,
-        actor=actor,
+        decision.id,
+        actor,
         decision={"effect": verdict, "policy_digest": said["policy_digest"], "level": signed.level},
         detail={
             "review": review.id,
@@ -380,10 +385,9 @@ def _store(review: Review, seat: Seat, verdict: str, reason: str, signed: Signed
             **in_place_of(voter.delegation),
         },
         personal={"name": actor.name, **_in_place_of(voter), **({"reason": reason} if reason else {})},
-        change=inserting(decision),
         **review.audit_context(),
     )
-    return decision
+    return decision, Act(entry, inserting(decision), decision, {})
 
 
 def _in_place_of(voter: Voter) -> dict[str, str]:

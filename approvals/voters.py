@@ -53,6 +53,11 @@ class Voter:
         return self.delegation.delegator_id if self.delegation else ""
 
     @property
+    def name(self) -> str:
+        """For people, as `Decision.by`."""
+        return f"{self.actor.name} for {self.delegation.delegator.name}" if self.delegation else self.actor.name
+
+    @property
     def people(self) -> frozenset[str]:
         return frozenset({self.actor.id, self.on_behalf_of} - {""})
 

@@ -72,8 +72,8 @@ def record(
     """Append one record. `personal` values are committed to in the leaf and stored beside it, erasable. Returns the
     record's UUID.
 
-    A `change` is made in the same statement, and what is `also` to be done: other rows, whose number does not matter,
-    and acts, whose records come before this one. Outside a transaction the statement is one.
+    A `change` is made in the same statement, and with it what is `also` to be done: other rows, whose number does not
+    matter, and acts, whose records come before this one. Outside a transaction the statement is one.
     """
     entry = Entry(
         kind=kind, subject=subject, actor=actor, team=actor.team if team is None else team, state=state, run=run,
@@ -134,14 +134,17 @@ def _row(entry: Entry, given: list[dict[str, object]]) -> list[Any]:
 @functools.lru_cache(1024)
 def _text(statements: tuple[str, ...], acts: tuple[str, ...], personal: bool, whole: bool) -> str:
     """The first of the statements is the change, if there is any. `whole`: nothing of it is done where a change finds
-    no row."""
+    no row. The change is made before the acts, and each of these before the next, as it asks for that: PostgreSQL does
+    the parts of a statement as it likes."""
     parts = [f"changed AS ({sql} RETURNING 1)" if not number else f"also_{number} AS ({sql})"
              for number, sql in enumerate(statements)]  # fmt: skip
     if personal:
         parts.append(_DISCLOSED.format(changed="changed, " if statements else ""))
+    before = " AND (SELECT 1 / count(*) FROM changed) = 1" if acts else ""
     for number, sql in enumerate(acts):
-        source = _CHANGED.format(changed=f"changed_{number}")
-        parts += [f"changed_{number} AS ({sql} RETURNING 1)", f"told_{number} AS ({_APPEND.format(source=source)})"]
-    source = (_CHANGED.format(changed="changed") if whole else "FROM changed") if statements else ""
-    before = f"WITH {', '.join(parts)} " if parts else ""
-    return before + _APPEND.format(source=source)
+        source = _CHANGED.format(changed=f"changed_{number}") + before
+        told = f"told_{number} AS ({_APPEND.format(source=source)} RETURNING 1)"
+        parts += [f"changed_{number} AS ({sql} RETURNING 1)", told]
+        before = f" AND EXISTS (SELECT FROM told_{number})"
+    source = (_CHANGED.format(changed="changed") if whole else "FROM changed") + before if statements else ""
+    return (f"WITH {', '.join(parts)} " if parts else "") + _APPEND.format(source=source)

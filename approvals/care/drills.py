@@ -60,7 +60,7 @@ def seats_of_drill(drill: Drill, review: Review) -> list[Seat]:
     slots = read_requirement(drill.shown["requirement"]).slots
     return [
         Seat(Slot(id=f"{drill.shown['slot']}{place}", review=review, position=place, spec=spec), asks,
-             frozenset(way.group for way in asks.ways if not way.after), (), ())
+             frozenset(way.group for way in asks.ways if not way.after), (), (), voted=False)
         for place, (asks, spec) in enumerate(zip(slots, drill.shown["requirement"]["slots"], strict=True))
     ]  # fmt: skip
 

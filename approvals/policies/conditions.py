@@ -3,11 +3,12 @@
 import functools
 import re
 from collections.abc import Collection, Mapping
-from typing import Any
-
-import cel
+from typing import TYPE_CHECKING, Any
 
 from console.core.errors import Invalid
+
+if TYPE_CHECKING:
+    import cel
 
 FUNCTIONS = ("contains", "endsWith", "int", "lowerAscii", "size", "startsWith", "string")
 _OPERATORS = re.compile(r"[!-]?_.*|@in|!")  # such as _&&_ and -_: nobody can write these names as functions
@@ -40,7 +41,9 @@ def evaluate(source: str, values: Mapping[str, Any]) -> bool | None:
 
 
 @functools.lru_cache(maxsize=2_000)
-def _program(source: str) -> cel.Program:
+def _program(source: str) -> "cel.Program":
+    import cel  # noqa: PLC0415  (it brings a program for the command line along; most processes rule on nothing)
+
     try:
         return cel.compile(source)
     except (ValueError, TypeError, RuntimeError) as error:
