@@ -7,7 +7,6 @@ from celery import shared_task
 from console.core.actor import system
 from console.core.errors import Conflict
 from integrations import authorize, door_key, ending, handing_in, health
-from integrations.mcp import listing
 from integrations.webhooks import judge, upkeep
 
 _heard: set[str] = set()  # by this process now: a slow server must not take every lane, however often it is offered
@@ -16,6 +15,8 @@ _hearing = threading.Lock()
 
 @shared_task
 def hear_listing(listing_id: str) -> None:
+    from integrations.mcp import listing  # noqa: PLC0415  (its library takes a second to load, and most never need it)
+
     with _hearing:
         if listing_id in _heard:
             return
@@ -30,6 +31,8 @@ def hear_listing(listing_id: str) -> None:
 
 @shared_task
 def compare_listing(listing_id: str) -> None:
+    from integrations.mcp import listing  # noqa: PLC0415
+
     listing.compare_listing(listing_id, actor=system("worker"))
 
 
@@ -40,6 +43,8 @@ def read_import(import_id: str) -> None:
 
 @shared_task
 def look() -> None:
+    from integrations.mcp import listing  # noqa: PLC0415
+
     listing.look_again(actor=system("worker"))
 
 

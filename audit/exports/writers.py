@@ -3,7 +3,7 @@
 import uuid
 from collections.abc import Callable
 
-from audit.exports import columns, ocsf, table
+from audit.exports import ocsf, table
 from audit.exports.bundle import DECISIONS, DISCLOSURES, INDEXES
 from audit.exports.evidence import decisions, disclosures
 from audit.exports.files import Output
@@ -72,5 +72,7 @@ def _line(form: str, tree: Tree) -> Callable[[Row], bytes]:
 
 def _write_columns(leaves: Leaves, begin: int, end: int, output: Output) -> int:
     """A file for each chunk: together they are one dataset, as readers of Parquet understand it."""
+    from audit.exports import columns  # noqa: PLC0415  (its library is large, and few want this form)
+
     with output.whole(f"records-{begin:012}.parquet") as file:
         return columns.write(leaves.rows(begin, end), file)

@@ -143,8 +143,9 @@ def manage(*arguments: str) -> list[str]:
 
 
 def celery(queues: str, *, lanes: int, name: str) -> list[str]:
-    """Threads, so that a lane's connections and keys are the process's own and no fork outlives it."""
-    program = ["-W", f"ignore:{ROOT_WARNING}", "-m", "celery", "--quiet", "-A", "console", "worker"]
+    """Threads, so that a lane's connections and keys are the process's own and no fork outlives it. Checks of settings
+    are made before processes start; here they would load every page."""
+    program = ["-W", f"ignore:{ROOT_WARNING}", "-m", "celery", "--quiet", "--skip-checks", "-A", "console", "worker"]
     work = ["-Q", queues, "-P", "threads", "-c", str(lanes), "-n", f"{name}@%h"]
     return python(*program, *work, "-l", "WARNING", "--without-gossip", "--without-mingle")
 

@@ -116,7 +116,7 @@ def test_nothing_is_sent_anywhere(permitting: Asking, monkeypatch: pytest.Monkey
         raise AssertionError("something was sent")
 
     monkeypatch.setattr("integrations.exchange.send", never)
-    monkeypatch.setattr("integrations.exchange.call_tool", never)
+    monkeypatch.setattr("integrations.mcp.session.call_tool", never)
     permission(permitting)
     sign(permitting)
     assert permission(permitting) == ALLOW
