@@ -14,6 +14,7 @@ from whitenoise.middleware import WhiteNoiseMiddleware
 
 from console.core import presence
 from integrations import outbound
+from tests.prepared import beginning_of
 from tests.services import TEMPLATE, services
 
 hypothesis.register_profile("default", deadline=None)
@@ -42,9 +43,9 @@ def static_files_are_listed_once() -> Iterator[None]:
 
 
 @pytest.fixture
-def committed(django_db_blocker: DjangoDbBlocker) -> Iterator[str]:
+def committed(request: pytest.FixtureRequest, django_db_blocker: DjangoDbBlocker) -> Iterator[str]:
     """A clone of the migrated database, thrown away afterwards: no flush, so that append-only tables stay guarded."""
-    with django_db_blocker.unblock(), a_clone() as name:
+    with django_db_blocker.unblock(), a_clone(beginning_of(request.fixturenames)) as name:
         yield name
 
 

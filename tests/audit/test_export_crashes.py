@@ -48,19 +48,19 @@ job.work_off(threading.Event())
 """
 
 
+PLACES = [("written", 1), ("written", 4), ("synced", 4), ("committed", 4), ("committed", 6), ("finishing", 1),
+          ("finished", 1)]  # fmt: skip
+QUICK = [("bundle", "committed", 4), ("csv", "written", 4), ("parquet", "synced", 4), ("bundle", "finished", 1)]
+
+
 @pytest.mark.parametrize(
-    ("place", "times"),
+    ("form", "place", "times"),
     [
-        ("written", 1),
-        ("written", 4),
-        ("synced", 4),
-        ("committed", 4),
-        ("committed", 6),
-        ("finishing", 1),
-        ("finished", 1),
+        pytest.param(form, *place, marks=[] if (form, *place) in QUICK else pytest.mark.long)
+        for form in ("bundle", "csv", "parquet")
+        for place in PLACES
     ],
 )
-@pytest.mark.parametrize("form", ["bundle", "csv", "parquet"])
 def test_export_goes_on_after_a_kill_and_is_the_same_to_the_last_byte(
     log: SignedLog, committed: str, state: Path, monkeypatch: pytest.MonkeyPatch, form: str, place: str, times: int
 ) -> None:

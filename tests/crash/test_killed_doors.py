@@ -48,7 +48,10 @@ def in_flight(place: Place, moment: Moment, modes: list[str]) -> list[Action]:
     return actions
 
 
-@pytest.mark.parametrize("moment", ["unread", "read", "done", "half"])
+@pytest.mark.parametrize(
+    "moment",
+    ["unread", pytest.param("read", marks=pytest.mark.long), "done", pytest.param("half", marks=pytest.mark.long)],
+)
 def test_a_door_killed_with_every_mode_in_flight_leaves_one_effect_at_most(
     place: Place, stack: Stack, moment: Moment
 ) -> None:

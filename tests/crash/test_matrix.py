@@ -33,7 +33,7 @@ FAULTS: dict[str, Callable[[], list[Fault]]] = {
     "cut after the effect, then 503": lambda: [Fault("done"), Fault("read", status=503)],
     "cut after the effect, then 429": lambda: [Fault("done"), Fault("read", status=429)],
 }
-SAMPLE = 25  # of each mode, in the standard run
+SAMPLE = 12  # of each mode, in the standard run
 REST = 128  # one of so many
 
 

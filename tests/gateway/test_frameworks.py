@@ -102,6 +102,7 @@ def test_a_graph_is_paused_while_people_decide_and_goes_on_in_another_process(
     assert len(asking.world.refunds()) == 1
 
 
+@pytest.mark.long
 def test_a_graph_is_told_of_a_refusal_and_not_to_try_again(asking: Asking, refunding: Program) -> None:
     refunding.start()
     held = refunding.until_held()
@@ -123,6 +124,7 @@ def test_an_approval_outlives_the_process_that_asked_for_it(permitting: Asking, 
     assert (note.read_text(), Action.objects.count()) == ("Hello", 1)
 
 
+@pytest.mark.long
 def test_what_is_refused_is_not_run(permitting: Asking, writing: Program, note: Path) -> None:
     writing.start()
     held = writing.until_held()

@@ -1,5 +1,8 @@
 """The demo's world on a database of one's own, with the real payment stand-in behind it."""
 
+import atexit
+import functools
+import socket
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
@@ -20,7 +23,10 @@ from examples.demo.people import acting, seed_people
 from examples.demo.seed import begin_run, connect
 from examples.standins.launcher import serving
 from tests.accounts.authenticator import SoftAuthenticator
+from tests.conftest import speaking_with
 from tests.hooks import Sender, make_hook
+from tests.prepared import beginnings
+from tests.services import services
 from tests.standins.fault_proxy import FaultProxy
 
 PASSWORD = "obvious-test-password"
@@ -90,22 +96,40 @@ class World:
         return refunds(self.standin, self.seeded.pair(which).later)
 
 
+@functools.cache
+def address() -> socket.socket:
+    """Of each test's proxy in turn: integrations are connected to it once."""
+    listening = socket.create_server(("127.0.0.1", 0))
+    atexit.register(listening.close)
+    return listening
+
+
+@functools.cache
+def connected() -> str:
+    """A database with the demo's team, and the stand-in as its admin connected it."""
+    name = services().clone()
+    with speaking_with(name):
+        seed_people()
+        connect(f"http://127.0.0.1:{address().getsockname()[1]}")
+    return name
+
+
+beginnings["world"] = connected
+
+
 @pytest.fixture
 def proxy(standin: str) -> Iterator[FaultProxy]:
     """Between the door and the stand-in, to fail on demand."""
-    address = urlsplit(standin)
-    assert address.hostname
-    assert address.port
-    with FaultProxy(address.hostname, address.port) as proxy:
+    upstream = urlsplit(standin)
+    assert upstream.hostname
+    assert upstream.port
+    with FaultProxy(upstream.hostname, upstream.port, address()) as proxy:
         yield proxy
 
 
 @pytest.fixture
 def world(committed: str, standin: str, proxy: FaultProxy) -> World:
-    seeded = seed_charges(standin)
-    seed_people()
-    connect(proxy.base_url)
-    return World(standin, seeded)
+    return World(standin, seed_charges(standin))
 
 
 @pytest.fixture

@@ -75,7 +75,7 @@ def test_refused_it_is_not_done(asked: World, gate: FaultProxy, access: str) -> 
     assert (writes(gate), attached(access), Run.objects.get().state) == ([], [HELD], "failed")
 
 
-@pytest.mark.parametrize("lost", ["cut_before", "cut_after"])
+@pytest.mark.parametrize("lost", [pytest.param("cut_before", marks=pytest.mark.long), "cut_after"])
 def test_with_real_processes_a_lost_answer_leads_to_exactly_one_attachment(
     asked: World, gate: FaultProxy, access: str, committed: str, tmp_path: Path, lost: str
 ) -> None:

@@ -43,7 +43,7 @@ def outcome_of(review: Review) -> tuple[str, str]:
     return Action.objects.get(pk=review.action_id).state, call.state
 
 
-@pytest.mark.parametrize("lost", ["cut_before", "cut_after"])
+@pytest.mark.parametrize("lost", [pytest.param("cut_before", marks=pytest.mark.long), "cut_after"])
 def test_a_lost_answer_leads_to_exactly_one_refund(world: World, stack: Stack, proxy: FaultProxy, lost: str) -> None:
     stack.start("worker", "door", "beat")
     held_by_processes(world)
@@ -88,7 +88,7 @@ def test_worker_and_broker_killed_mid_run_only_delay_it(world: World, stack: Sta
     assert [len(world.refunds("large")), len(world.refunds("small"))] == [1, 1]
 
 
-@pytest.mark.parametrize("broker", ["hung", "gone"])
+@pytest.mark.parametrize("broker", ["hung", pytest.param("gone", marks=pytest.mark.long)])
 def test_a_signature_is_answered_within_two_seconds_without_a_broker(world: World, stack: Stack, broker: str) -> None:
     stack.start("worker", "door", "beat")
     held_by_processes(world)

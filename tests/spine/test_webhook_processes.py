@@ -51,6 +51,7 @@ def test_an_event_over_http_wakes_a_run(sender: Sender, stack: Stack) -> None:
     assert (large.status_code, got.status_code, nowhere.status_code) == (413, 405, 404)
 
 
+@pytest.mark.long
 def test_what_comes_while_the_door_is_away_waits_for_it(sender: Sender, stack: Stack) -> None:
     """Its wake-ups are lost too."""
     stack.start("web", "worker", "beat")
@@ -90,6 +91,7 @@ def stuck(stack: Stack) -> int:
     return int(count)
 
 
+@pytest.mark.long
 def test_what_comes_while_no_worker_is_there_is_found_by_the_one_that_comes(sender: Sender, stack: Stack) -> None:
     stack.start("web", "door", "beat")
     run = begin(invoice="in_1")

@@ -11,6 +11,7 @@ A fault is for one request: the next that matches and that no earlier fault has 
 
 import contextlib
 import http.client
+import socket
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -55,7 +56,8 @@ class Fault:
 
 
 class FaultProxy:
-    def __init__(self, upstream_host: str, upstream_port: int) -> None:
+    def __init__(self, upstream_host: str, upstream_port: int, listening: socket.socket | None = None) -> None:
+        """Where somebody is `listening` already, connections are taken there; it goes on when this one ends."""
         self.upstream = (upstream_host, upstream_port)
         self.requests: list[Arrival] = []
         self.errors: list[str] = []  # what the upstream side failed with, unasked
@@ -63,9 +65,12 @@ class FaultProxy:
         self._faults: list[Fault] = []
         self._taken: list[Fault] = []
         self._lock = Lock()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler(), bind_and_activate=listening is None)
+        if listening:
+            self._server.socket.close()
+            self._server.socket = listening.dup()
         self._server.daemon_threads = True
-        self.port: int = self._server.server_address[1]
+        self.port: int = self._server.socket.getsockname()[1]
         self.base_url = f"http://127.0.0.1:{self.port}"
 
     def __enter__(self) -> Self:
