@@ -204,7 +204,7 @@ REVIEWS = [
     {"slots": [{"group": "g", "count": count}], "signature": level}
     for count in (1, 2)
     for level in ("password", "passkey")
-]
+] + [{"slots": [{"group": "g"}], "signature": "passkey", "states": ["amount"], "evidence": ["Invoice"]}]
 SURE = [("native_key", "reviewed"), ("none", "reviewed"), ("native_key", "imported")]  # idempotency and trust
 COUNTED = ("new_counterparty", "data", "untrusted", "prior_actions", "prior_operations", "distance", "total_calls")
 
