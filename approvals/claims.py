@@ -17,6 +17,7 @@ from console.core.clock import now
 from console.core.errors import Conflict, Forbidden
 
 LASTS = dt.timedelta(minutes=30)
+SOMEBODY = "somebody"  # where votes are secret
 
 
 def claims_on(reviews: Iterable[str]) -> list[Claim]:
@@ -34,7 +35,7 @@ def said_of_claims(reviews: Iterable[str]) -> dict[str, str]:
     for slot in Slot.objects.filter(review__in=asks):
         asks[slot.review_id].append(slot.asks)
     names = {pk: [one.person.name for one in standing if one.review_id == pk] for pk in asks}
-    return {pk: "somebody" if keep_secrets(asks[pk]) else ", ".join(names[pk]) for pk in asks}
+    return {pk: SOMEBODY if keep_secrets(asks[pk]) else ", ".join(names[pk]) for pk in asks}
 
 
 def is_secret(review: Review) -> bool:

@@ -17,7 +17,7 @@ from approvals.bulk import has_alike
 from approvals.care.afterwards import owed_by
 from approvals.care.before import Before, before_of
 from approvals.care.breaks import break_needed, break_of, most_an_hour
-from approvals.care.drills import open_drills, review_of, ruling_of, seats_of_drill
+from approvals.care.drills import open_drills, review_of, ruling_of, said_of_drills, seats_of_drill
 from approvals.change_form import Field, fields_of
 from approvals.claims import said_of_claims
 from approvals.digests import MEANINGS, manifested
@@ -115,7 +115,8 @@ def queue(actor: Actor, state: str = "", after: str = "") -> Queue:
 
 
 def _open(actor: Actor) -> Queue:
-    drills = [review_of(drill) for drill in open_drills(actor)]
+    given = list(open_drills(actor))
+    drills = [review_of(drill) for drill in given]
     standins = standins_of(actor)
     waiting = waiting_for(actor, standins)
     mine = list(_with_action(waiting).order_by("expires_at", "id")[: PAGE + 1])
@@ -124,7 +125,7 @@ def _open(actor: Actor) -> Queue:
     read = list(_with_action(others).order_by("expires_at", "id")[: PAGE + 1])
     names = _names([*mine, *read])
     instead = in_whose_place(actor, standins, mine[:PAGE])
-    claims = said_of_claims(review.pk for review in mine[:PAGE])
+    claims = said_of_claims(review.pk for review in mine[:PAGE]) | said_of_drills(given, actor)
     items = [Item(review, _requester(review, names), instead.get(review.pk, ""), claims.get(review.pk, ""))
              for review in mine[:PAGE]]  # fmt: skip
     limit = now() + TODAY
@@ -326,7 +327,7 @@ def read_sheet(actor: Actor, review_id: str, typed: Mapping[str, str] | None = N
         known=known_of(action) if review.kind == "doubt" else None,
         change_fields=_change_fields(review, rights, typed or {}),
         newer=newer_than(actor, review),
-        together=read_together(actor, review, seats, drill=bool(drill)),
+        together=read_together(actor, review, seats, drill=drill),
     )
 
 

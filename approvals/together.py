@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from approvals.care.drills import own_claim
 from approvals.claims import claims_on, may_claim
 from approvals.comments import READING, comments_on
-from approvals.models import Claim, Comment, Review
+from approvals.models import Claim, Comment, Drill, Review
 from approvals.seats import Seat
 from approvals.signers import Signer, Signers, in_fair_order, signers_of
 from approvals.versions import has_secrets
@@ -34,11 +35,11 @@ class Together:
         return sum(not one.resolved for one in self.comments)  # type: ignore[attr-defined]  # annotated
 
 
-def read_together(actor: Actor, review: Review, seats: Sequence[Seat], *, drill: bool = False) -> Together:
+def read_together(actor: Actor, review: Review, seats: Sequence[Seat], *, drill: Drill | None = None) -> Together:
     """A `drill` looks as if it waited for the reader."""
     secret = has_secrets(review, [seat.asks for seat in seats])
     claims = claims_on([review.pk]) if review.state == "open" else []
-    own = next((one for one in claims if one.person_id == actor.id), None)
+    own = own_claim(drill) if drill else next((one for one in claims if one.person_id == actor.id), None)
     reviewer = actor.interactive and actor.has(Role.REVIEWER) and review.state == "open"
     signers = signers_of(review, seats) if review.state == "open" and actor.has(*READING) else []
     may_comment = reviewer and actor.id not in review.action.makers
@@ -46,7 +47,7 @@ def read_together(actor: Actor, review: Review, seats: Sequence[Seat], *, drill:
         claims=[one for one in claims if one is not own],
         own=own,
         secret=secret,
-        may_claim=reviewer and own is None and (drill or may_claim(review, actor, secret=secret)),
+        may_claim=reviewer and own is None and (drill is not None or may_claim(review, actor, secret=secret)),
         may_comment=may_comment,
         comments=list(comments_on(review, actor, secret=secret)),
         signers=signers,

@@ -3,7 +3,7 @@
 import datetime as dt
 import random
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from django.db import transaction
@@ -12,13 +12,16 @@ from django.db.models import Exists, OuterRef, QuerySet
 from approvals.access import waiting_for
 from approvals.care.breaks import setting_of
 from approvals.care.planting import plant
+from approvals.claims import LASTS, SOMEBODY
 from approvals.digests import evidence_digest, render_digest
-from approvals.models import Action, CareSetting, Decision, Drill, Review, Ruling, Slot, SlotGroup
-from approvals.policies.slots import read_requirement
+from approvals.models import Action, CareSetting, Claim, Decision, Drill, Review, Ruling, Slot, SlotGroup
+from approvals.policies.slots import keep_secrets, read_requirement
 from approvals.revise import check_change
 from approvals.seats import Seat
 from approvals.signoff import ByPassword, Proof, check_may_decide, check_password, prepared, sign
 from audit.move import begin, move
+from audit.record import record
+from audit.vocabulary import Kind
 from console.accounts.actors import human
 from console.accounts.models import Membership
 from console.core.actor import Actor, Role, system
@@ -103,6 +106,44 @@ def decide_drill(
         if ended == "wrong" and not found.training:
             for _ in range(TRAINING):
                 begin_drill(actor, training=True)
+    return found
+
+
+def claim_drill(drill: Drill, *, actor: Actor) -> Drill:
+    """As `claim_review`, and for nobody else to see."""
+    return drill if own_claim(drill) else _claimed(drill, now(), Kind.CLAIM_MADE, actor)
+
+
+def release_drill(drill: Drill, *, actor: Actor) -> Drill:
+    return _claimed(drill, None, Kind.CLAIM_RELEASED, actor)
+
+
+@transaction.atomic
+def _claimed(drill: Drill, at: dt.datetime | None, kind: Kind, actor: Actor) -> Drill:
+    if Drill.objects.filter(pk=drill.pk, state="open").update(claimed_at=at):
+        record(kind, subject=drill.pk, actor=actor, detail={"review": drill.pk}, **drill.audit_context())
+    drill.claimed_at = at
+    return drill
+
+
+def own_claim(drill: Drill) -> Claim | None:
+    """While it lasts, as if it was stored like others."""
+    if drill.claimed_at is None or drill.claimed_at <= now() - LASTS:
+        return None
+    return Claim(review_id=drill.pk, person_id=drill.reviewer_id, at=drill.claimed_at)
+
+
+def said_of_drills(drills: Iterable[Drill], actor: Actor) -> dict[str, str]:
+    """As `said_of_claims`."""
+    slots = {one.pk: read_requirement(one.shown["requirement"]).slots for one in drills if own_claim(one)}
+    return {pk: SOMEBODY if keep_secrets(asks) else actor.name for pk, asks in slots.items()}
+
+
+@transaction.atomic
+def leave_drill(drill: Drill, *, actor: Actor) -> Drill:
+    """Whoever brings others in has not waved it through: it ends before anybody else loses time with it."""
+    found = open_drills(actor).select_for_update(of=("self",)).get(pk=drill.pk)
+    move(found, "left", actor=actor, detail={"decision": "asked", "planted": found.planted}, closed_at=now())
     return found
 
 

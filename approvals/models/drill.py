@@ -30,6 +30,7 @@ class Drill(models.Model):
     told = models.TextField()  # what was planted, in words
     shown = OrderedJSONField()  # what an action would have in its columns
     training = models.BooleanField(default=False)  # told to be one
+    claimed_at = models.DateTimeField(null=True)  # when they said that they are on it
     opened_at = models.DateTimeField(db_default=Now())
     expires_at = models.DateTimeField()
     closed_at = models.DateTimeField(null=True)

@@ -22,6 +22,7 @@ from approvals.signoff import ByPasskey, ByPassword, BySession, signoff
 from approvals.still import for_person
 from audit.models import Record
 from audit.move import move
+from audit.vocabulary import Kind
 from console.accounts.models import Team, User
 from console.core.clock import now
 from console.core.errors import Conflict, Forbidden
@@ -91,6 +92,38 @@ def test_the_queue_counts_and_lists_it_as_any_other(give: Give, hold: Hold, ana:
     page = ana.get("/reviews/").content.decode()
     assert (page.count('class="item"'), f"item-{drill.pk}" in page, "2 open" in page) == (2, True, True)
     assert '<span class="n">2<span class="unseen"> waiting' in page
+
+
+def test_whoever_says_that_they_are_on_it_sees_what_they_would_see_of_any_other(
+    give: Give, hold: Hold, ana: Client
+) -> None:
+    real = hold("Refund €480.00 to cus_8Z41", **MONEY)
+    drill = give()
+    for act, said in (("claim", "You are on it"), ("claim", "You are on it"), ("claim/release", "I am on it")):
+        one, other = (together(ana, identity, act) for identity in (drill.pk, real.id))
+        assert one == other
+        assert said in one
+        assert sheet(ana, drill.pk) == sheet(ana, real.id)
+        assert ana.get("/reviews/").content.decode().count(" looks at it</span>") == (2 if act == "claim" else 0)
+    told = Record.objects.of(drill.pk).filter(kind__startswith="approvals:claim:").order_by("at")
+    assert [one.kind for one in told] == [Kind.CLAIM_MADE, Kind.CLAIM_RELEASED]
+
+
+def together(browser: Client, identity: str, act: str) -> str:
+    piece = browser.post(f"/reviews/{identity}/{act}", headers={"HX-Request": "true"}).content.decode()
+    return re.sub(r'rev_[0-9a-z]{26}|token" value="[^"]+"|datetime="[^"]+"|title="20[^"]+"', "-", piece)
+
+
+@pytest.mark.parametrize(("act", "given"), [("comments", {"text": "Is this right?"}), ("suggestion", {"person": "x"})])
+def test_whoever_brings_others_in_is_told_before_these_lose_time_with_it(
+    give: Give, ana: Client, act: str, given: dict[str, str]
+) -> None:
+    drill = give("amount")
+    answer = ana.post(f"/reviews/{drill.pk}/{act}", given, headers={"HX-Request": "true"})
+    assert answer["HX-Redirect"] == f"/reviews/drills/{drill.pk}/"
+    assert "you left it to others" in ana.get(answer["HX-Redirect"]).content.decode()
+    told = Record.objects.of(drill.pk).get(kind="approvals:drill:left")
+    assert json.loads(bytes(told.leaf))["detail"] == {"decision": "asked", "planted": "amount"}
 
 
 def test_the_api_lists_it_in_the_same_shape(give: Give, hold: Hold, ana: Client) -> None:
