@@ -2,11 +2,12 @@
 
 import datetime as dt
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from django.db.models import Count, Q, QuerySet, Subquery
+from django.db.models import Count, OuterRef, Q, QuerySet, Subquery
+from django.db.models.fields.json import KT
 
 from approvals import sheet
 from approvals.access import access_review, visible_reviews, waiting_for
@@ -33,7 +34,7 @@ from approvals.signoff import check_may_decide
 from approvals.together import Together, read_together
 from approvals.too_few import too_few
 from approvals.versions import has_secrets, newer_than, vote_before
-from approvals.voters import in_whose_place, standins_of
+from approvals.voters import in_whose_place, standins_of, with_groups
 from audit.models import Record
 from audit.vocabulary import Kind
 from console.accounts.models import Passkey, Team, User
@@ -115,26 +116,25 @@ def queue(actor: Actor, state: str = "", after: str = "") -> Queue:
 
 
 def _open(actor: Actor) -> Queue:
-    given = list(open_drills(actor))
-    drills = [review_of(drill) for drill in given]
+    given = list(open_drills(actor).annotate(maker=KT("shown__makers__0"), requester=_name_of("maker")))
+    drills: list[Any] = [review_of(drill) for drill in given]
+    for drill, review in zip(given, drills, strict=True):
+        review.requester = drill.requester
     standins = standins_of(actor)
     waiting = waiting_for(actor, standins)
-    mine = list(_with_action(waiting).order_by("expires_at", "id")[: PAGE + 1])
+    mine = list(with_groups(_with_action(waiting), standins).order_by("expires_at", "id")[: PAGE + 1])
     mine = sorted([*mine, *drills], key=_order)[: PAGE + 1]
     others = visible_reviews(actor, standins).filter(state="open").exclude(pk__in=waiting.values("pk"))
     read = list(_with_action(others).order_by("expires_at", "id")[: PAGE + 1])
-    names = _names([*mine, *read])
     instead = in_whose_place(actor, standins, mine[:PAGE])
     claims = said_of_claims(review.pk for review in mine[:PAGE]) | said_of_drills(given, actor)
-    items = [Item(review, _requester(review, names), instead.get(review.pk, ""), claims.get(review.pk, ""))
-             for review in mine[:PAGE]]  # fmt: skip
+    items = [_item(review, instead.get(review.pk, ""), claims.get(review.pk, "")) for review in mine[:PAGE]]
     limit = now() + TODAY
     groups = [
         Group("Due soon", [item for item in items if item.review.expires_at < limit]),
         Group("Later", [item for item in items if item.review.expires_at >= limit], "more" if len(mine) > PAGE else ""),
-        Group("Yours to read", [Item(review, _requester(review, names)) for review in read[:PAGE]],
-              "more" if len(read) > PAGE else ""),
-    ]  # fmt: skip
+        Group("Yours to read", list(map(_item, read[:PAGE])), "more" if len(read) > PAGE else ""),
+    ]
     counts = waiting.aggregate(all=Count("pk"), soon=Count("pk", filter=Q(expires_at__lt=limit)))
     after, most = _afterwards(actor)
     pause = break_of(actor.team, actor.id, most)
@@ -156,21 +156,22 @@ def _order(review: Review) -> tuple[dt.datetime, str]:
 
 
 def _page(title: str, page: Page[Review]) -> Group:
-    names = _names(page.items)
-    return Group(title, [Item(review, _requester(review, names)) for review in page.items], page.next)
+    return Group(title, list(map(_item, page.items)), page.next)
 
 
-def _with_action(reviews: QuerySet[Review]) -> QuerySet[Review]:
-    return reviews.select_related("action__operation__integration")
+def _item(review: Any, in_place_of: str = "", claimed: str = "") -> Item:
+    """Of one that `_with_action` has annotated."""
+    return Item(review, review.requester or "", in_place_of, claimed)
 
 
-def _names(reviews: Iterable[Review]) -> dict[str, str]:
-    people = {review.action.makers[0] for review in reviews if review.action.makers}
-    return dict(User.objects.filter(pk__in=people).values_list("pk", "name")) if people else {}
+def _with_action(reviews: QuerySet[Review]) -> QuerySet[Any]:
+    related = reviews.select_related("action__operation__integration")
+    return related.annotate(requester=_name_of("action__makers__0"))
 
 
-def _requester(review: Review, names: dict[str, str]) -> str:
-    return names.get(review.action.makers[0], "") if review.action.makers else ""
+def _name_of(person: str) -> Subquery:
+    """For a queryset that has somebody's id there."""
+    return Subquery(User.objects.filter(pk=OuterRef(person)).values("name"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -293,7 +294,8 @@ def read_sheet(actor: Actor, review_id: str, typed: Mapping[str, str] | None = N
     ruling = ruling_of(drill) if drill else action.rulings.select_related("version").first()
     rights = rights_of(actor, review, seats, decisions)
     shown = [] if rights.may else votes_of(actor, review, seats, decisions)
-    requester = _requester(review, _names([review]))
+    makers = User.objects.filter(pk__in=action.makers[:1])
+    requester = makers.values_list("name", flat=True).first() or ""
     last, alike = last_like(action), look_alikes(action)
     revisions = action.revisions.select_related("editor", "decision").order_by("number") if action.editors else ()
     before = before_of(review, actor) if rights.may else None

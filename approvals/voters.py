@@ -4,6 +4,8 @@ import datetime as dt
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from django.contrib.postgres.expressions import ArraySubquery
+from django.db.models import OuterRef, QuerySet
 from django.db.models.functions import Now
 
 from approvals.models import Action, Delegation, Review, SlotGroup
@@ -130,13 +132,18 @@ def stand_in(action: Action, asked: Collection[str], actor: Actor, standins: Col
     return Voter(actor, standing[chosen].groups, standing[chosen].delegation)
 
 
+def with_groups(reviews: QuerySet[Review], standins: Sequence[Standin]) -> QuerySet[Review]:
+    """For `in_whose_place`."""
+    groups = SlotGroup.objects.filter(review=OuterRef("pk")).values("group")
+    return reviews.annotate(asked_groups=ArraySubquery(groups)) if standins else reviews
+
+
 def in_whose_place(actor: Actor, standins: Sequence[Standin], reviews: Sequence[Review]) -> dict[str, str]:
-    """By review, the name of whom the actor would sign it for. Needs their operations loaded."""
+    """By review, the name of whom the actor would sign it for. Needs their operations loaded, and the reviews annotated
+    `with_groups`; of a drill it asks nobody else."""
     if not standins:
         return {}
-    asked: dict[str, set[str]] = {review.pk: set() for review in reviews}
-    for review_id, group in SlotGroup.objects.filter(review__in=asked).values_list("review", "group"):
-        asked[review_id].add(group)
+    asked = {review.pk: getattr(review, "asked_groups", ()) for review in reviews}
     voters = {review.pk: stand_in(review.action, asked[review.pk], actor, standins) for review in reviews}
     return {pk: one.delegation.delegator.name for pk, one in voters.items() if one.delegation}
 

@@ -91,6 +91,7 @@ def test_the_queue_counts_and_lists_it_as_any_other(give: Give, hold: Hold, ana:
     drill = give()
     page = ana.get("/reviews/").content.decode()
     assert (page.count('class="item"'), f"item-{drill.pk}" in page, "2 open" in page) == (2, True, True)
+    assert page.count("<bdi>Jonas Lindqvist</bdi> waits") == 2
     assert '<span class="n">2<span class="unseen"> waiting' in page
 
 
