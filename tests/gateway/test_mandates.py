@@ -27,6 +27,7 @@ from tests.gateway.test_spending import granted
 from tests.spine.attacker import Attacker, alarms
 from tests.spine.conftest import World
 from tests.spine.test_signing_for import name_sam
+from tests.standins.fault_proxy import FaultProxy
 
 TWO = "{group: finance}, {group: operations}"
 POLICY = "policy: p\nrules:\n{}  - {{id: rest, when: {{}}, then: review, review: {{slots: [{}]}}}}\n"
@@ -192,7 +193,8 @@ def test_another_counterparty_is_covered_only_where_it_is_named_or_known(world: 
     assert ask(world, like.grantee, "apart", 400).state == "succeeded"
 
 
-def test_two_at_once_do_not_pass_its_limits_together(world: World, like: Action) -> None:
+def test_two_at_once_do_not_pass_its_limits_together(world: World, like: Action, proxy: FaultProxy) -> None:
+    """None of them is done before all are ruled on: what one does changes what is shown of the others."""
     mandate = give(world, like, calls=2, total=1_000, at_most=500)
     arguments = {"charge": world.seeded.pair("apart").later, "amount": 500}
     asked = [propose(Proposal(like.team_id, "stripe.create_refund", arguments, like.grantee, ["usr_maker"]),
@@ -204,8 +206,15 @@ def test_two_at_once_do_not_pass_its_limits_together(world: World, like: Action)
         finally:
             connections.close_all()
 
+    covered = [proxy.hold("POST", "/v1/refunds") for _ in range(2)]
     with ThreadPoolExecutor(5) as doors:
-        list(doors.map(at_the_door, asked))
+        driven = [doors.submit(at_the_door, action) for action in asked]
+        for one in covered:
+            one.wait(60)
+        for one in covered:
+            one.release()
+        for door in driven:
+            door.result()
     for action in asked:
         drive(action.id)
     states = sorted(again(action).state for action in asked)
