@@ -97,7 +97,7 @@ def desk(world: World) -> Iterator[Desk]:
         def log_message(self, *_: object) -> None: ...
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as listening:
-        Thread(target=listening.serve_forever, daemon=True).start()
+        Thread(target=listening.serve_forever, args=(0.02,), daemon=True).start()
         one.address = f"http://127.0.0.1:{listening.server_port}"
         integration = describe_integration(DESK, base_url=one.address, actor=acting("mira"))
         store_credential(integration, name="desk key", secret=SECRET, actor=acting("mira"))
