@@ -5,11 +5,11 @@ import re
 import socket
 import socketserver
 from collections.abc import Callable, Iterator
-from threading import Thread
 
 from integrations.description import Description
 from integrations.outbound import Answer, send
 from integrations.render import Rendered, render
+from tests.servers import served
 
 SMALL = 65_536
 SECRET = "sk_attacked_7Qz9Xv3"
@@ -48,12 +48,8 @@ def _heard(connection: socket.socket) -> bytes:
 
 @contextlib.contextmanager
 def serving(script: Script, address: str = "127.0.0.1", port: int = 0) -> Iterator[Peer]:
-    with Peer(script, address, port) as peer:
-        Thread(target=peer.serve_forever, args=(0.02,), daemon=True).start()
-        try:
-            yield peer
-        finally:  # else it would accept on a closed socket as fast as it can, beside all tests that follow
-            peer.shutdown()
+    with served(Peer(script, address, port)) as peer:
+        yield peer
 
 
 def saying(*parts: bytes) -> Script:

@@ -18,6 +18,8 @@ from typing import Any
 
 import pytest
 
+from tests.servers import served
+
 USER, PASSWORD = "countersign", "correct-horse%s$(id)"
 
 
@@ -71,14 +73,8 @@ def serving(
         def log_message(self, format: str, *args: Any) -> None:
             pass
 
-    with Server(("localhost", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
-        thread.start()
-        try:
-            yield server
-        finally:
-            server.shutdown()
-            thread.join(20)
+    with served(Server(("localhost", 0), Handler)) as server:
+        yield server
 
 
 # A time-stamp authority

@@ -5,7 +5,6 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
 from typing import Any
 
 import pytest
@@ -30,6 +29,7 @@ from integrations.tasks import run_health_test
 from tests.factories import a_grantee
 from tests.gateway.conftest import make_agent
 from tests.gateway.people import Connected, as_owner, connected, consented, running, server, told
+from tests.servers import served
 from tests.spine.attacker import APP, Attacker
 from tests.spine.attacker import DOOR as ROLE_OF_THE_DOOR
 from tests.spine.conftest import World
@@ -96,13 +96,11 @@ def desk(world: World) -> Iterator[Desk]:
 
         def log_message(self, *_: object) -> None: ...
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as listening:
-        Thread(target=listening.serve_forever, args=(0.02,), daemon=True).start()
-        one.address = f"http://127.0.0.1:{listening.server_port}"
+    with served(ThreadingHTTPServer(("127.0.0.1", 0), Handler)) as listener:
+        one.address = f"http://127.0.0.1:{listener.server_port}"
         integration = describe_integration(DESK, base_url=one.address, actor=acting("mira"))
         store_credential(integration, name="desk key", secret=SECRET, actor=acting("mira"))
         yield one
-        listening.shutdown()
 
 
 @pytest.fixture

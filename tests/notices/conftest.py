@@ -2,7 +2,6 @@
 
 import datetime as dt
 import ssl
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -24,6 +23,7 @@ from tests.audit import test_anchor_mail
 from tests.audit.peers import certificate
 from tests.audit.test_anchor_mail import post_office
 from tests.pages.conftest import DOOR, PASSWORD, at_the_office, enter, furnished, hold, office, stranger
+from tests.servers import served
 
 __all__ = ["at_the_office", "enter", "furnished", "hold", "office", "stranger"]
 
@@ -124,13 +124,13 @@ def receiver(tls: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> Iterato
     trusting = ssl.create_default_context(cafile=str(tls[0]))
     monkeypatch.setattr(outbound, "_context", lambda: trusting)
     receiver = Receiver()
-    with _serving(receiver, tls) as port:
+    with _listening(receiver, tls) as port:
         receiver.port = port
         yield receiver
 
 
 @contextmanager
-def _serving(receiver: Receiver, tls: tuple[Path, Path]) -> Iterator[int]:
+def _listening(receiver: Receiver, tls: tuple[Path, Path]) -> Iterator[int]:
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
@@ -147,14 +147,10 @@ def _serving(receiver: Receiver, tls: tuple[Path, Path]) -> Iterator[int]:
 
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(*tls)
-    with ThreadingHTTPServer(("localhost", 0), Handler) as server:
-        server.daemon_threads = True
-        server.socket = context.wrap_socket(server.socket, server_side=True)
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
-        thread.start()
+    server = ThreadingHTTPServer(("localhost", 0), Handler)
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    with served(server):
         yield server.server_address[1]
-        server.shutdown()
-        thread.join(20)
 
 
 def a_channel(receiver: Receiver, kind: str = WEBHOOK, *groups: str) -> Channel:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from console.shadow import forwarder
+from tests.servers import served
 
 PROGRAM = str(Path(forwarder.__file__))
 TOKEN = "cag_" + "t" * 43
@@ -120,11 +121,9 @@ def console() -> Iterator[Console]:
         def log_message(self, *given: Any) -> None:
             pass
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+    with served(ThreadingHTTPServer(("127.0.0.1", 0), Handler)) as server:
         kept.url = f"http://127.0.0.1:{server.server_port}"
         yield kept
-        server.shutdown()
 
 
 def arguments(place: Path, console: str, *more: str) -> list[str]:

@@ -1,11 +1,11 @@
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
 
 import httpx
 import pytest
 
+from tests.servers import served
 from tests.standins.fault_proxy import FaultProxy
 
 
@@ -31,11 +31,8 @@ class Upstream(BaseHTTPRequestHandler):
 @pytest.fixture
 def upstream() -> Iterator[ThreadingHTTPServer]:
     Upstream.done = []
-    with ThreadingHTTPServer(("127.0.0.1", 0), Upstream) as server:
-        server.daemon_threads = True
-        Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+    with served(ThreadingHTTPServer(("127.0.0.1", 0), Upstream)) as server:
         yield server
-        server.shutdown()
 
 
 @pytest.fixture

@@ -12,13 +12,13 @@ from base64 import b64decode, b64encode
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
 
 import httpx
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from examples.standins.launcher import free_port
+from tests.servers import served
 from tests.stack import wait_until
 
 TOKEN = "token-of-the-door"
@@ -95,7 +95,5 @@ def _small(key: str) -> Iterator[str]:
         def log_message(self, *_: object) -> None:
             pass
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Answer) as server:
-        Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+    with served(ThreadingHTTPServer(("127.0.0.1", 0), Answer)) as server:
         yield f"http://127.0.0.1:{server.server_address[1]}"
-        server.shutdown()

@@ -4,7 +4,6 @@ import base64
 import dataclasses
 import http.server
 import json
-import threading
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 from urllib.parse import quote, quote_plus
@@ -15,6 +14,7 @@ from integrations.credential_types import check_settings, pack
 from integrations.description import Description
 from integrations.outbound import Answer, send
 from integrations.render import render
+from tests.servers import served
 
 KEY = 'k3y/"\\+&=<7Qz9Xv3>'
 
@@ -52,13 +52,9 @@ def peer() -> Iterator[Peer]:
         self.wfile.write(content)
 
     quiet = {"do_GET": answer, "do_POST": answer, "log_message": lambda *_: None}
-    server = http.server.ThreadingHTTPServer(
-        ("127.0.0.1", 0), type("Peer", (http.server.BaseHTTPRequestHandler,), quiet)
-    )
-    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
-    yield Peer(f"http://127.0.0.1:{server.server_address[1]}", seen)
-    server.shutdown()
-    server.server_close()
+    handler = type("Peer", (http.server.BaseHTTPRequestHandler,), quiet)
+    with served(http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)) as server:
+        yield Peer(f"http://127.0.0.1:{server.server_address[1]}", seen)
 
 
 POST = Description("act", {

@@ -6,7 +6,6 @@ import ipaddress
 import ssl
 import stat
 import tempfile
-import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,6 +23,7 @@ from integrations.credential_types import pack
 from integrations.description import Description
 from integrations.outbound import NotSent, Unknown, send
 from integrations.render import Rendered, render
+from tests.servers import served
 
 NOW = dt.datetime.now(dt.UTC)
 
@@ -111,11 +111,9 @@ def peer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Peer]:
     context.verify_mode = ssl.CERT_REQUIRED
     server = Server(("127.0.0.1", 0), Handler)
     server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
-    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
     found.url = f"https://127.0.0.1:{server.server_address[1]}"
-    yield found
-    server.shutdown()
-    server.server_close()
+    with served(server):
+        yield found
     outbound._context.cache_clear()
 
 

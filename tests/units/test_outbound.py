@@ -7,10 +7,9 @@ import html
 import http.server
 import json
 import socket
-import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from typing import Any
 from urllib.parse import quote, quote_plus
 
@@ -25,6 +24,7 @@ from integrations.description import Description
 from integrations.outbound import Answer, NotSent, Unknown, allowed_address, send
 from integrations.redaction import echoes, redact
 from integrations.render import Rendered, render
+from tests.servers import served
 from tests.stack import wait_until
 
 SECRET = 'sk_test/"\\+&=<7Qz9Xv3>'
@@ -133,22 +133,17 @@ def test_no_answer_holds_the_secret(said: str, secret: str) -> None:
 @pytest.fixture
 def peer() -> Iterator[Callable[[Callable[[http.server.BaseHTTPRequestHandler], None]], Rendered]]:
     """A real server that answers as a test says; gives the request that would reach it."""
-    servers = []
+    servers = ExitStack()
 
     def serve(answer: Callable[[http.server.BaseHTTPRequestHandler], None]) -> Rendered:
         quiet = {"do_GET": answer, "log_message": lambda *_: None}
-        server = http.server.ThreadingHTTPServer(
-            ("127.0.0.1", 0), type("Peer", (http.server.BaseHTTPRequestHandler,), quiet)
-        )
-        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
-        servers.append(server)
+        handler = type("Peer", (http.server.BaseHTTPRequestHandler,), quiet)
+        server = servers.enter_context(served(http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)))
         look = Description("look", {"title": "Look", "effect": "read", "method": "GET", "path": "/start"})
         return render(look, {}, base_url=f"http://127.0.0.1:{server.server_address[1]}", key="k")
 
-    yield serve
-    for server in servers:
-        server.shutdown()
-        server.server_close()
+    with servers:
+        yield serve
 
 
 def answering(body: bytes, status: int = 200, **headers: str) -> Callable[[http.server.BaseHTTPRequestHandler], None]:
