@@ -3,6 +3,7 @@
 import datetime as dt
 import unicodedata
 from collections.abc import Collection, Mapping
+from itertools import chain, count
 from typing import Any, cast
 
 from allauth.account.adapter import get_adapter
@@ -126,7 +127,7 @@ def free_username(claims: Mapping[str, Any]) -> str:
     name = "".join(letter if letter.isalnum() or letter in "._-" else "-" for letter in plain).strip("._-")[:56]
     name = name if USERNAME.fullmatch(name) else "person"
     taken = set(User.objects.filter(username__startswith=name).values_list("username", flat=True))
-    return next(one for one in (name, *(f"{name}-{number}" for number in range(2, 10**6))) if one not in taken)
+    return next(one for one in chain([name], (f"{name}-{number}" for number in count(2))) if one not in taken)
 
 
 def printed_name(claims: Mapping[str, Any]) -> str:
