@@ -124,13 +124,13 @@ def receiver(tls: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> Iterato
     trusting = ssl.create_default_context(cafile=str(tls[0]))
     monkeypatch.setattr(outbound, "_context", lambda: trusting)
     receiver = Receiver()
-    with _listening(receiver, tls) as port:
+    with _serving(receiver, tls) as port:
         receiver.port = port
         yield receiver
 
 
 @contextmanager
-def _listening(receiver: Receiver, tls: tuple[Path, Path]) -> Iterator[int]:
+def _serving(receiver: Receiver, tls: tuple[Path, Path]) -> Iterator[int]:
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
