@@ -94,12 +94,12 @@ _verified: dict[str, PolicyVersion] = {}  # by team: the last one that was verif
 _APPROVALS = Compiled(
     lambda action: (
         Decision.objects.filter(review__action=action, review__kind="action", verdict="approve")
-        .select_related("review", "passkey", "delegation")
+        .select_related("review", "slot", "passkey", "delegation")
         .annotate(leaves=leaves_of("passkey"), held=held_leaves("review__action"))
         .order_by("-review__opened_at", "decided_at")
         .defer("decided_at", "review__policy_digest", "review__evidence_digest", "review__render_digest",
                "review__opened_at", "review__expires_at", "review__escalates_at",
-               "review__closed_at", "groups",
+               "review__closed_at", "slot__review", "slot__position", "groups",
                *(f"passkey__{name}" for name in UNCHECKED))
     )
 )  # fmt: skip
@@ -335,7 +335,6 @@ def _verify_decision(approval: Approval, loaded: Loaded, digest: bytes, *, stand
         "reviewer": decision.reviewer_id,
         "on_behalf_of": decision.on_behalf_of_id,
         "delegation": decision.delegation_id,
-        "slot": decision.slot_id,
         "nonce": decision.nonce,
     }
     different = [name for name, value in expected.items() if payload.get(name) != value]
@@ -352,7 +351,8 @@ def _verify_decision(approval: Approval, loaded: Loaded, digest: bytes, *, stand
     since = read_moment(payload["iat"]) - read_moment(payload.get("opened", payload["iat"]))
     level = vote_level(decision.level, decision.authenticator_data)
     groups = frozenset(payload.get("groups", ()))
-    return Vote(decision.reviewer_id, groups, level, since, on_behalf_of=decision.on_behalf_of_id or "")
+    return Vote(decision.reviewer_id, groups, level, since, on_behalf_of=decision.on_behalf_of_id or "",
+                asked=decision.slot.asks)  # fmt: skip
 
 
 def _case(loaded: Loaded) -> Case:

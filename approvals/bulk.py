@@ -191,8 +191,8 @@ def _check_together(cases: Sequence[Case], verdict: str) -> None:
 
 
 def _payload(case: Case, verdict: str, reason: str, actor: Actor) -> bytes:
-    voter, seat = check_may_decide(case.review, case.seats, actor, verdict, reason)
-    return payload_of(case.review, seat, verdict, reason, voter)
+    ballot = check_may_decide(case.review, case.seats, actor, verdict, reason)
+    return payload_of(case.review, verdict, reason, ballot)
 
 
 def _own_payloads(prepared: str) -> list[bytes]:

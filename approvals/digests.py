@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from approvals.models import Action, Decision, Delegation, Review, Slot
+from approvals.models import Action, Decision, Delegation, Review
 from console.core.canonical import digest, jcs
 from console.core.clock import iso, now
 
@@ -68,7 +68,6 @@ def rendering(action: Action) -> dict[str, object]:
 
 def decision_payload(
     review: Review,
-    slot: Slot,
     *,
     verdict: str,
     reason: str,
@@ -80,9 +79,10 @@ def decision_payload(
     seen: Mapping[str, Any] | None = None,
 ) -> bytes:
     """Canonical bytes with a fresh nonce; what is stored, shown as digest words, and hashed into the challenge.
-    `name` is the reviewer's, as every form that people read prints it (21 CFR 11.50); `groups` are those that the slot
-    asks, of the reviewer or of whoever gave the delegation; `arguments` those that a change asks for;
-    `seen` is what the policy wanted opened and stated first."""
+    `name` is the reviewer's, as every form that people read prints it (21 CFR 11.50); `groups` are those that the
+    review asks, of the reviewer or of whoever gave the delegation; `arguments` those that a change asks for; `seen` is
+    what the policy wanted opened and stated first. Which slot it fills is not said: whoever could fill several
+    would learn from it that somebody else was there first."""
     return jcs(
         {
             "v": 1,
@@ -103,7 +103,6 @@ def decision_payload(
             "reviewer": reviewer,
             "name": name,
             **in_place_of(delegation),
-            "slot": slot.id,
             "groups": sorted(groups),
             "opened": iso(review.opened_at),
             "nonce": secrets.token_hex(32),

@@ -361,14 +361,16 @@ def rights_of(actor: Actor, review: Review, seats: Sequence[Seat], decisions: Se
     if review.state == "open" and own:
         return Rights(False, _own_vote(own, actor), "voted")
     try:
-        voter, seat = check_may_decide(review, seats, actor, "approve", "")
+        ballot = check_may_decide(review, seats, actor, "approve", "")
     except Refusal as refusal:
         return Rights(False, refusal.text, refusal.code)
+    voter = ballot.voter
     if voter.delegation and any(voter.on_behalf_of in one.people for one in decisions):
         said = f"{voter.delegation.delegator.name} has a vote in this, so nobody signs it in their place."
         return Rights(False, said, "voted")
     has_passkey = Passkey.objects.filter(user=actor.id, revoked_at=None).exists()
-    return Rights(True, has_passkey=has_passkey, signature=seat.asks.signature, delegation=voter.delegation)
+    return Rights(True, has_passkey=has_passkey, signature=ballot.seat.asks.signature,
+                  delegation=voter.delegation)  # fmt: skip
 
 
 def _own_vote(own: Decision, actor: Actor) -> str:

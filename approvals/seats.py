@@ -78,19 +78,19 @@ def seats_of(review: Review) -> list[Seat]:
 
 def _seat(slot: Any, opened: dt.datetime) -> Seat:
     votes = {
-        verdict: [_vote(one, opened) for one in slot.votes if one["verdict"] == verdict]
+        verdict: [_vote(one, slot.asks, opened) for one in slot.votes if one["verdict"] == verdict]
         for verdict in ("approve", "refuse")
     }
     return Seat(slot, slot.asks, frozenset(slot.groups), votes["approve"], votes["refuse"], slot.voted)
 
 
-def _vote(stored: Mapping[str, Any], opened: dt.datetime) -> Vote:
+def _vote(stored: Mapping[str, Any], asks: SlotSpec, opened: dt.datetime) -> Vote:
     """Whose identity has to be known was asked before they voted; the door asks again."""
     since = read_moment(stored["at"]) - opened
     level = DEVICE if stored["synced"] is False else stored["level"]
     return Vote(
         stored["reviewer"], frozenset(stored["groups"]), level, since, stored["model"] or "", proofed=True,
-        on_behalf_of=stored["for_whom"] or "",
+        on_behalf_of=stored["for_whom"] or "", asked=asks,
     )  # fmt: skip
 
 
@@ -98,6 +98,21 @@ def vote_level(level: str, authenticator_data: bytes | memoryview | None) -> str
     """A passkey that is never copied elsewhere is worth more (WebAuthn level 3 §6.1.3: backup eligibility), and says so
     in what it signs."""
     return DEVICE if level == "passkey" and authenticator_data and stays(authenticator_data) else level
+
+
+@dataclass(frozen=True, slots=True)
+class Ballot:
+    """As whom somebody votes, and in which seat of which."""
+
+    voter: Voter
+    seat: Seat
+    seats: Sequence[Seat]
+
+    @property
+    def groups(self) -> list[str]:
+        """Whose vote it is, as they sign it: no less where one of the seats is filled by now, so that it does not tell
+        that it is."""
+        return sorted(asked_groups(self.seats) & self.voter.groups)
 
 
 def asked_groups(seats: Iterable[Seat]) -> frozenset[str]:
@@ -149,15 +164,16 @@ def outcome_of(seats: Sequence[Seat]) -> str:
     return outcome([(seat.asks, seat.tally) for seat in seats])
 
 
-def with_vote(seats: Sequence[Seat], seat: Seat, verdict: str, vote: Vote) -> list[Seat]:
-    """As they stand with one more vote."""
+def with_vote(ballot: Ballot, verdict: str, vote: Vote) -> list[Seat]:
+    """As the seats stand with one more vote."""
+    seat = ballot.seat
     approvals = [*seat.approvals, *([vote] if verdict == "approve" else [])]
     refusals = [*seat.refusals, *([vote] if verdict == "refuse" else [])]
     changed = replace(seat, approvals=approvals, refusals=refusals, voted=True)
-    return [changed if one is seat else one for one in seats]
+    return [changed if one is seat else one for one in ballot.seats]
 
 
-def vote_of(review: Review, seat: Seat, voter: Voter, level: str, model: str) -> Vote:
-    since = now() - review.opened_at
-    return Vote(voter.actor.id, seat.groups & voter.groups, level, since, model, proofed=True,
-                on_behalf_of=voter.on_behalf_of)  # fmt: skip
+def vote_of(review: Review, ballot: Ballot, level: str, model: str) -> Vote:
+    voter, since = ballot.voter, now() - review.opened_at
+    return Vote(voter.actor.id, frozenset(ballot.groups), level, since, model, proofed=True,
+                on_behalf_of=voter.on_behalf_of, asked=ballot.seat.asks)  # fmt: skip

@@ -25,7 +25,7 @@ from approvals.digests import (
 from approvals.models import Decision, Review
 from approvals.policies.slots import LEVELS, at_least
 from approvals.revise import change, check_change
-from approvals.seats import Seat, asked_groups, outcome_of, seat_for, seats_of, vote_level, vote_of, with_vote
+from approvals.seats import Ballot, Seat, asked_groups, outcome_of, seat_for, seats_of, vote_level, vote_of, with_vote
 from approvals.settle import announce, lock_action
 from approvals.several import check_light
 from approvals.voters import Voter, voter_for
@@ -98,12 +98,11 @@ def prepare_decision(review_id: str, *, verdict: str, reason: str, actor: Actor)
     if verdict == "change":
         raise Invalid("A change is asked for, and signed by somebody else.")
     review = access_review(actor, review_id)
-    voter, seat = check_may_decide(review, seats_of(review), actor, verdict, reason)
-    return prepared(review, seat, verdict, reason, voter)
+    return prepared(review, verdict, reason, check_may_decide(review, seats_of(review), actor, verdict, reason))
 
 
-def prepared(review: Review, seat: Seat, verdict: str, reason: str, voter: Voter) -> dict[str, object]:
-    payload, actor = payload_of(review, seat, verdict, reason, voter), voter.actor
+def prepared(review: Review, verdict: str, reason: str, ballot: Ballot) -> dict[str, object]:
+    payload, actor = payload_of(review, verdict, reason, ballot), ballot.voter.actor
     return {
         "prepared": _SIGNER.sign(base64.urlsafe_b64encode(payload).decode()),
         "options": signing_options(actor.id, challenge_for(payload)),
@@ -132,9 +131,7 @@ def signoff(
         raise Conflict("This decision was already counted.", code="already_decided") from None
 
 
-def check_may_decide(
-    review: Review, seats: Sequence[Seat], actor: Actor, verdict: str, reason: str
-) -> tuple[Voter, Seat]:
+def check_may_decide(review: Review, seats: Sequence[Seat], actor: Actor, verdict: str, reason: str) -> Ballot:
     """Who may decide here at all, as whom, and in which slot: asked before anything is signed, and again under the
     locks."""
     _check_person(actor)
@@ -144,7 +141,7 @@ def check_may_decide(
         raise Forbidden(OTHER_GROUP, code="not_your_group")
     _check_vote(review, voter, verdict, reason)
     seat = seat_for(review, seats, voter)
-    return (voter.themself if verdict == "recuse" else voter), seat
+    return Ballot(voter.themself if verdict == "recuse" else voter, seat, seats)
 
 
 def _check_person(actor: Actor) -> None:
@@ -181,8 +178,8 @@ def _check_open(review: Review) -> None:
 def _confirm_password(review_id: str, verdict: str, reason: str, proof: ByPassword, actor: Actor) -> None:
     """Before any lock, because hashing takes its time, and a wrong try is recorded although nothing is decided."""
     review = access_review(actor, review_id)
-    _, seat = check_may_decide(review, seats_of(review), actor, verdict, reason)
-    check_password(review, seat, verdict, proof, actor)
+    ballot = check_may_decide(review, seats_of(review), actor, verdict, reason)
+    check_password(review, ballot.seat, verdict, proof, actor)
 
 
 def check_password(review: Review, seat: Seat, verdict: str, proof: ByPassword, actor: Actor) -> None:
@@ -208,18 +205,18 @@ def _is_light(review: Review, verdict: str) -> bool:
 
 def sign(
     review: Review,
-    seat: Seat,
     verdict: str,
     reason: str,
     arguments: Mapping[str, Any] | None,
     proof: Proof,
-    voter: Voter,
+    ballot: Ballot,
 ) -> Signed:
+    seat = ballot.seat
     if isinstance(proof, ByPasskey | InList):
-        signed = _check_passkey(review, seat, verdict, reason, proof, voter)
+        signed = _check_passkey(review, verdict, reason, proof, ballot)
     else:
         level = PASSWORD if isinstance(proof, ByPassword) else SESSION
-        signed = Signed(payload_of(review, seat, verdict, reason, voter, arguments), level, {})
+        signed = Signed(payload_of(review, verdict, reason, ballot, arguments), level, {})
     _check_level(review, seat, verdict, vote_level(signed.level, signed.fields.get("authenticator_data")))
     _check_model(review, seat, verdict, signed.fields.get("passkey"))
     return signed
@@ -235,26 +232,20 @@ def _check_model(review: Review, seat: Seat, verdict: str, passkey: Passkey | No
 
 
 def payload_of(
-    review: Review,
-    seat: Seat,
-    verdict: str,
-    reason: str,
-    voter: Voter,
-    arguments: Mapping[str, Any] | None = None,
+    review: Review, verdict: str, reason: str, ballot: Ballot, arguments: Mapping[str, Any] | None = None
 ) -> bytes:
-    return decision_payload(review, seat.slot, verdict=verdict, reason=reason, reviewer=voter.actor.id,
-                            name=voter.actor.name, groups=seat.groups & voter.groups, delegation=voter.delegation,
+    voter = ballot.voter
+    return decision_payload(review, verdict=verdict, reason=reason, reviewer=voter.actor.id,
+                            name=voter.actor.name, groups=ballot.groups, delegation=voter.delegation,
                             arguments=arguments, seen=check_awake(review, verdict, voter.actor.id))  # fmt: skip
 
 
-def _check_passkey(
-    review: Review, seat: Seat, verdict: str, reason: str, proof: ByPasskey | InList, voter: Voter
-) -> Signed:
+def _check_passkey(review: Review, verdict: str, reason: str, proof: ByPasskey | InList, ballot: Ballot) -> Signed:
+    voter = ballot.voter
     payload = proof.payload if isinstance(proof, InList) else _own_payload(proof.prepared)
     said = read_payload(payload)
     expected = {"review": review.id, "reviewer": voter.actor.id, "name": voter.actor.name, "decision": verdict,
-                "slot": seat.slot.id, "groups": sorted(seat.groups & voter.groups),
-                "comment_digest": comment_digest(reason),
+                "groups": ballot.groups, "comment_digest": comment_digest(reason),
                 "on_behalf_of": None, "delegation": None, **in_place_of(voter.delegation),
                 "seen": check_awake(review, verdict, voter.actor.id)}  # fmt: skip
     if any(said.get(name) != value for name, value in expected.items()):
@@ -296,7 +287,7 @@ def _decide(
     _check_person(actor)
     review = access_review_locked(actor, review_id)
     seats = seats_of(review)
-    voter, seat = check_may_decide(review, seats, actor, verdict, reason)
+    ballot = check_may_decide(review, seats, actor, verdict, reason)
     if verdict == "change":
         check_change(review, arguments or {})
         proof = BySession()
@@ -304,9 +295,9 @@ def _decide(
         arguments = None
     if isinstance(proof, InList):
         check_light(review, seats)
-    signed = sign(review, seat, verdict, reason, arguments, proof, voter)
+    signed = sign(review, verdict, reason, arguments, proof, ballot)
     _check_payload_fits(signed.payload, review)
-    decision, voting = _voting(review, seat, verdict, reason, signed, voter)
+    decision, voting = _voting(review, verdict, reason, signed, ballot)
     if arguments is not None:
         append(voting.entry, voting.change)
         change(review, decision, arguments, actor=actor)
@@ -314,9 +305,9 @@ def _decide(
     measured = measuring(decision, review.action, unfolded)
     level = vote_level(decision.level, decision.authenticator_data)
     model = str(decision.passkey.aaguid) if decision.passkey else ""
-    after = with_vote(seats, seat, verdict, vote_of(review, seat, voter, level, model))
+    after = with_vote(ballot, verdict, vote_of(review, ballot, level, model))
     if ended := outcome_of(after):
-        vote = Vote(decision, (voting, measured), voter.name, others=any(seat.voted for seat in seats))
+        vote = Vote(decision, (voting, measured), ballot.voter.name, others=any(seat.voted for seat in seats))
         carry_on(review, ended, vote, actor)
         announce(review.action)
     else:
@@ -358,12 +349,11 @@ def _check_payload_fits(payload: bytes, review: Review) -> None:
         raise Tampered("The action was altered while it waited.")
 
 
-def _voting(
-    review: Review, seat: Seat, verdict: str, reason: str, signed: Signed, voter: Voter
-) -> tuple[Decision, Act]:
+def _voting(review: Review, verdict: str, reason: str, signed: Signed, ballot: Ballot) -> tuple[Decision, Act]:
     """The vote, and what stores it with its record."""
+    voter = ballot.voter
     said, actor = read_payload(signed.payload), voter.actor
-    decision = Decision(review=review, slot=seat.slot, reviewer_id=actor.id, verdict=verdict, level=signed.level,
+    decision = Decision(review=review, slot=ballot.seat.slot, reviewer_id=actor.id, verdict=verdict, level=signed.level,
                         reason=reason, payload=signed.payload, nonce=said["nonce"], groups=said["groups"],
                         delegation=voter.delegation, on_behalf_of_id=voter.on_behalf_of or None,
                         **signed.fields)  # fmt: skip

@@ -75,8 +75,8 @@ def ruling_of(drill: Drill) -> Ruling | None:
 def prepare_drill(drill: Drill, *, verdict: str, reason: str, actor: Actor) -> dict[str, object]:
     """As `prepare_decision`. What is signed names a review and an action that nobody finds."""
     review = review_of(drill)
-    voter, seat = check_may_decide(review, seats_of_drill(drill, review), actor, verdict, reason)
-    return prepared(review, seat, verdict, reason, voter)
+    ballot = check_may_decide(review, seats_of_drill(drill, review), actor, verdict, reason)
+    return prepared(review, verdict, reason, ballot)
 
 
 def decide_drill(
@@ -90,17 +90,16 @@ def decide_drill(
 ) -> Drill:
     """By the same checks and proofs as a review. Nothing comes of it but the record."""
     review = review_of(drill)
-    seats = seats_of_drill(drill, review)
-    voter, seat = check_may_decide(review, seats, actor, verdict, reason)
+    ballot = check_may_decide(review, seats_of_drill(drill, review), actor, verdict, reason)
     if verdict == "change":
         check_change(review, arguments or {})
     if isinstance(proof, ByPassword):
-        check_password(review, seat, verdict, proof, actor)
+        check_password(review, ballot.seat, verdict, proof, actor)
     with transaction.atomic():
         found = open_drills(actor).select_for_update(of=("self",)).filter(pk=drill.pk).first()
         if found is None:
             raise Conflict("This review is already decided.", code="already_decided")
-        sign(review, seat, verdict, reason, arguments, proof, voter)
+        sign(review, verdict, reason, arguments, proof, ballot)
         ended = judged(found.planted, verdict)
         move(found, ended, actor=actor, detail={"decision": verdict, "planted": found.planted}, closed_at=now())
         if ended == "wrong" and not found.training:

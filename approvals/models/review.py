@@ -144,7 +144,7 @@ class Decision(models.Model):
     delegation = models.ForeignKey(
         "approvals.Delegation", models.PROTECT, null=True, related_name="decisions", db_index=False
     )
-    groups = ArrayField(models.TextField(), default=list)  # theirs, as far as the slot asked them
+    groups = ArrayField(models.TextField(), default=list)  # theirs, as far as the review asked them
     reason = models.TextField(default="")
     payload = models.BinaryField()
     nonce = models.TextField(unique=True)  # burnt here: the same signed bytes never count twice
@@ -199,4 +199,5 @@ class Decision(models.Model):
 
     def attested(self) -> dict[str, object]:
         listed = {} if self.listed is None else {"listed": bytes(self.listed).hex()}
-        return {"decision": self.id, "payload": bytes(self.payload).hex(), "level": self.level, **listed}
+        asked = {"slot": self.slot.spec} if self.slot.asks.choosy else {}
+        return {"decision": self.id, "payload": bytes(self.payload).hex(), "level": self.level, **listed, **asked}

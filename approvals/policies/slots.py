@@ -46,6 +46,26 @@ class SlotSpec:
         """Whoever may be asked, now or later."""
         return frozenset(way.group for way in self.ways)
 
+    @property
+    def choosy(self) -> bool:
+        """Whether it asks something of its signers that is known only while they sign."""
+        return bool(self.where or self.separation)
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """As it is stored; `read_slot` gives it back."""
+        return {
+            "ways": [{"group": way.group, "count": way.count, "after_minutes": way.after // dt.timedelta(minutes=1)}
+                     for way in self.ways],
+            "refusals": self.refusals,
+            "blind": self.blind,
+            "signature": self.signature,
+            "separation": list(self.separation),
+            "where": self.where,
+            **({"authenticators": list(self.authenticators)} if self.authenticators else {}),
+            **({"proofed": True} if self.proofed else {}),
+        }  # fmt: skip
+
     def asks_later(self, since: dt.timedelta) -> list[dt.timedelta]:
         """When more of its groups are asked, after so long a time."""
         return sorted(way.after for way in self.ways if way.after > since)
@@ -68,7 +88,7 @@ class Requirement:
     def document(self) -> dict[str, Any]:
         """As it is stored with a ruling; `read_requirement` gives it back."""
         return {
-            "slots": [_slot_document(slot) for slot in self.slots],
+            "slots": [slot.document for slot in self.slots],
             "expires_minutes": self.expires // dt.timedelta(minutes=1),
             "evidence": list(self.evidence),
             "states": list(self.states),
@@ -80,20 +100,6 @@ def one_more(requirement: Requirement) -> Requirement:
     first, *rest = requirement.slots
     ways = tuple(replace(way, count=min(way.count + 1, max(way.count, MOST_RAISED))) for way in first.ways)
     return replace(requirement, slots=(replace(first, ways=ways), *rest))
-
-
-def _slot_document(slot: SlotSpec) -> dict[str, Any]:
-    return {
-        "ways": [{"group": way.group, "count": way.count, "after_minutes": way.after // dt.timedelta(minutes=1)}
-                 for way in slot.ways],
-        "refusals": slot.refusals,
-        "blind": slot.blind,
-        "signature": slot.signature,
-        "separation": list(slot.separation),
-        "where": slot.where,
-        **({"authenticators": list(slot.authenticators)} if slot.authenticators else {}),
-        **({"proofed": True} if slot.proofed else {}),
-    }  # fmt: skip
 
 
 def read_slot(stored: Mapping[str, Any]) -> SlotSpec:
@@ -119,8 +125,8 @@ def at_least(wanted: str, level: str) -> bool:
 @dataclass(frozen=True, slots=True)
 class Vote:
     """An approval: who gave it, for which groups it counts, how it was signed, how long after the opening, with which
-    model of authenticator, "" where that does not count, whether it is known who they are, and in whose place, if in
-    another's."""
+    model of authenticator, "" where that does not count, whether it is known who they are, in whose place, if in
+    another's, and what the slot asked that it was given for."""
 
     person: str
     groups: frozenset[str]
@@ -129,6 +135,7 @@ class Vote:
     model: str = ""
     proofed: bool = False
     on_behalf_of: str = ""
+    asked: SlotSpec | None = None
 
     @property
     def people(self) -> frozenset[str]:
@@ -137,7 +144,8 @@ class Vote:
 
 
 def fills(slots: Sequence[SlotSpec], votes: Collection[Vote]) -> bool:
-    """Whether the votes are enough for all the slots at once, whichever slot each was given for."""
+    """Whether the votes are enough for all the slots at once, whichever slot each was given for; but a choosy one takes
+    those alone that were given for it."""
     return any(_all_placed(list(places), votes) for places in product(*(_places(slot) for slot in slots)))
 
 
@@ -167,7 +175,7 @@ def _all_placed(taken: Iterable[Sequence[tuple[SlotSpec, Way]]], votes: Collecti
 
 def _fits(vote: Vote, slot: SlotSpec, way: Way) -> bool:
     right = way.group in vote.groups and way.after <= vote.since and at_least(slot.signature, vote.level)
-    known = vote.proofed or not slot.proofed
+    known = (vote.proofed or not slot.proofed) and (vote.asked == slot or not slot.choosy)
     return right and known and (not slot.authenticators or vote.model in slot.authenticators)
 
 
@@ -184,7 +192,7 @@ def tally(slot: SlotSpec, approvals: Collection[Vote], refusals: Collection[Vote
     """A refusal closes a blind slot only when as many have voted as could have filled it, however they signed."""
     refused, enough = len(refusals) >= slot.refusals, fills([slot], approvals)
     closed = "refused" if refused else "approved" if enough else ""
-    anyhow = replace(slot, signature=LEVELS[0], authenticators=(), proofed=False)
+    anyhow = replace(slot, signature=LEVELS[0], authenticators=(), proofed=False, where="", separation=())
     if slot.blind and not fills([anyhow], [*approvals, *refusals]):
         closed = ""
     return Tally(len(approvals), len(refusals), closed)

@@ -1,8 +1,10 @@
 """Several people decide one review: in which slot, when it ends, and that nobody learns of a vote too early."""
 
+import base64
 import datetime as dt
 import json
 import re
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -14,7 +16,7 @@ from approvals.models import Decision, Review
 from approvals.policies.slots import SlotSpec, Way
 from approvals.queries import votes_of
 from approvals.seats import seats_of
-from approvals.signoff import ByPassword, BySession, signoff
+from approvals.signoff import ByPassword, BySession, prepare_decision, signoff
 from approvals.sweep import recount_reviews
 from audit.models import Record
 from console.accounts.models import Team, User
@@ -22,6 +24,7 @@ from console.accounts.people import create_user, deactivate_user, set_membership
 from console.core.errors import Conflict, Forbidden
 from console.core.text import exact
 from examples.demo.people import acting
+from tests.accounts.authenticator import SoftAuthenticator
 from tests.pages.conftest import DOOR, PASSWORD, Enter, Hold
 
 pytestmark = pytest.mark.usefixtures("staff")
@@ -81,6 +84,24 @@ def test_every_slot_has_to_be_filled_each_by_people_of_its_own(hold: Hold) -> No
         approve(review, "cleo")
     assert waiting_for(acting("emil")).exists()
     assert approve(review, "emil") == "approved"
+
+
+def test_what_one_signs_does_not_tell_that_one_of_their_slots_is_filled(hold: Hold) -> None:
+    review = hold(slots=[TWO, replace(LAW, blind=True)])
+    SoftAuthenticator().register(User.objects.get(username="dora"), acting("dora"))
+    before = to_be_signed(review, "dora")
+    approve(review, "bea")
+    approve(review, "cleo")  # finance is done
+    after = to_be_signed(review, "dora")
+    assert before.keys() == after.keys()
+    assert {name for name in before if before[name] != after[name]} == {"nonce", "iat"}
+    assert before["groups"] == ["finance", "legal"]
+    assert approve(review, "dora") == "approved"
+
+
+def to_be_signed(review: Review, who: str) -> dict[str, Any]:
+    prepared = str(prepare_decision(review.id, verdict="approve", reason="", actor=acting(who))["prepared"])
+    return json.loads(base64.urlsafe_b64decode(prepared.split(":")[0]))  # type: ignore[no-any-return]
 
 
 def test_votes_of_whoever_is_gone_count_no_more(hold: Hold) -> None:

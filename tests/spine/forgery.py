@@ -30,9 +30,9 @@ def insert_decision(sql: Attacker, review: Review, level: str, *, attestation: b
                     passkey: Passkey | None = None, key: SoftAuthenticator | None = None) -> None:  # fmt: skip
     """A whole vote by Ana: decision, review approved, permit, and each with its record."""
     slot, ana = review.slots.get(), User.objects.get(username="ana")
-    payload = decision_payload(review, slot, verdict="approve", reason="", reviewer=ana.id, name=ana.name,
+    payload = decision_payload(review, verdict="approve", reason="", reviewer=ana.id, name=ana.name,
                                groups=["finance"])  # fmt: skip
-    decision = Decision(id="dec_forged", payload=payload, level=level)
+    decision = Decision(id="dec_forged", slot=slot, payload=payload, level=level)
     values: dict[str, object] = {}
     if passkey and key:
         answer = parse(key.sign(challenge_for(payload)))

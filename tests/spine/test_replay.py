@@ -93,7 +93,7 @@ def test_a_payload_that_the_server_did_not_prepare_is_refused(scene: Scene) -> N
     review = scene.world.review(large=True)
     proof = prepared(scene.world, review)
     payload = json.loads(base64.urlsafe_b64decode(proof.prepared.split(":")[0]))
-    payload["slot"] = "slt_other"
+    payload["review"] = "rev_other"
     own = base64.urlsafe_b64encode(json.dumps(payload).encode()).decode()
     forged = signing.TimestampSigner(key="not-the-servers-key", salt="countersign.decision").sign(own)
     for text in (forged, own, own + proof.prepared[proof.prepared.index(":") :], ""):

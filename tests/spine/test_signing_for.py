@@ -142,10 +142,10 @@ def test_one_that_ended_before_the_signature_gives_nothing(scene: Scene, signed:
 def test_a_vote_of_the_delegators_own_beside_it_makes_neither_count(scene: Scene, signed: Action) -> None:
     """Genuine in itself: her passkey has signed it, and the console attested it."""
     review, ana = Review.objects.get(action=signed, kind="action"), User.objects.get(username="ana")
-    payload = decision_payload(review, review.slots.get(), verdict="approve", reason="", reviewer=ana.pk,
-                               name=ana.name, groups=["finance"])  # fmt: skip
+    payload = decision_payload(review, verdict="approve", reason="", reviewer=ana.pk, name=ana.name,
+                               groups=["finance"])  # fmt: skip
     answer = parse(scene.world.keys["ana"].sign(challenge_for(payload)))
-    vote = Decision(id="dec_own", payload=payload, level="passkey")
+    vote = Decision(id="dec_own", slot=review.slots.get(), payload=payload, level="passkey")
     with owner(scene.database) as tables:
         tables.execute("ALTER TABLE approvals_decision DISABLE TRIGGER USER")
         tables.execute(

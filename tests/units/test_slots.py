@@ -36,6 +36,8 @@ def vote(person: str, *groups: str, level: str = "passkey", since: dt.timedelta 
 ANA, BEA, CLEO = vote("ana", "finance"), vote("bea", "finance"), vote("cleo", "board")
 BOTH = vote("dora", "finance", "legal")
 SEEN_ONLY = SlotSpec((Way("finance"),), proofed=True)
+PLAIN = SlotSpec((Way("finance"),))
+CHOOSY = SlotSpec((Way("finance"),), where="'board' in signer_groups")
 NAMED = SlotSpec((Way("finance"),), authenticators=("model-a", "model-b"))
 ENOUGH: dict[str, tuple[list[SlotSpec], list[Vote], bool]] = {
     "somebody whose identity was seen": ([SEEN_ONLY], [replace(ANA, proofed=True)], True),
@@ -44,6 +46,10 @@ ENOUGH: dict[str, tuple[list[SlotSpec], list[Vote], bool]] = {
     "a model that is not named": ([NAMED], [replace(ANA, model="model-c")], False),
     "a model that nobody vouches for": ([NAMED], [ANA], False),
     "a model where none is named": ([TWO], [replace(ANA, model="model-c"), BEA], True),
+    "whom a choosy slot asked": ([CHOOSY], [replace(ANA, asked=CHOOSY)], True),
+    "whom another slot asked": ([CHOOSY], [replace(ANA, asked=TWO)], False),
+    "two where one slot is choosy": ([PLAIN, CHOOSY], [replace(ANA, asked=CHOOSY), replace(BEA, asked=PLAIN)], True),
+    "two whom the other slot asked": ([PLAIN, CHOOSY], [replace(ANA, asked=PLAIN), replace(BEA, asked=PLAIN)], False),
     "one of one": ([SlotSpec((Way("finance"),))], [ANA], True),
     "another group": ([SlotSpec((Way("finance"),))], [CLEO], False),
     "one of two": ([TWO], [ANA], False),
@@ -124,6 +130,7 @@ TALLIES: list[tuple[SlotSpec, list[Vote], list[Vote], str]] = [
     (BOARD, [], [ANA], OPEN),
     (BOARD, [CLEO], [ANA], NO),
     (TWO, [ANA], [vote("bea", "finance", level="session")], NO),  # refusing needs no signature
+    (CHOOSY, [], [replace(ANA, asked=CHOOSY)], NO),
 ]
 
 
