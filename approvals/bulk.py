@@ -1,12 +1,10 @@
 """Deciding several reviews of one kind with one signature. Each is still a decision of its own, with its own payload,
 nonce, record and consequence; what is shared is the list that the passkey signs."""
 
-import base64
 import json
 from collections.abc import Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 
-from django.core import signing
 from django.db.models import QuerySet
 
 from approvals.access import access_review, waiting_for, with_all
@@ -17,16 +15,17 @@ from approvals.listed import list_of
 from approvals.models import Action, Drill, Review
 from approvals.seats import Seat, seats_of
 from approvals.several import MOST, kind_of
-from approvals.signoff import LIFETIME, InList, check_may_decide, payload_of, signoff
+from approvals.signoff import InList, check_may_decide, payload_of, signoff
 from audit.read import record_read
 from console.accounts.models import Passkey
-from console.accounts.passkeys import challenge_for, signing_options, verify_assertion
+from console.accounts.passkeys import challenge_for, verify_assertion
+from console.accounts.prepared import read_prepared, to_be_signed
 from console.core.actor import Actor
 from console.core.canonical import jcs
 from console.core.errors import Conflict, Invalid, NotFound, Refusal, Tampered
+from integrations.grantees import short_name
 
 VERDICTS = ("approve", "refuse")
-_SIGNER = signing.TimestampSigner(salt="countersign.decisions")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +59,7 @@ class Several:
 
     @property
     def who(self) -> str:
-        return self.action.grantee.partition(":")[2] or self.action.grantee
+        return short_name(self.action.grantee)
 
     @property
     def action(self) -> Action:
@@ -109,11 +108,8 @@ def prepare_several(ids: Collection[str], *, verdict: str, reason: str, actor: A
     cases = [case_of(actor, one) for one in chosen]
     _check_together(cases, verdict)
     payloads = [_payload(one, verdict, reason, actor) for one in cases]
-    said = base64.urlsafe_b64encode(jcs([one.decode() for one in payloads])).decode()
-    return {
-        "prepared": _SIGNER.sign(said),
-        "options": signing_options(actor.id, challenge_for(list_of(payloads))),
-    }
+    said = jcs([one.decode() for one in payloads])
+    return to_be_signed("decisions", said, challenge=challenge_for(list_of(payloads)), user_id=actor.id)
 
 
 def decide_several(
@@ -121,7 +117,7 @@ def decide_several(
 ) -> tuple[list[str], list[Left]]:
     """The ids of those that were decided, and those that were not: each stands or falls by itself, as one may have been
     decided elsewhere meanwhile. Raises Refusals where the signature is not good for any."""
-    payloads = _own_payloads(prepared)
+    payloads = [str(one).encode() for one in json.loads(read_prepared("decisions", prepared))]
     listed = list_of(payloads)
     passkey, given = verify_assertion(assertion, challenge=challenge_for(listed), actor=actor)
     done, left = list[str](), list[Left]()
@@ -193,14 +189,6 @@ def _check_together(cases: Sequence[Case], verdict: str) -> None:
 def _payload(case: Case, verdict: str, reason: str, actor: Actor) -> bytes:
     ballot = check_may_decide(case.review, case.seats, actor, verdict, reason)
     return payload_of(case.review, verdict, reason, ballot)
-
-
-def _own_payloads(prepared: str) -> list[bytes]:
-    try:
-        said = json.loads(base64.urlsafe_b64decode(_SIGNER.unsign(prepared, max_age=LIFETIME)))
-    except signing.BadSignature:
-        raise Invalid("The page is too old or was changed. Open the list again.", code="payload_mismatch") from None
-    return [str(one).encode() for one in said]
 
 
 def _shown(reviews: Sequence[Review], has_passkey: bool) -> Several:

@@ -42,7 +42,7 @@ from console.core.actor import Actor
 from console.core.clock import now
 from console.core.errors import NotFound, Refusal
 from console.core.keyset import Page, newest_first, oldest_first
-from integrations.grantees import PEOPLE
+from integrations.grantees import PEOPLE, short_name
 from integrations.permission import is_agents_own
 
 PAGE = 50
@@ -72,7 +72,7 @@ class Item:
 
     @property
     def who(self) -> str:
-        return self.review.action.grantee.partition(":")[2] or self.review.action.grantee
+        return short_name(self.review.action.grantee)
 
 
 @dataclass(frozen=True, slots=True)

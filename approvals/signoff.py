@@ -1,12 +1,9 @@
 """The one way a decision comes to be. Pages, the API and every channel to come call `signoff` and nothing else."""
 
-import base64
-import datetime as dt
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from django.core import signing
 from django.db import IntegrityError, transaction
 
 from approvals.access import OTHER_GROUP, access_review, access_review_locked
@@ -35,21 +32,20 @@ from audit.record import Act, append
 from audit.vocabulary import Kind
 from console.accounts.makes import proven_model
 from console.accounts.models import Passkey, User
-from console.accounts.passkeys import Assertion, challenge_for, signing_options, verify_assertion
+from console.accounts.passkeys import Assertion, challenge_for, verify_assertion
 from console.accounts.passwords import confirm_password
+from console.accounts.prepared import read_prepared, to_be_signed
 from console.core.actor import Actor, Role
 from console.core.attest import attest
 from console.core.clock import iso, now
 from console.core.errors import Conflict, Forbidden, Invalid, Tampered
 
-LIFETIME = dt.timedelta(minutes=10)  # how long a prepared payload may lie on the page before it is signed
 MAX_REASON = 2_000
 REASON_NEEDED = {
     "refuse": "Say why you refuse; the reason goes back to the run.",
     "change": "Say why it should be done otherwise; whoever signs it reads that, and so does the run.",
 }
 SESSION, PASSWORD, PASSKEY, DEVICE = LEVELS
-_SIGNER = signing.TimestampSigner(salt="countersign.decision")
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,15 +94,12 @@ def prepare_decision(review_id: str, *, verdict: str, reason: str, actor: Actor)
     if verdict == "change":
         raise Invalid("A change is asked for, and signed by somebody else.")
     review = access_review(actor, review_id)
-    return prepared(review, verdict, reason, check_may_decide(review, seats_of(review), actor, verdict, reason))
+    return to_sign(review, verdict, reason, check_may_decide(review, seats_of(review), actor, verdict, reason))
 
 
-def prepared(review: Review, verdict: str, reason: str, ballot: Ballot) -> dict[str, object]:
-    payload, actor = payload_of(review, verdict, reason, ballot), ballot.voter.actor
-    return {
-        "prepared": _SIGNER.sign(base64.urlsafe_b64encode(payload).decode()),
-        "options": signing_options(actor.id, challenge_for(payload)),
-    }
+def to_sign(review: Review, verdict: str, reason: str, ballot: Ballot) -> dict[str, object]:
+    payload = payload_of(review, verdict, reason, ballot)
+    return to_be_signed("decision", payload, challenge=challenge_for(payload), user_id=ballot.voter.actor.id)
 
 
 def signoff(
@@ -242,7 +235,7 @@ def payload_of(
 
 def _check_passkey(review: Review, verdict: str, reason: str, proof: ByPasskey | InList, ballot: Ballot) -> Signed:
     voter = ballot.voter
-    payload = proof.payload if isinstance(proof, InList) else _own_payload(proof.prepared)
+    payload = proof.payload if isinstance(proof, InList) else read_prepared("decision", proof.prepared)
     said = read_payload(payload)
     expected = {"review": review.id, "reviewer": voter.actor.id, "name": voter.actor.name, "decision": verdict,
                 "groups": ballot.groups, "comment_digest": comment_digest(reason),
@@ -265,13 +258,6 @@ def _check_passkey(review: Review, verdict: str, reason: str, proof: ByPasskey |
         **listed,
     }
     return Signed(payload, PASSKEY, fields)
-
-
-def _own_payload(prepared: str) -> bytes:
-    try:
-        return base64.urlsafe_b64decode(_SIGNER.unsign(prepared, max_age=LIFETIME))
-    except signing.BadSignature:
-        raise Invalid("The page is too old or was changed. Open the review again.", code="payload_mismatch") from None
 
 
 def _decide(

@@ -52,6 +52,11 @@ _kinds: dict[str, Exists] = {}
 _past: list[tuple[Past, Used, InUse]] = []
 
 
+def short_name(grantee: str) -> str:
+    """Without its kind, for people."""
+    return grantee.partition(":")[2] or grantee
+
+
 def register_grantees(kind: str, exists: Exists) -> None:
     _kinds[kind] = exists
 

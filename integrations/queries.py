@@ -16,7 +16,7 @@ from integrations.credential_types import known
 from integrations.described import definitions_of
 from integrations.description import Description
 from integrations.difference import Described, Line, difference
-from integrations.grantees import Using, in_use, used_since
+from integrations.grantees import Using, in_use, short_name, used_since
 from integrations.lint import Finding, lint
 from integrations.models import (
     EFFECTS,
@@ -265,17 +265,13 @@ def genuine(row: Operation) -> bool:
     return Description(row.slug, row.description).digest == bytes(row.digest)
 
 
-def _short(grantee: str) -> str:
-    return grantee.partition(":")[2] or grantee
-
-
 def _users(grants: Iterable[Grant]) -> dict[str, list[str]]:
     """Operation → who may use it now."""
     users: dict[str, list[str]] = {}
     for grant in grants:
         if state_of(grant, now()) == "in force":
             for slug in grant.operations:
-                users.setdefault(slug, []).append(_short(grant.grantee))
+                users.setdefault(slug, []).append(short_name(grant.grantee))
     return users
 
 
@@ -312,7 +308,7 @@ def sentences(grants: Iterable[Grant]) -> list[Sentence]:
     made = []
     for grant in grants:
         kind = grant.grantee.partition(":")[0]
-        made.append(Sentence(grant, kind, _short(grant.grantee), state_of(grant, at), idle.get(grant.pk, [])))
+        made.append(Sentence(grant, kind, short_name(grant.grantee), state_of(grant, at), idle.get(grant.pk, [])))
     return made
 
 

@@ -18,7 +18,7 @@ from approvals.models import Action, CareSetting, Claim, Decision, Drill, Review
 from approvals.policies.slots import keep_secrets, read_requirement
 from approvals.revise import check_change
 from approvals.seats import Seat
-from approvals.signoff import ByPassword, Proof, check_may_decide, check_password, prepared, sign
+from approvals.signoff import ByPassword, Proof, check_may_decide, check_password, sign, to_sign
 from audit.move import begin, move
 from audit.record import record
 from audit.vocabulary import Kind
@@ -76,7 +76,7 @@ def prepare_drill(drill: Drill, *, verdict: str, reason: str, actor: Actor) -> d
     """As `prepare_decision`. What is signed names a review and an action that nobody finds."""
     review = review_of(drill)
     ballot = check_may_decide(review, seats_of_drill(drill, review), actor, verdict, reason)
-    return prepared(review, verdict, reason, ballot)
+    return to_sign(review, verdict, reason, ballot)
 
 
 def decide_drill(

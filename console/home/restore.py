@@ -5,7 +5,6 @@ the two sign names both: the end that the signer knows, and what is here. The se
 with the public halves of keys that it reads, and writes them into leaf 0 of the new tree.
 """
 
-import base64
 import datetime as dt
 import json
 import secrets
@@ -15,7 +14,6 @@ from dataclasses import asdict, dataclass
 from hashlib import sha256
 
 from django.conf import settings
-from django.core import signing
 from django.db import IntegrityError, transaction
 
 from audit import trees
@@ -25,7 +23,8 @@ from audit.record import record
 from audit.verify import parse_checkpoint, parse_note
 from audit.vocabulary import Kind
 from console.accounts.models import Membership
-from console.accounts.passkeys import Assertion, check_genuine, leaves_of, reverify, signing_options, verify_assertion
+from console.accounts.passkeys import Assertion, check_genuine, leaves_of, reverify, verify_assertion
+from console.accounts.prepared import read_prepared, to_be_signed
 from console.core import attest
 from console.core.actor import Actor, Role, system
 from console.core.canonical import jcs
@@ -38,9 +37,7 @@ TYPE = "countersign.restore"
 MEANING = "I have looked: this older copy of the database was put back on purpose. The log goes on from here."
 NEEDED = 2
 GOOD_FOR = dt.timedelta(hours=24)  # so long the first signature waits for the second
-LIFETIME = dt.timedelta(minutes=10)  # how long a prepared payload may lie on the page before it is signed
 MAX_REASON = 500
-_SIGNER = signing.TimestampSigner(salt="countersign.restore")
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,15 +76,12 @@ def wanted() -> Statement | None:
 def prepare_restore(reason: str, *, actor: Actor) -> dict[str, object]:
     """For the browser: what to sign. Nothing is stored; the server knows its own payload again by its signature."""
     payload = _payload(_check_may_sign(actor), _checked(reason), actor)
-    return {
-        "prepared": _SIGNER.sign(base64.urlsafe_b64encode(payload).decode()),
-        "options": signing_options(actor.id, challenge_for(payload)),
-    }
+    return to_be_signed("restore", payload, challenge=challenge_for(payload), user_id=actor.id)
 
 
 def sign_restore(prepared: str, assertion: Mapping[str, object], *, actor: Actor) -> RestoreSignature:
     """Keeps one signature. The sequencer acts on two, a second later."""
-    payload = _own_payload(prepared)
+    payload = read_prepared("restore", prepared)
     said = json.loads(payload)
     try:
         with transaction.atomic():
@@ -160,13 +154,6 @@ def _payload(statement: Statement, reason: str, actor: Actor) -> bytes:
 
 def _expected(statement: Statement, reviewer: str) -> dict[str, object]:
     return {"type": TYPE, "after": statement.after, "reviewer": reviewer, **asdict(statement)}
-
-
-def _own_payload(prepared: str) -> bytes:
-    try:
-        return base64.urlsafe_b64decode(_SIGNER.unsign(prepared, max_age=LIFETIME))
-    except signing.BadSignature:
-        raise Invalid("The page is too old or was changed. Open it again.", code="payload_mismatch") from None
 
 
 def _counts(row: RestoreSignature, statement: Statement) -> bool:

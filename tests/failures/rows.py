@@ -89,7 +89,7 @@ ROWS: dict[str, Row] = {
     ),
     "i: a payload is good for minutes": Row(
         "test_i_a_page_that_lay_open_is_no_longer_signed",
-        {"approvals.signoff.LIFETIME": "ten_days"},
+        {"console.accounts.prepared.LIFETIME": "ten_days"},
     ),
     "j: one act asks who made it": Row(
         "test_j_nobody_approves_what_they_began_by_any_way",
