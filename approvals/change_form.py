@@ -1,12 +1,12 @@
 """The form by which a reviewer changes an action's arguments, one field for each that is given. Pure."""
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from approvals.models import Action
 from console.core.errors import Invalid
+from console.core.strict_json import read_json
 from console.core.text import money, pretty
 
 VALUE, WITHOUT = "argument.", "without."  # before the names of its fields
@@ -60,10 +60,6 @@ def _value(before: Any, name: str, typed: Mapping[str, str]) -> Any:
     if isinstance(before, str):
         return text if "\r" in before else text.replace("\r\n", "\n")
     try:
-        return json.loads(text, parse_constant=_refuse)
+        return read_json(text)
     except (ValueError, RecursionError):
         raise Invalid(f"{name} cannot be read: write it as it stands there, as JSON.", code="unreadable") from None
-
-
-def _refuse(constant: str) -> Sequence[Any]:
-    raise ValueError(constant)

@@ -6,7 +6,6 @@ addresses that are public or allowed by the installation, follows no redirect an
 
 import functools
 import hashlib
-import json
 import math
 import socket
 import ssl
@@ -23,6 +22,7 @@ import httpcore
 
 from console.core.clock import now, retry_after
 from console.core.errors import Invalid, Tampered
+from console.core.strict_json import read_json
 from integrations.addresses import is_allowed, is_listed
 from integrations.credential_types import Opened, unpack
 from integrations.injection import Injected, Outgoing
@@ -224,17 +224,13 @@ def _header(response: httpcore.Response, wanted: bytes) -> bytes:
 
 def answer_of(status: int, content: bytes, forms: Sequence[str], *, kind: str = "", refused: bool = False,
               later: float | None = None) -> Answer:  # fmt: skip
-    text = redact(content.decode("utf-8", "replace"), forms)
+    text = redact(content.replace(b"\0", b"").decode("utf-8", "replace"), forms)  # of UTF-16, ASCII is left
     try:
-        body = clean(json.loads(text, parse_constant=_refuse_constant), forms)
+        body = clean(read_json(text), forms)
     except (ValueError, RecursionError):
         body = clean(text[:MAX_KEPT], forms)
     digest = hashlib.sha256(content).hexdigest()
     return Answer(status, body, digest, clean(kind, forms)[:LONGEST_TYPE], refused, later)
-
-
-def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is not JSON")
 
 
 class _AgreedPool(httpcore.ConnectionPool):
@@ -322,7 +318,7 @@ def allowed_address(host: str, port: int, *, listed_only: bool = False) -> str:
     for all that nobody allowed."""
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except OSError as error:
+    except (OSError, UnicodeError) as error:  # the second for what is no name at all
         raise httpcore.ConnectError(f"{host}: {error}") from None
     addresses = [str(entry[4][0]) for entry in found]
     for address in addresses:

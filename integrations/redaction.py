@@ -1,27 +1,72 @@
 """What comes back is kept without the secret, in whatever form a peer may have said it. Pure."""
 
 import base64
-import html
-import json
 import re
 from collections.abc import Iterable
+from html.entities import codepoint2name
+from itertools import groupby
 from typing import Any
-from urllib.parse import quote, quote_plus
 
 REDACTED = "[redacted]"
 SHORTEST = 6  # characters: shorter ones stand in every other text
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
+_RUN = re.compile("[0-9A-Za-z]+")
+# Escapes within escapes, counted so that a text of nothing else takes no longer than another.
+_BACKSLASHES = r"(?:\\|%(?:25){0,3}5[cC]){0,15}+"
+_ONES_OWN = r"(?i:\\|%(?:25){0,3}5c|u005c|x5c|&(?:amp;){0,3}(?:#0{0,7}92|#x0{0,7}5c|bsol);){1,15}+"  # in the secret
+_AMPERSAND = r"(?:&|u0026|%(?:25){0,3}26)(?:amp;){0,3}"
+_LETTERS = {"\b": "b", "\t": "t", "\n": "n", "\f": "f", "\r": "r"}
 
 
 def redact(text: str, forms: Iterable[str]) -> str:
-    """Without the secret in any of its forms."""
+    """Without the secret in any of its forms, however its characters are escaped: for URLs, in JSON, in HTML, or in one
+    of them within another. Letters and digits, which nobody escapes, are looked for as they are."""
     for form in forms:
         text = text.replace(form, REDACTED)
+        if not form.isalnum() and _longest_run(form) in text:
+            text = _escaped(form).sub(REDACTED, text)
+            re.purge()  # it keeps patterns, and this one is a secret
     return text
 
 
+def _longest_run(form: str) -> str:
+    return max(_RUN.findall(form), key=len, default="")
+
+
+def _escaped(form: str) -> re.Pattern[str]:
+    parts = list[str]()
+    for character, run in groupby(form):
+        parts.append(_ONES_OWN if character == "\\" else _any_way(character) * len(list(run)))
+    return re.compile("".join(parts).removeprefix(_BACKSLASHES))
+
+
+def _any_way(character: str) -> str:
+    """One character, as it is or as others write it."""
+    if character.isascii() and character.isalnum():
+        return character
+    units = memoryview(character.encode("utf-16-le")).cast("H")
+    entities = [f"#0{{0,7}}{ord(character)}", f"#x0{{0,7}}{ord(character):x}", *_names(character)]
+    ways = [
+        re.escape(character),
+        "".join(f"%(?:25){{0,3}}{byte:02x}" for byte in character.encode()),
+        r"\\{0,15}".join(f"u{unit:04x}" for unit in units),
+        f"x{ord(character):02x}",
+        f"{_AMPERSAND}(?:{'|'.join(entities)});",
+        *([_LETTERS[character]] if character in _LETTERS else []),
+        *([r"\+"] if character == " " else []),
+        *([r"\r\n"] if character == "\n" else []),
+    ]
+    return f"{_BACKSLASHES}(?i:{'|'.join(ways)})"
+
+
+def _names(character: str) -> list[str]:
+    name = "apos" if character == "'" else codepoint2name.get(ord(character))
+    return [name] if name else []
+
+
 def echoes(*secrets: str) -> list[str]:
-    """The forms of secrets that a peer might echo: as it is, base64, URL-encoded, JSON-escaped … The longest first."""
+    """The forms of secrets that a peer might echo, apart from escapes: as it is, base64, hexadecimal. The longest
+    first."""
     forms = {form for secret in secrets if len(secret) >= SHORTEST for form in _forms(secret)}
     return sorted(forms, key=len, reverse=True)
 
@@ -35,13 +80,8 @@ def _forms(secret: str) -> Iterable[str]:
         plain,
         plain.rstrip("="),
         *_base64_forms(secret.encode()),
-        quote(secret, safe=""),
-        quote_plus(secret),
-        re.sub("%..", lambda code: code[0].lower(), quote(secret, safe="")),
-        json.dumps(secret)[1:-1],
-        json.dumps(secret)[1:-1].replace("/", r"\/"),  # as PHP writes it
-        html.escape(secret),
         secret.encode().hex(),
+        secret.encode().hex().upper(),
     )
 
 

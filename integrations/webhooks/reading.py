@@ -1,7 +1,5 @@
 """What a genuine delivery says: its id, its type, its content. All of it is somebody else's word. Pure."""
 
-import json
-import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,6 +7,7 @@ from hashlib import sha256
 from typing import Any
 
 from console.core.pointers import Missing, point
+from console.core.strict_json import read_json
 from integrations.redaction import clean
 from integrations.styles import text
 from integrations.webhooks.schemes import known
@@ -33,7 +32,7 @@ def read_body(body: bytes) -> Any:
     """As JSON where it is that, as text otherwise. Characters that PostgreSQL cannot store are replaced."""
     written = body.decode("utf-8", "replace")
     try:
-        content = json.loads(written, parse_constant=_refuse, parse_float=_finite)
+        content = read_json(written)
     except (ValueError, RecursionError):
         content = written
     return clean(written if _deeper(content, DEEPEST) else content, ())
@@ -79,14 +78,3 @@ def _deeper(value: Any, levels: int) -> bool:
 
 def _digest(value: bytes) -> str:
     return sha256(value).hexdigest()
-
-
-def _refuse(name: str) -> None:
-    raise ValueError(f"{name} is not JSON")
-
-
-def _finite(written: str) -> float:
-    value = float(written)
-    if not math.isfinite(value):
-        raise ValueError(f"{written:.40} is no number that can be kept")
-    return value

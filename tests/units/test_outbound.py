@@ -112,7 +112,18 @@ DISGUISES: dict[str, str] = {
     "json": json.dumps(SECRET),
     "php": json.dumps(SECRET).replace("/", "\\/"),
     "html": html.escape(SECRET),
+    "html with numbers": html.escape(SECRET).replace("+", "&#43;").replace("=", "&#x3D;").replace("&#x27;", "&#039;"),
+    "html of html": html.escape(html.escape(SECRET)),
     "hex": SECRET.encode().hex(),
+    "hex in capitals": SECRET.encode().hex().upper(),
+    "url that leaves slashes": quote(SECRET),
+    "url of browsers": quote(SECRET, safe="!'()*"),
+    "url of url": quote(quote(SECRET, safe=""), safe=""),
+    "json in json": json.dumps(json.dumps(SECRET)),
+    "json of go": json.dumps(SECRET).replace("<", "\\u003c").replace(">", "\\u003e").replace("+", "\\u002B"),
+    "html in json": json.dumps(html.escape(SECRET)),
+    "json in url": quote(json.dumps(SECRET), safe=""),
+    "base64 in url": quote(base64.b64encode(f"u:{SECRET}".encode()).decode(), safe=""),
 }  # fmt: skip
 
 
@@ -126,7 +137,8 @@ def test_the_secret_is_taken_out_in_every_disguise(name: str) -> None:
 
 @given(st.text(), st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=6, max_size=30))
 def test_no_answer_holds_the_secret(said: str, secret: str) -> None:
-    for echo in (secret, json.dumps(secret)[1:-1], quote(secret, safe="")):
+    escaped_twice = json.dumps(json.dumps(secret))[3:-3]
+    for echo in (secret, json.dumps(secret)[1:-1], quote(secret, safe=""), html.escape(secret), escaped_twice):
         assert echo not in redact(f"{said}{echo}{said}", echoes(secret)).replace("[redacted]", "")
 
 
@@ -271,7 +283,8 @@ BODIES: dict[str, tuple[bytes, Any]] = {
     "a zero byte": (b'{"a": "x\\u0000y"}', {"a": "x\ufffdy"}),
     "half a character": (b'{"a": "\\ud800"}', {"a": "\ufffd"}),
     "not a number": (b'{"a": NaN}', '{"a": NaN}'),
-    "no UTF-8": (b"\xff\x00", "\ufffd\ufffd"),
+    "no UTF-8": (b"\xff\x00", "\ufffd"),
+    "UTF-16": (f"no {SECRET}".encode("utf-16-le"), "no [redacted]"),
     "deep": (b"[" * 100_000, "[" * outbound.MAX_KEPT),
 }
 
