@@ -2,12 +2,12 @@
 
 import datetime as dt
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import jsonschema
-from jsonschema.exceptions import SchemaError, best_match
+from jsonschema.exceptions import SchemaError, ValidationError, best_match
 from referencing import Registry
 from referencing.exceptions import Unresolvable
 from referencing.jsonschema import DRAFT202012
@@ -16,13 +16,29 @@ from console.core import expressions
 from console.core.canonical import digest
 from console.core.documents import load
 from console.core.errors import Invalid
+from console.core.patterns import check_pattern, found
 from integrations.credential_types import check_settings
 from integrations.definitions import references
 from integrations.description_schema import KEPT, LOOKING, REVIEWED, SCHEMA
 from integrations.headers import OURS, TOKEN
 from integrations.styles import PLACES
 
-_FORMATS = jsonschema.FormatChecker(["regex"])
+_FORMATS = jsonschema.FormatChecker([])
+
+
+@_FORMATS.checks("regex", raises=Invalid)
+def _is_pattern(value: object) -> bool:
+    if isinstance(value, str):
+        check_pattern(value)
+    return True
+
+
+def _like(validator: Any, pattern: str, value: object, _: object) -> Iterator[ValidationError]:
+    if validator.is_type(value, "string") and not found(pattern, str(value)):
+        yield ValidationError(f"{value!r} does not match {pattern!r}")
+
+
+_Validator = jsonschema.validators.extend(jsonschema.Draft202012Validator, {"pattern": _like})  # type: ignore[no-untyped-call]  # the library has no types here
 _ARGUMENT_NAMED = re.compile(r"\barguments\.([A-Za-z_][A-Za-z0-9_]*)")
 
 
@@ -88,7 +104,7 @@ class Description:
 
 def _check_value(slug: str, name: str, value: Any, schema: Mapping[str, Any] | bool, registry: "Registry[Any]") -> None:
     try:
-        error = best_match(jsonschema.Draft202012Validator(schema, registry=registry).iter_errors(value))
+        error = best_match(_Validator(schema, registry=registry).iter_errors(value))
     except RecursionError:
         raise Invalid(f"{slug}: argument {name!r}: its schema has no end", code="invalid_arguments") from None
     if error is not None:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from console.core.errors import Invalid
+from console.core.patterns import fits
 
 
 def read_inputs(document: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
@@ -32,7 +33,7 @@ def _value(name: str, spec: Mapping[str, Any], value: Any) -> Any:
             return True
         case "boolean", "false":
             return False
-        case "string", str() if re.fullmatch(spec.get("pattern", r"(?s:.{0,1000})"), value):
+        case "string", str() if fits(spec.get("pattern", r"(?s:.{0,1000})"), value):
             return value
     raise Invalid(
         f"The input {name!r} must be of type {spec['type']}" + (" and match its pattern." if "pattern" in spec else ".")

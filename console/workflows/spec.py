@@ -1,6 +1,5 @@
 """A workflow's YAML: steps of a few generic kinds, wired by expressions. Pure; every error names its place."""
 
-import re
 from collections.abc import Mapping
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
@@ -8,6 +7,7 @@ from typing import Any
 from console.core import expressions
 from console.core.documents import load
 from console.core.errors import Invalid
+from console.core.patterns import check_pattern
 from console.core.pointers import POINTER
 
 KINDS = ("call", "event", "pairs", "sleep")
@@ -161,6 +161,6 @@ def _check_inputs(document: Mapping[str, Any]) -> None:
         if "default" in described and type(described["default"]) is not types[described["type"]]:
             raise Invalid(f"inputs.{name}.default: this is not of type {described['type']}")
         try:
-            re.compile(described.get("pattern", ""))
-        except re.error as error:
-            raise Invalid(f"inputs.{name}.pattern: {error}") from None
+            check_pattern(described.get("pattern", ""))
+        except Invalid as error:
+            raise Invalid(f"inputs.{name}.pattern: {error.text}") from None
