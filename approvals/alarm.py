@@ -6,7 +6,7 @@ import functools
 from collections.abc import Callable
 from typing import Concatenate, ParamSpec, cast
 
-from django.db import transaction
+from django.db import OperationalError, transaction
 
 from approvals.authority import Loaded, Stale
 from approvals.models import Action, Review
@@ -26,12 +26,17 @@ _UNREAD = {
     "proposed": "failed",
     "deferred": "failed",
     "permitted": "stale",
-}  # the same, when the other side lets nothing be read any more
+}  # the same, when it was put off too often
+THROTTLED = {"code": "throttled", "text": "The other side goes on taking no requests for now."}
+BROKEN = {
+    "code": "broken",
+    "text": "The console cannot do this: each try ended in an error of its own, which its log tells.",
+}
 
 
 def guarded(act: Callable[Concatenate[Loaded, P], Action]) -> Callable[Concatenate[Loaded, P], Action]:
     """Turn Tampered and Stale, raised while the door works on an action, into its end; a lost race into silence. What
-    comes too early is tried again later."""
+    comes too early is tried again later, and so is what fails in a way that nobody foresaw."""
 
     @functools.wraps(act)
     def run(loaded: Loaded, *args: P.args, **kwargs: P.kwargs) -> Action:
@@ -44,22 +49,28 @@ def guarded(act: Callable[Concatenate[Loaded, P], Action]) -> Callable[Concatena
         except (Conflict, TooEarly):
             return Action.objects.get(pk=action_id)
         except Throttled as throttled:
-            return _put_off(action_id, throttled.wait, actor=actor)
+            return _put_off(action_id, throttled.wait, THROTTLED, actor=actor)
         except Stale as stale:
             return stop(action_id, {"code": stale.code, "text": stale.text}, actor=actor)
         except Tampered as tampering:
             return raise_alarm(action_id, str(tampering), actor=actor)
+        except OperationalError:
+            raise  # the database is away, and says nothing of this action
+        except Exception:
+            _put_off(action_id, None, BROKEN, actor=actor)
+            raise
 
     return cast(Callable[Concatenate[Loaded, P], Action], run)
 
 
 @transaction.atomic
-def _put_off(action_id: str, wait: float | None, *, actor: Actor) -> Action:
-    """What was read for it wants to be read later. What is in doubt goes on being looked at for as long as it takes."""
+def _put_off(action_id: str, wait: float | None, outcome: dict[str, str], *, actor: Actor) -> Action:
+    """It is looked at again later, and ends so when that has helped nothing. What is in doubt goes on being looked at
+    for as long as it takes."""
     action = lock_action(action_id)
     until, end = next_try(action.put_off, wait), _UNREAD.get(action.state)
     if until is None and end:
-        _end(action, end, {"code": "throttled", "text": "The other side goes on taking no requests for now."}, actor)
+        _end(action, end, outcome, actor)
         return action
     action.put_off, action.not_before = action.put_off + 1, until or now() + dt.timedelta(seconds=MOST_WAIT)
     action.save(update_fields=["put_off", "not_before"])

@@ -7,7 +7,8 @@ import datetime as dt
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from django.db.models import Q, QuerySet, Sum
+from django.db.models import F, Q, QuerySet, Sum
+from django.db.models.functions import Greatest
 
 from approvals.distance import distance_of
 from approvals.models import WITHOUT_EFFECT, Action
@@ -69,17 +70,18 @@ def _is_new(action: Action, at: dt.datetime | None) -> bool | None:
 
 def _total(action: Action, told: Mapping[str, Any], at: dt.datetime | None) -> int | None:
     """With this action, where it counts. Of others all that may still happen, or ended lately and not certainly without
-    effect: what was asked for long ago and is sent today counts today."""
+    effect: what was asked for long ago and is sent today counts today. What is below zero takes nothing off, as it may
+    never be done."""
     currency, own = told.get("sum"), 1
     if currency:
         if action.amount_minor is None:
             return None
-        own = action.amount_minor if action.currency == currency else 0
+        own = max(action.amount_minor, 0) if action.currency == currency else 0
     others = _others(action, told, at)
     if others is None:
         return None
     if currency:
-        counted = others.filter(currency=currency).aggregate(all=Sum("amount_minor"))["all"] or 0
+        counted = others.filter(currency=currency).aggregate(all=Sum(Greatest(F("amount_minor"), 0)))["all"] or 0
     else:
         counted = others.count()
     return counted + (own if _belongs(action, told.get("of", {})) else 0)

@@ -62,6 +62,12 @@ def keep_read_pace(operation: Description, identity: str) -> None:
             raise TooEarly
 
 
+def next_read_in(operation: Description) -> float:
+    """Seconds until they are counted anew."""
+    seconds: int = operation.document["rate_limit"]["seconds"]
+    return seconds - now().timestamp() % seconds
+
+
 def throttled(answer: Answer, *, reads: bool) -> bool:
     """For certain nothing was done, and later it may be. Of a write that was not available that is not certain."""
     told_when = {FORBIDDEN, UNAVAILABLE} if reads else {FORBIDDEN}

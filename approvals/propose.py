@@ -26,6 +26,7 @@ from integrations.models import Grant, Operation
 MAX_SAYS = 4_000
 LONGEST_CHAIN = 10  # of actions that each come after another one that has not ended
 MOST_BEHIND = 20  # that directly come after one
+DEEPEST = 100  # levels of what is in one another
 
 _OPERATION = Compiled(
     lambda team, integration, slug: (
@@ -69,7 +70,7 @@ def propose(proposal: Proposal, *, actor: Actor) -> Action:
     """The stored action; refused at once when it is not granted or its arguments are wrong. Raises NotFound for an
     operation that the team does not have, KeyReused when the key asked for something else before."""
     check_carried([proposal.operation, proposal.arguments, proposal.evidence, proposal.says, proposal.key,
-                   proposal.request])  # fmt: skip
+                   proposal.request, proposal.after])  # fmt: skip
     operation = _access_operation(proposal)
     grants = grants_of(proposal.team, proposal.grantee, operation)
     if not proposal.step and not proposal.key and not any(longest(grant.limits) for grant in grants):
@@ -114,15 +115,18 @@ def _propose(proposal: Proposal, operation: Operation, grants: Sequence[Grant], 
     return action
 
 
-def check_carried(value: Any) -> None:
+def check_carried(value: Any, deeper: int = DEEPEST) -> None:
     """Raises Invalid for what canonical JSON cannot carry, or the database would give back as something else (it writes
     1e16 out in full): the door could never read what was signed here."""
     match value:
+        case Mapping() | list() | tuple() if not deeper:
+            raise Invalid("It is nested too deep.", code="invalid_arguments")
         case Mapping():
-            check_carried([*value.keys(), *value.values()])
+            for inner in (*value.keys(), *value.values()):
+                check_carried(inner, deeper - 1)
         case list() | tuple():
             for inner in value:
-                check_carried(inner)
+                check_carried(inner, deeper - 1)
         case str() if "\0" in value or any("\ud800" <= char <= "\udfff" for char in value):
             raise Invalid("A text holds a character that cannot be stored.", code="invalid_arguments")
         case int() | float() if not abs(value) <= SAFE_INTEGER:

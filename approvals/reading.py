@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,8 +10,9 @@ from opentelemetry.trace import SpanKind
 
 from approvals.authority import Loaded, Stale
 from approvals.lease import LeaseEnded, check_lease
-from approvals.pace import Throttled, keep_read_pace, throttled
-from approvals.paging import Endless, read_whole
+from approvals.pace import Throttled, TooEarly, keep_read_pace, next_read_in, throttled
+from approvals.paging import LONGEST, Endless, read_whole
+from console.core.canonical import carriable
 from console.core.expressions import fill, literal, search
 from console.core.telemetry import parent_context, tracer
 from integrations.credential_types import known
@@ -142,11 +144,31 @@ def probe(loaded: Loaded) -> dict[str, Any] | None:
 
 def _read(loaded: Loaded, slug: str, arguments: Mapping[str, Any], *, settling: bool = False) -> Any:
     operation = Description(slug, loaded.operations[slug].description)
-    pages = operation.document.get("pagination")
+    pages, begun = operation.document.get("pagination"), False
+
+    def read(given: Mapping[str, Any]) -> Any:
+        nonlocal begun
+        while True:
+            try:
+                answer = _read_page(loaded, operation, given, settling)
+                begun = True
+                return answer
+            except TooEarly:
+                if not begun:
+                    raise
+                _wait_for_page(operation)  # to begin anew would come as far as this, again and again
+
     try:
-        return read_whole(pages, arguments, lambda given: _read_page(loaded, operation, given, settling))
+        return read_whole(pages, arguments, read)
     except Endless as error:
         raise Unreadable(f"{slug} {error}.") from None
+
+
+def _wait_for_page(operation: Description) -> None:
+    wait = next_read_in(operation)
+    if wait > LONGEST:
+        raise Unreadable(f"{operation.slug} has more pages than its rate limit lets be read in {LONGEST:g} seconds.")
+    time.sleep(wait)
 
 
 def _read_page(loaded: Loaded, operation: Description, arguments: Mapping[str, Any], settling: bool) -> Any:
@@ -162,4 +184,4 @@ def _read_page(loaded: Loaded, operation: Description, arguments: Mapping[str, A
         raise Throttled(answer.later)
     if not succeeded(operation, answer):
         raise Unreadable(f"{slug} answered {answer.status}.")
-    return answer.body
+    return carriable(answer.body)

@@ -10,6 +10,7 @@ from approvals.ask import ask_people
 from approvals.authority import Loaded, Stale, verify_proposal
 from approvals.execute import Result, begin_call, finish, perform, verify_everything
 from approvals.models import Action, Permit, Review
+from approvals.pace import Throttled
 from approvals.policies.decide import FALLBACK
 from approvals.policies.slots import LEVELS, Requirement, SlotSpec, Way, read_requirement
 from approvals.reading import Unreadable, probe
@@ -18,8 +19,10 @@ from approvals.settle import lock_action
 from console.core import presence
 from console.core.actor import Actor
 from console.core.clock import now
-from console.core.errors import Tampered
+from console.core.errors import Invalid, Tampered
 from integrations.models import Call
+
+UNREADABLE_FOR = dt.timedelta(minutes=15)  # a probe, before a person is asked
 
 
 @guarded
@@ -67,7 +70,11 @@ def _resolve(loaded: Loaded, call: Call, actor: Actor) -> Action:
         try:
             found = probe(loaded)
         except Unreadable:
-            return loaded.action  # the sweep asks again; nothing is decided on an unreadable probe
+            if now() - call.sent_at > _settle_time(loaded) + UNREADABLE_FOR:
+                return _ask(loaded, actor)
+            raise Throttled(None) from None  # looked at again later; nothing is decided on an unreadable probe
+        except Invalid:  # what it says cannot be understood, however often it is read
+            return _ask(loaded, actor)
         if found is not None:
             receipt = {"status": None, "digest": None, "body": found, "found_by": "probe"}
             return finish(loaded, call, Result("succeeded", receipt), actor=actor)

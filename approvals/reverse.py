@@ -18,7 +18,7 @@ from approvals.models import WITHOUT_EFFECT, Action
 from approvals.propose import Proposal, propose
 from console.core.actor import Actor, Role
 from console.core.clock import now
-from console.core.errors import Conflict, Invalid, NotFound
+from console.core.errors import Conflict, Invalid, NotFound, Refusal
 from integrations.compensation import WayBack, arguments_back, way_back
 from integrations.grantees import PEOPLE
 from integrations.models import Grant
@@ -91,7 +91,11 @@ def undo_run(run: str, *, says: str, maker: str, actor: Actor) -> tuple[int, int
         if way.why_not or way.back is None:
             break
         after = asked[-1].pk if asked else None
-        action = _propose(way, way.back, says, team=way.action.team_id, maker=maker, after=after, actor=actor)
+        try:
+            with transaction.atomic():
+                action = _propose(way, way.back, says, team=way.action.team_id, maker=maker, after=after, actor=actor)
+        except Refusal:  # such as what was answered cannot be sent back
+            break
         if action.settled:
             break
         asked.append(action)

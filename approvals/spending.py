@@ -1,7 +1,7 @@
 """What a grant has been used for already. Two that count at once wait for each other."""
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -11,10 +11,8 @@ from django.db.models import Q
 from approvals.models import UNDONE, Action
 from console.core.clock import now
 from console.core.turns import take_turn
-from integrations.limits import beyond_calls, beyond_sums, longest
+from integrations.limits import Spent, longest
 from integrations.models import Call, Grant
-
-Earlier = list[tuple[float, Mapping[str, Any]]]
 
 
 def beyond_asked(grant: Grant, arguments: Mapping[str, Any]) -> str:
@@ -22,8 +20,7 @@ def beyond_asked(grant: Grant, arguments: Mapping[str, Any]) -> str:
     if not longest(grant.limits):
         return ""
     take_turn(grant.pk)
-    earlier = _asked(grant)
-    return beyond_calls(grant.limits, earlier) or beyond_sums(grant.limits, arguments, earlier)
+    return _asked(grant, at := now()).beyond(at, arguments)
 
 
 def counting(action: Action) -> AbstractContextManager[object]:
@@ -37,32 +34,34 @@ def beyond_sent(action: Action) -> str:
     if grant is None or not longest(grant.limits):
         return ""
     take_turn(grant.pk)
-    earlier = _sent(grant, without=action.pk)
-    return beyond_calls(grant.limits, earlier) or beyond_sums(grant.limits, action.arguments, earlier)
+    return _sent(grant, at := now(), without=action.pk).beyond(at, action.arguments)
 
 
-def _asked(grant: Grant) -> Earlier:
+def _asked(grant: Grant, at: dt.datetime) -> Spent:
     """What was asked for or sent in that time, and may still happen or has."""
-    at = now()
-    since, sent = at - dt.timedelta(hours=longest(grant.limits)), _sent_at(grant)
+    since, sent = at - dt.timedelta(hours=longest(grant.limits)), _sent_at(grant, at)
     lately = [action for action, moment in sent.items() if moment > since]
     found = Action.objects.filter(Q(created_at__gt=since) | Q(pk__in=lately), grant=grant).exclude(state__in=UNDONE)
-    rows = found.values_list("pk", "created_at", "arguments")
-    return [(_hours(at - max(made, sent.get(pk, made))), arguments) for pk, made, arguments in rows]
+    made = {pk: (made, arguments) for pk, made, arguments in found.values_list("pk", "created_at", "arguments")}
+    return _spent(grant, at, [(max(made, sent.get(pk, made)), arguments) for pk, (made, arguments) in made.items()])
 
 
-def _sent(grant: Grant, *, without: str) -> Earlier:
-    at, sent = now(), _sent_at(grant)
+def _sent(grant: Grant, at: dt.datetime, *, without: str) -> Spent:
+    sent = _sent_at(grant, at)
     rows = Action.objects.filter(pk__in=sent.keys() - {without}).values_list("pk", "arguments")
-    return [(_hours(at - sent[pk]), arguments) for pk, arguments in rows]
+    return _spent(grant, at, [(sent[pk], arguments) for pk, arguments in rows])
 
 
-def _sent_at(grant: Grant) -> dict[str, dt.datetime]:
-    """Of its actions that were sent in that time."""
-    since = now() - dt.timedelta(hours=longest(grant.limits))
+def _spent(grant: Grant, at: dt.datetime, told: Iterable[tuple[dt.datetime, Mapping[str, Any]]]) -> Spent:
+    spent = Spent(grant.limits)
+    for moment, arguments in told:
+        spent.add(min(moment, at), arguments)  # another clock may be ahead
+    return spent
+
+
+def _sent_at(grant: Grant, at: dt.datetime) -> dict[str, dt.datetime]:
+    """Of its actions that were sent in that time, when last."""
+    since = at - dt.timedelta(hours=longest(grant.limits))
     actions = Action.objects.filter(grant=grant).values("pk")
-    return dict(Call.objects.filter(action__in=actions, sent_at__gt=since).values_list("action", "sent_at"))
-
-
-def _hours(passed: dt.timedelta) -> float:
-    return passed / dt.timedelta(hours=1)
+    lately = Call.objects.filter(action__in=actions, sent_at__gt=since).order_by("sent_at")
+    return dict(lately.values_list("action", "sent_at"))

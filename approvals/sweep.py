@@ -21,19 +21,31 @@ from integrations.amend import amended
 
 # A message in flight needs no second one; older work was lost on the way or waits for a probe.
 GRACE = dt.timedelta(seconds=1)
+AT_ONCE = 200
+_offered: list[tuple[dt.datetime, str]] = []  # by this process: where it goes on next time
 
 
 def offer_actions() -> int:
-    """Wake the door for each action that it has to go on with."""
+    """Wake the door for each action that it has to go on with. Where there are many, each comes in turn: what cannot
+    move yet is never in the way of what can."""
     for_the_door = Q(state__in=["proposed", "deferred", "permitted", "executing", "in_doubt"])
     late = Action.objects.filter(for_the_door, created_at__lt=now() - GRACE).exclude(
         reviews__kind="doubt", reviews__state="open"
     )
     late = late.exclude(not_before__gt=now()).exclude(halted(), state__in=["proposed", "deferred"])
-    ids = list(late.order_by("created_at").values_list("pk", flat=True)[:200])
-    for identity in ids:
+    late = late.exclude(after__isnull=False, after__settled_at=None)
+    found = list(_next(late).values_list("created_at", "pk")[:AT_ONCE])
+    _offered[:] = found[AT_ONCE - 1 :]
+    for _, identity in found:
         wake("approvals.tasks.drive", "actions", identity)
-    return len(ids)
+    return len(found)
+
+
+def _next(actions: QuerySet[Action]) -> QuerySet[Action]:
+    """Those after the last one that was offered, or from the oldest on."""
+    for at, identity in _offered:
+        actions = actions.filter(Q(created_at__gt=at) | Q(created_at=at, pk__gt=identity))
+    return actions.order_by("created_at", "pk")
 
 
 def offer_policies() -> int:

@@ -14,7 +14,9 @@ from console.core.clock import now
 from console.core.errors import Conflict, Invalid
 from integrations.description import Description, check_said, check_way_back
 from integrations.description_schema import REVIEWED
-from integrations.models import Amendment, Integration, Operation
+from integrations.grantees import short_name
+from integrations.limits import named
+from integrations.models import Amendment, Grant, Integration, Operation
 
 AT_ONCE = 50  # decided together
 
@@ -170,9 +172,23 @@ def _is(amendment: Amendment, described: Description) -> bool:
 
 
 def _put(operation: Operation, described: Description, definitions: str | None) -> None:
+    _check_limits(operation, described)
     operation.definitions_id = definitions
     fill_operation(operation, described)
     operation.save()
+
+
+def _check_limits(operation: Operation, described: Description) -> None:
+    """A limit on an argument that there is no more would limit nothing. Raises Conflict."""
+    gone = set(operation.description.get("arguments", {})) - set(described.arguments)
+    grants = Grant.objects.filter(integration=operation.integration_id, operations__contains=[operation.slug])
+    for grant in grants.filter(Q(until=None) | Q(until__gt=now()), revoked_at=None) if gone else ():
+        if lost := sorted(named(grant.limits) & gone):
+            raise Conflict(
+                f"{short_name(grant.grantee)} may use {operation.slug} only within limits on {', '.join(lost)}, which "
+                f"it would have no more. Give that grant anew without {operation.slug}, or end it, before.",
+                code="limits_lost",
+            )
 
 
 def _amendment(

@@ -1,17 +1,22 @@
 """What a grant allows of the arguments of its operations, how often, and how much in all. Pure; whatever is missing is
 not allowed."""
 
+import datetime as dt
 import json
 import re
 import unicodedata
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from bisect import bisect_right, insort
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypeVar
 
 from console.core.canonical import SAFE_INTEGER
 from console.core.documents import load
 from console.core.errors import Invalid
+from console.core.patterns import check_pattern, fits
 
+_Amount = tuple[dt.datetime, Decimal]
+_Told = TypeVar("_Told")
 _DIGITS = re.compile(r"[0-9]{1,30}(\.[0-9]{1,10})?")
 _ZEROS = re.compile(r"^0+(?=[0-9])|(?<=[0-9])\.0+$")
 LONGEST_TEXT = 2_000  # characters that a pattern is tried on
@@ -73,9 +78,9 @@ def read_limits(text: str) -> dict[str, Any]:
     limits = load(text, SCHEMA)
     for name, limit in limits.get("arguments", {}).items():
         try:
-            re.compile(limit.get("pattern", ""))
-        except re.error as error:
-            raise Invalid(f"arguments.{name}.pattern: {error}") from None
+            check_pattern(limit.get("pattern", ""))
+        except Invalid as error:
+            raise Invalid(f"arguments.{name}.pattern: {error.text}") from None
     return limits
 
 
@@ -92,34 +97,50 @@ def check_limits(limits: Mapping[str, Any], described: Mapping[str, Any], argume
             return f"The grant asks for {cap['argument']}, as a number that is not below zero."
         if cap.get("by") in described and not isinstance(arguments.get(cap["by"]), str | int | float):
             return f"The grant asks for {cap['by']}, as one value."
-    return beyond_sums(limits, arguments, ())
+    return Spent({"sums": limits.get("sums", [])}).beyond(dt.datetime.max, arguments)
 
 
-def beyond_sums(
-    limits: Mapping[str, Any], arguments: Mapping[str, Any], earlier: Iterable[tuple[float, Mapping[str, Any]]]
-) -> str:
-    """The same of what is asked for in all. `earlier` are the hours since something was, and its arguments."""
-    before = list(earlier)
-    for cap in limits.get("sums", []):
-        asked = amount(arguments.get(cap["argument"]))
-        if asked is None:
-            continue  # of an operation that has no such argument
-        same = (
-            amount(one.get(cap["argument"]))
-            for hours, one in before
-            if hours < cap["hours"] and bucket(cap, one) == bucket(cap, arguments)
-        )
-        if sum(filter(None, same), asked) > Decimal(str(cap["at_most"])):
-            return f"The grant allows {_in_all(cap)}."
-    return ""
+class Spent:
+    """What was asked for already, as far as the limits count it."""
 
+    def __init__(self, limits: Mapping[str, Any]) -> None:
+        self._calls, self._sums = limits.get("calls"), limits.get("sums", [])
+        self._times: list[dt.datetime] = []
+        self._amounts: list[dict[str, list[_Amount]]] = [{} for _ in self._sums]  # for each of them, by bucket
 
-def beyond_calls(limits: Mapping[str, Any], earlier: Iterable[tuple[float, Mapping[str, Any]]]) -> str:
-    """And of how often."""
-    calls = limits.get("calls")
-    if not calls or sum(hours < calls["hours"] for hours, _ in earlier) < calls["at_most"]:
+    def add(self, at: dt.datetime, arguments: Mapping[str, Any]) -> None:
+        insort(self._times, at)
+        for cap, amounts in zip(self._sums, self._amounts, strict=True):
+            if asked := amount(arguments.get(cap["argument"])):
+                insort(amounts.setdefault(bucket(cap, arguments), []), (at, asked))
+
+    def beyond(self, at: dt.datetime, arguments: Mapping[str, Any]) -> str:
+        """Why it is too much beside what was added of up to then, in words; "" when it is not."""
+        if (calls := self._calls) and len(_within_hours(self._times, calls, at, _itself)) >= calls["at_most"]:
+            return f"The grant allows this {_how_often(calls)}."
+        for cap, amounts in zip(self._sums, self._amounts, strict=True):
+            asked = amount(arguments.get(cap["argument"]))
+            if asked is None:
+                continue  # of an operation that has no such argument
+            before = _within_hours(amounts.get(bucket(cap, arguments), []), cap, at, _time_of)
+            if sum((one for _, one in before), asked) > Decimal(str(cap["at_most"])):
+                return f"The grant allows {_in_all(cap)}."
         return ""
-    return f"The grant allows this {_how_often(calls)}."
+
+
+def _within_hours(
+    told: Sequence[_Told], counted: Mapping[str, Any], at: dt.datetime, time_of: Callable[[_Told], dt.datetime]
+) -> Sequence[_Told]:
+    since = bisect_right(told, at - dt.timedelta(hours=counted["hours"]), key=time_of)
+    return told[since : bisect_right(told, at, key=time_of)]
+
+
+def _itself(at: dt.datetime) -> dt.datetime:
+    return at
+
+
+def _time_of(told: _Amount) -> dt.datetime:
+    return told[0]
 
 
 def longest(limits: Mapping[str, Any]) -> int:
@@ -141,19 +162,21 @@ def amount(value: object) -> Decimal | None:
 
 
 def bucket(cap: Mapping[str, Any], arguments: Mapping[str, Any]) -> str:
-    """What is added up together: whatever the other side may take for the same, such as 42, 42.0 and "042", or a
+    """What is added up together: whatever the other side may take for the same, such as 42, "42." and "+042", or a
     currency in other letters. Where it does tell them apart, less is allowed than could be."""
     value = arguments.get(cap["by"]) if "by" in cap else None
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    text = value if isinstance(value, str) else json.dumps(value, sort_keys=True)
-    return _ZEROS.sub("", _plain(text))
+    text = _plain(value if isinstance(value, str) else json.dumps(value, sort_keys=True))
+    try:
+        number = Decimal(text)
+    except ArithmeticError:
+        return _ZEROS.sub("", text)
+    return str((number + 0).normalize()) if number.is_finite() else text
 
 
 def _plain(text: str) -> str:
-    """Without width, capitals, spaces and what nobody sees."""
+    """Without width, capitals, spaces, and what nobody sees or stands on a letter."""
     folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
-    return "".join(char for char in folded if char.isprintable() and char != " ")
+    return "".join(char for char in folded if char.isprintable() and char != " " and unicodedata.category(char) != "Mn")
 
 
 def _within(limit: Mapping[str, Any], value: object) -> bool:
@@ -170,7 +193,7 @@ def _number(value: object) -> bool:
 
 
 def _like(pattern: str, value: object) -> bool:
-    return isinstance(value, str) and len(value) <= LONGEST_TEXT and bool(re.fullmatch(pattern, value))
+    return isinstance(value, str) and len(value) <= LONGEST_TEXT and fits(pattern, value)
 
 
 _TESTS: Mapping[str, Any] = {

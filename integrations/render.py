@@ -18,6 +18,7 @@ CONTENT_TYPES = {"form": "application/x-www-form-urlencoded", "json": "applicati
 DEFAULT_PORTS = {"http": 80, "https": 443}
 DECODED_AT_MOST = 4  # times, by one server behind another
 STDIO = "stdio"
+_FOLDED = re.compile(r"[ .\[]")
 Headers = tuple[tuple[str, str], ...]
 
 
@@ -241,13 +242,14 @@ def _names(operation: Description, place: str, told: Mapping[str, Any]) -> set[s
 def _check_spread(one: Placed, names: Collection[str]) -> None:
     """Of an object whose fields become arguments of the request, none is one that the request has anyway, in whatever
     spelling a lenient server reads it: it could change what was limited and shown. Raises Invalid."""
-    taken = {_base(name) for name in names if name != one.name}
-    if twice := next((name for name in one.value if _base(name) in taken), None):
+    taken = set[str]().union(*(_readings(name) for name in names if name != one.name))
+    if twice := next((name for name in one.value if _readings(name) & taken), None):
         raise Invalid(f"The field {twice!r} of {one.name!r} would be written where another argument stands.")
 
 
-def _base(name: str) -> str:
-    return name.partition("[")[0].casefold()
+def _readings(name: str) -> set[str]:
+    """PHP takes `unit_amount[0]`, ` unit.amount` and `unit[amount` for `unit_amount`."""
+    return {_FOLDED.sub("_", one.strip().casefold()) for one in (name, name.partition("[")[0])}
 
 
 def _fixed(told: Mapping[str, Any]) -> list[str]:

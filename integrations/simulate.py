@@ -1,14 +1,11 @@
 """What a grant would have allowed of the past, before it is given. Pure."""
 
-import datetime as dt
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from integrations.grantees import Asked
-from integrations.limits import beyond_calls, beyond_sums, check_limits
-
-HOUR = dt.timedelta(hours=1)
+from integrations.limits import Spent, check_limits
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,15 +31,13 @@ def simulate(
 ) -> Simulation:
     """As if there had been this grant alone. `described` are the arguments of operations, by name; in `past` the newest
     come first."""
-    spent: list[Asked] = []
-    beyond = []
+    spent, beyond = Spent(limits), list[Beyond]()
     for one in reversed(past):
-        earlier = [((one.at - before.at) / HOUR, before.arguments) for before in spent]
         why = "" if one.operation in operations else "The grant does not name this operation."
         why = why or check_limits(limits, described.get(one.operation) or {}, one.arguments)
-        why = why or beyond_calls(limits, earlier) or beyond_sums(limits, one.arguments, earlier)
+        why = why or spent.beyond(one.at, one.arguments)
         if why:
             beyond.append(Beyond(one, why))
         elif one.counts:
-            spent.append(one)
+            spent.add(one.at, one.arguments)
     return Simulation(len(past) - len(beyond), beyond[::-1])

@@ -183,8 +183,12 @@ def _refuse(name: str) -> None:
 
 
 def _exact(written: str) -> float:
-    value = float(written)
-    if Decimal(written) != Decimal(repr(value)):
+    try:
+        value = float(written)
+        same = Decimal(written) == Decimal(repr(value))
+    except ArithmeticError:  # an exponent of twenty digits
+        same = False
+    if not same:
         raise ValueError(f"the number {written:.40} has more digits than are carried on")
     return value
 

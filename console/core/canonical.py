@@ -5,6 +5,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
+from typing import Any
 
 import orjson
 import rfc8785
@@ -32,6 +33,17 @@ def _is_plain(value: object) -> bool:
     if isinstance(value, dict):
         return all(type(key) is str and key.isascii() for key in value) and all(map(_is_plain, value.values()))
     return isinstance(value, list) and all(map(_is_plain, value))
+
+
+def carriable(value: Any) -> Any:
+    """The same with numbers beyond 2**53 - 1 as text, such as ids of 19 digits: `jcs` refuses them, and the database
+    gives such a float back as another number."""
+    if isinstance(value, dict):
+        return {key: carriable(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [carriable(inner) for inner in value]
+    beyond = isinstance(value, int | float) and not abs(value) <= SAFE_INTEGER
+    return str(value) if beyond else value
 
 
 def digest(tag: str, value: object) -> bytes:

@@ -33,6 +33,9 @@ def search(expression: str, scope: Any) -> Any:
         return jmespath.search(expression.strip(), scope)
     except JMESPathError as error:
         raise Invalid(f"The expression {expression.strip()!r} failed: {error}") from None
+    except (TypeError, ValueError, ArithmeticError, AttributeError, RecursionError) as error:
+        # The library's own, for values of another kind than the expression expects. Their text may hold the value.
+        raise Invalid(f"The expression {expression.strip()!r} failed: {type(error).__name__}.") from None
 
 
 def literal(value: Any) -> str:

@@ -20,7 +20,7 @@ from console.core.turns import take_turn
 from console.shadow.heard import Seen
 from console.shadow.judge import judge
 from console.shadow.models import Observation
-from integrations.limits import beyond_calls, beyond_sums, longest
+from integrations.limits import Spent, longest
 from integrations.models import Grant
 from integrations.redaction import clean
 
@@ -29,6 +29,7 @@ KEPT_FOR = dt.timedelta(days=30)
 BEFORE, AHEAD = dt.timedelta(days=7), dt.timedelta(minutes=5)  # of the other clock that are believed
 DAY, HOUR = dt.timedelta(days=1), dt.timedelta(hours=1)
 AT_ONCE = 5_000
+COUNTED = ("allowed", "held")
 
 
 class NotObserved(Conflict):
@@ -68,39 +69,39 @@ def _new(agent: Agent, copies: Sequence[Seen]) -> list[Seen]:
 
 
 def _judged(agent: Agent, copies: Sequence[Seen]) -> list[Observation]:
-    policy, rows = current_policy(agent.team_id), list[Observation]()
-    for one in sorted(copies, key=lambda copy: copy.at):
-        at = min(max(one.at, now() - BEFORE), now() + AHEAD)
+    policy, rows, spent = current_policy(agent.team_id), list[Observation](), dict[str, Spent]()
+    at_once = [(min(max(one.at, now() - BEFORE), now() + AHEAD), one) for one in copies]
+    at_once.sort(key=lambda pair: pair[0])
+    for at, one in at_once:
 
-        def spent(grant: Grant, arguments: Mapping[str, Any], at: dt.datetime = at) -> str:
-            return _spent(agent, grant, arguments, at, rows)
+        def beyond(grant: Grant, arguments: Mapping[str, Any], at: dt.datetime = at) -> str:
+            if grant.pk not in spent:
+                spent[grant.pk] = _spent(agent, grant, at_once[0][0])
+            return spent[grant.pk].beyond(at, arguments)
 
-        verdict = judge(agent, one, policy, spent)
+        verdict = judge(agent, one, policy, beyond)
         status = one.status if one.kind == "http" else None
-        rows.append(
-            Observation(
-                agent=agent, told=one.id, seen_at=at, status=status, failed=one.failed, **clean(asdict(verdict), ())
-            )
+        row = Observation(
+            agent=agent, told=one.id, seen_at=at, status=status, failed=one.failed, **clean(asdict(verdict), ())
         )
+        if row.grant in spent and row.verdict in COUNTED:
+            spent[row.grant].add(at, _values(row.values))
+        rows.append(row)
     return rows
 
 
-def _spent(
-    agent: Agent, grant: Grant, arguments: Mapping[str, Any], at: dt.datetime, batch: Sequence[Observation]
-) -> str:
-    """By what it was seen doing: while it is observed it has no actions."""
-    hours = longest(grant.limits)
-    if not hours:
-        return ""
-    since = at - hours * HOUR
-    before = Observation.objects.filter(agent=agent, grant=grant.pk, seen_at__gt=since, seen_at__lte=at)
-    counted = [*before, *(one for one in batch if one.grant == grant.pk and one.seen_at > since)]
-    earlier = [
-        ((at - one.seen_at) / HOUR, {name: kept.get("value") for name, kept in one.values.items()})
-        for one in counted
-        if one.verdict in ("allowed", "held")
-    ]
-    return beyond_calls(grant.limits, earlier) or beyond_sums(grant.limits, arguments, earlier)
+def _spent(agent: Agent, grant: Grant, since: dt.datetime) -> Spent:
+    """By what it was seen doing: while it is observed it has no actions. Read once for a batch that begins then."""
+    spent, hours = Spent(grant.limits), longest(grant.limits)
+    before = Observation.objects.filter(agent=agent, grant=grant.pk, verdict__in=COUNTED)
+    before = before.filter(seen_at__gt=since - hours * HOUR) if hours else before.none()
+    for at, values in before.values_list("seen_at", "values").iterator():
+        spent.add(at, _values(values))
+    return spent
+
+
+def _values(kept: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: one.get("value") for name, one in kept.items()}
 
 
 @transaction.atomic

@@ -13,6 +13,7 @@ import pytest
 import yaml
 from django.db import connections
 
+from approvals import alarm
 from approvals import execute as execution
 from approvals import recover as recovery
 from approvals.authority import load
@@ -121,7 +122,7 @@ class Place:
     def __init__(self, team: Team, patch: pytest.MonkeyPatch) -> None:
         self.team, self.upstream, self.doors = team, team.upstream, Doors(patch)
         self.later = dt.timedelta()
-        for module in (calls, execution, recovery):  # one clock for what is sent and what is waited for
+        for module in (alarm, calls, execution, recovery):  # one clock for what is sent and what is waited for
             patch.setattr(module, "now", lambda: now() + self.later)
 
     def thing(self) -> str:

@@ -66,7 +66,7 @@ def joined(value: object) -> bytes:
     return "\n".join(map(str, parts)).encode()
 
 
-def as_it_came(prepared: str) -> bytes:
+def as_it_came(kind: str, prepared: str) -> bytes:
     return base64.urlsafe_b64decode(prepared.partition(":")[0])
 
 
@@ -87,11 +87,11 @@ def all_is_allowed(_: object) -> tuple[None, Answer]:
     return None, Answer("allow", "all")
 
 
-def any_signature(review: Review, seat: Any, verdict: str, reason: str, proof: ByPasskey, voter: Any) -> Signed:
+def any_signature(review: Review, verdict: str, reason: str, proof: ByPasskey, ballot: Any) -> Signed:
     """Of this person, whatever they gave it for."""
-    payload = as_it_came(proof.prepared)
+    payload = as_it_came("decision", proof.prepared)
     passkey, given = passkeys.verify_assertion(
-        proof.assertion, challenge=passkeys.challenge_for(payload), actor=voter.actor
+        proof.assertion, challenge=passkeys.challenge_for(payload), actor=ballot.voter.actor
     )
     fields = {"passkey": passkey, "client_data_json": given.client_data_json,
               "authenticator_data": given.authenticator_data, "signature": given.signature}  # fmt: skip

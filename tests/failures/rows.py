@@ -37,7 +37,7 @@ ROWS: dict[str, Row] = {
     ),
     "c: a payload is known again by our own signature": Row(
         "test_c_what_a_client_says_of_the_state_counts_for_nothing",
-        {"approvals.signoff._own_payload": "as_it_came"},
+        {"approvals.signoff.read_prepared": "as_it_came"},
     ),
     "d: a policy is checked as a whole": Row(
         "test_d_a_misspelt_policy_is_not_published",

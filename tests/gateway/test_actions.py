@@ -366,6 +366,10 @@ def test_the_sheet_shows_an_agents_evidence_as_the_agents(asking: Asking) -> Non
     assert "Sign &lt;b&gt;now&lt;/b&gt;." in page
 
 
+def nested(levels: int) -> Any:
+    return [nested(levels - 1)] if levels else 1
+
+
 @pytest.mark.parametrize(
     "other",
     [
@@ -375,6 +379,9 @@ def test_the_sheet_shows_an_agents_evidence_as_the_agents(asking: Asking) -> Non
         {"operation": "stripe.\ud800"},
         {"says": "a\0"},
         {"arguments": {"charge": "\0"}},
+        {"after": "act_\0"},
+        {"arguments": {"charge": nested(700)}},
+        {"evidence": [{"title": "x", "value": nested(450)}]},
     ],
 )
 def test_rubbish_is_refused_and_stored_nowhere(asking: Asking, other: dict[str, Any]) -> None:

@@ -112,6 +112,7 @@ def test_there_is_an_end_to_what_may_wait(asking: Asking) -> None:
         {"limits": {"more": 1}}, {"limits": {"arguments": {"a": {"equals": "\ud800"}}}},
         {"limits": {"arguments": {"a": {"one_of": ["x" * 300] * 100}}}}, {"why": "\ud800"},
         {"limits": {"arguments": {"a": {"pattern": "("}}}}, {"until": "yesterday"},
+        {"limits": {"arguments": {"a": {"pattern": "a{99999999999999999999}"}}}},
         {"until": "2020-01-01T00:00:00Z"}, {"until": "2999-01-01T00:00:00Z"}, {"until": "2999-01-01T00:00:00"},
         {"operations": ["Stripe.get_charge"]}, {"operations": "stripe.get_charge"},
     ],

@@ -182,6 +182,13 @@ def test_what_could_mean_two_things_is_refused_and_stored_nowhere(
     assert not Action.objects.exists()
 
 
+@pytest.mark.parametrize("number", ["1e9999999999999999999", "1e-9999999999999999999", "1e999", "1" * 5_000])
+def test_a_number_that_nobody_can_carry_is_refused(number: str, asking: Asking) -> None:
+    told = send(asking, "POST", "/raw/stripe/v1/refunds", ("Content-Type", "application/json"),
+                body=f'{{"charge": "ch_1", "amount": {number}}}'.encode())  # fmt: skip
+    assert (told.status, Action.objects.exists()) == (422, False)
+
+
 def test_a_body_that_is_too_large_is_not_read_to_its_end(asking: Asking) -> None:
     huge = send(asking, "POST", "/raw/stripe/v1/refunds", FORM, body=b"a" * (settings.DATA_UPLOAD_MAX_MEMORY_SIZE + 1))
     assert (huge.status, huge.code) == (413, "too_large")

@@ -95,13 +95,28 @@ def test_an_unreadable_probe_decides_nothing(held: World, proxy: FaultProxy, dea
     review = held.sign(held.review(large=True))
     crash_after_send(review.action_id)
     dead_door()
-    faults = [proxy.cut_before("GET", "/v1/refunds") for _ in range(2)]
+    fault = proxy.cut_before("GET", "/v1/refunds")
     drive(review.action_id)
-    for fault in faults:
-        fault.wait()  # the door hears of its cut a moment before the proxy notes it
-    assert Action.objects.get(pk=review.action_id).state == "in_doubt"
+    fault.wait()  # the door hears of its cut a moment before the proxy notes it
+    action = Action.objects.get(pk=review.action_id)
+    assert action.state == "in_doubt"
+    assert action.not_before  # it is looked at again, and not each second
+    Action.objects.update(not_before=None)
     drive(review.action_id)
     assert (Action.objects.get(pk=review.action_id).state, len(held.refunds())) == ("succeeded", 1)
+
+
+def test_a_probe_that_stays_unreadable_leads_to_a_person(
+    held: World, proxy: FaultProxy, dead_door: Callable[[], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    review = held.sign(held.review(large=True))
+    crash_after_send(review.action_id)
+    dead_door()
+    monkeypatch.setattr(recovery, "now", lambda: now() + 2 * recovery.UNREADABLE_FOR)
+    fault = proxy.cut_before("GET", "/v1/refunds")
+    drive(review.action_id)
+    fault.wait()
+    assert Review.objects.get(action=review.action_id, state="open").kind == "doubt"
 
 
 def test_no_probe_means_a_person_is_asked_and_their_answer_ends_it(

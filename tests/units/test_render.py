@@ -205,7 +205,7 @@ def spread(place: str, **more: Any) -> Description:
                               **more})  # fmt: skip
 
 
-SPELLINGS = ("amount", "Amount", "AMOUNT", "amount[]", "amount[x]")
+SPELLINGS = ("amount", "Amount", "AMOUNT", "amount[]", "amount[x]", " amount", "amount ")
 
 
 @pytest.mark.parametrize("place", ["query", "body"])
@@ -221,6 +221,16 @@ def test_a_field_of_an_object_never_stands_for_another_argument(name: str, given
     with pytest.raises(Invalid, match="another argument"):
         render(described, {"extra": {name: 9_999}, **given_}, base_url=BASE, key="act_1")
     render(described, {"extra": {"note": 1}, **given_}, base_url=BASE, key="act_1")
+
+
+@pytest.mark.parametrize("name", ["unit_amount", " unit.amount", "unit[amount", "Unit Amount", "unit_amount[0]"])
+def test_nor_does_one_that_lenient_servers_take_for_it(name: str) -> None:
+    arguments = {"extra": {"in": "body", "schema": {}, "style": "form", "explode": True},
+                 "unit_amount": {"in": "body", "schema": {}}}  # fmt: skip
+    described = spread("body", arguments=arguments, body={"form": "form"})
+    with pytest.raises(Invalid, match="another argument"):
+        render(described, {"extra": {name: 9_999}, "unit_amount": 5}, base_url=BASE, key="act_1")
+    render(described, {"extra": {"unit": 1, "amount": 1}, "unit_amount": 5}, base_url=BASE, key="act_1")
 
 
 @pytest.mark.parametrize("form", ["form", "multipart"])
