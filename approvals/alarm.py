@@ -54,13 +54,19 @@ def guarded(act: Callable[Concatenate[Loaded, P], Action]) -> Callable[Concatena
             return stop(action_id, {"code": stale.code, "text": stale.text}, actor=actor)
         except Tampered as tampering:
             return raise_alarm(action_id, str(tampering), actor=actor)
-        except OperationalError:
-            raise  # the database is away, and says nothing of this action
-        except Exception:
-            _put_off(action_id, None, BROKEN, actor=actor)
+        except Exception as error:
+            if not _is_away(error):
+                _put_off(action_id, None, BROKEN, actor=actor)
             raise
 
     return cast(Callable[Concatenate[Loaded, P], Action], run)
+
+
+def _is_away(error: Exception) -> bool:
+    """The database, which says nothing of this action: by SQLSTATE no connection, shut down, out of room, or asked to
+    try again. Where there is none, the connection was lost."""
+    state = getattr(error.__cause__, "sqlstate", None) or ""
+    return isinstance(error, OperationalError) and (not state or state.startswith(("08", "57P", "53", "40")))
 
 
 @transaction.atomic
@@ -72,7 +78,7 @@ def _put_off(action_id: str, wait: float | None, outcome: dict[str, str], *, act
     if until is None and end:
         _end(action, end, outcome, actor)
         return action
-    action.put_off, action.not_before = action.put_off + 1, until or now() + dt.timedelta(seconds=MOST_WAIT)
+    action.put_off, action.not_before = action.put_off + 1, until or now() + dt.timedelta(seconds=wait or MOST_WAIT)
     action.save(update_fields=["put_off", "not_before"])
     return action
 

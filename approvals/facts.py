@@ -12,6 +12,8 @@ from console.core.text import money
 from integrations.description import Description
 from integrations.explain import explained, is_base64
 
+LONGEST_NAME = 500  # characters of a counterparty, which is looked up by an index
+
 
 @dataclass(frozen=True, slots=True)
 class Facts:
@@ -42,7 +44,10 @@ def decode(operation: Description, arguments: Mapping[str, Any], reads: Mapping[
 def _counterparty(document: Mapping[str, Any], scope: Mapping[str, Any]) -> str:
     """ "" where none is described, or there is none this time."""
     told = fill(document.get("counterparty"), scope)
-    return "" if told is None else str(told)
+    text = "" if told is None else str(told)
+    if len(text) > LONGEST_NAME:
+        raise Invalid(f"The counterparty has more than {LONGEST_NAME} characters.", code="undecodable")
+    return text
 
 
 def decode_amount(operation: Description, scope: Mapping[str, Any]) -> tuple[int | None, str]:

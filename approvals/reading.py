@@ -144,31 +144,36 @@ def probe(loaded: Loaded) -> dict[str, Any] | None:
 
 def _read(loaded: Loaded, slug: str, arguments: Mapping[str, Any], *, settling: bool = False) -> Any:
     operation = Description(slug, loaded.operations[slug].description)
-    pages, begun = operation.document.get("pagination"), False
+    pages, read, began = operation.document.get("pagination"), 0, time.monotonic()
 
-    def read(given: Mapping[str, Any]) -> Any:
-        nonlocal begun
+    def next_page(given: Mapping[str, Any]) -> Any:
+        nonlocal read
         while True:
             try:
                 answer = _read_page(loaded, operation, given, settling)
-                begun = True
+                read += 1
                 return answer
             except TooEarly:
-                if not begun:
+                if not read:
                     raise
-                _wait_for_page(operation)  # to begin anew would come as far as this, again and again
+                _wait_for_page(operation, read, began)
 
     try:
-        return read_whole(pages, arguments, read)
+        return read_whole(pages, arguments, next_page)
     except Endless as error:
         raise Unreadable(f"{slug} {error}.") from None
 
 
-def _wait_for_page(operation: Description) -> None:
+def _wait_for_page(operation: Description, read: int, began: float) -> None:
+    """To begin anew could come as far as this, again and again. Raises TooEarly where it need not, as others have read
+    as well."""
     wait = next_read_in(operation)
-    if wait > LONGEST:
+    if time.monotonic() - began + wait <= LONGEST:
+        time.sleep(wait)
+    elif read < operation.document["rate_limit"]["calls"]:
+        raise TooEarly
+    else:
         raise Unreadable(f"{operation.slug} has more pages than its rate limit lets be read in {LONGEST:g} seconds.")
-    time.sleep(wait)
 
 
 def _read_page(loaded: Loaded, operation: Description, arguments: Mapping[str, Any], settling: bool) -> Any:

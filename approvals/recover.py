@@ -10,7 +10,7 @@ from approvals.ask import ask_people
 from approvals.authority import Loaded, Stale, verify_proposal
 from approvals.execute import Result, begin_call, finish, perform, verify_everything
 from approvals.models import Action, Permit, Review
-from approvals.pace import Throttled
+from approvals.pace import Throttled, TooEarly
 from approvals.policies.decide import FALLBACK
 from approvals.policies.slots import LEVELS, Requirement, SlotSpec, Way, read_requirement
 from approvals.reading import Unreadable, probe
@@ -19,10 +19,11 @@ from approvals.settle import lock_action
 from console.core import presence
 from console.core.actor import Actor
 from console.core.clock import now
-from console.core.errors import Invalid, Tampered
+from console.core.errors import Conflict, Invalid, Tampered
 from integrations.models import Call
 
 UNREADABLE_FOR = dt.timedelta(minutes=15)  # a probe, before a person is asked
+FIRST_WAIT = dt.timedelta(seconds=5)  # then about as long again as it was in doubt
 
 
 @guarded
@@ -36,9 +37,21 @@ def recover(loaded: Loaded, *, actor: Actor) -> Action:
             return loaded.action
         stopped = Result("in_doubt", {"error": "The door stopped while sending."}, abandoned=True)
         loaded.action = finish(loaded, call, stopped, actor=actor)
-    if now() < call.sent_at + _settle_time(loaded):
+    in_doubt = now() - call.sent_at - _settle_time(loaded)
+    if in_doubt < dt.timedelta():
         return loaded.action
-    return _resolve_safely(loaded, call, actor)
+    try:
+        return _resolve_safely(loaded, call, actor)
+    except Unreadable:  # nothing is decided on an unreadable probe
+        if in_doubt >= UNREADABLE_FOR:
+            return _ask(loaded, actor)
+        raise Throttled(min(max(in_doubt, FIRST_WAIT), UNREADABLE_FOR - in_doubt).total_seconds()) from None
+    except (Conflict, TooEarly, Throttled):
+        raise
+    except Exception:
+        if in_doubt >= UNREADABLE_FOR:
+            _ask(loaded, actor)
+        raise
 
 
 def _resolve_safely(loaded: Loaded, call: Call, actor: Actor) -> Action:
@@ -69,10 +82,6 @@ def _resolve(loaded: Loaded, call: Call, actor: Actor) -> Action:
     if loaded.operation.probe:
         try:
             found = probe(loaded)
-        except Unreadable:
-            if now() - call.sent_at > _settle_time(loaded) + UNREADABLE_FOR:
-                return _ask(loaded, actor)
-            raise Throttled(None) from None  # looked at again later; nothing is decided on an unreadable probe
         except Invalid:  # what it says cannot be understood, however often it is read
             return _ask(loaded, actor)
         if found is not None:

@@ -13,7 +13,7 @@ from django.db.models.functions import Cast, JSONObject
 from approvals.access import OTHER_GROUP
 from approvals.models import Decision, Review, Slot, SlotGroup
 from approvals.policies.conditions import evaluate
-from approvals.policies.slots import SlotSpec, Tally, Vote, outcome, tally
+from approvals.policies.slots import SlotSpec, Tally, Vote, Way, outcome, tally
 from approvals.voters import Voter
 from console.accounts.passkeys import stays
 from console.accounts.proofings import proofed
@@ -113,6 +113,11 @@ class Ballot:
         """Whose vote it is, as they sign it: no less where one of the seats is filled by now, so that it does not tell
         that it is."""
         return sorted(asked_groups(self.seats) & self.voter.groups)
+
+    @property
+    def ways(self) -> list[Way]:
+        """In which this vote may fill its slot, some only after a time."""
+        return [way for way in self.seat.asks.ways if way.group in self.groups]
 
 
 def asked_groups(seats: Iterable[Seat]) -> frozenset[str]:

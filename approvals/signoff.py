@@ -37,7 +37,7 @@ from console.accounts.passwords import confirm_password
 from console.accounts.prepared import read_prepared, to_be_signed
 from console.core.actor import Actor, Role
 from console.core.attest import attest
-from console.core.clock import iso, now
+from console.core.clock import iso, now, read_moment
 from console.core.errors import Conflict, Forbidden, Invalid, Tampered
 
 MAX_REASON = 2_000
@@ -241,7 +241,9 @@ def _check_passkey(review: Review, verdict: str, reason: str, proof: ByPasskey |
                 "groups": ballot.groups, "comment_digest": comment_digest(reason),
                 "on_behalf_of": None, "delegation": None, **in_place_of(voter.delegation),
                 "seen": check_awake(review, verdict, voter.actor.id)}  # fmt: skip
-    if any(said.get(name) != value for name, value in expected.items()):
+    since = read_moment(said["iat"]) - review.opened_at
+    in_time = verdict != "approve" or any(way.after <= since for way in ballot.ways)
+    if any(said.get(name) != value for name, value in expected.items()) or not in_time:
         raise Invalid("What was signed is not what was sent. Open the review again.", code="payload_mismatch")
     if said["exp"] <= iso(now()):
         raise Conflict("The page lay open too long. Open the review again and sign anew.", code="expired")

@@ -54,7 +54,7 @@ def _sent(grant: Grant, at: dt.datetime, *, without: str) -> Spent:
 
 def _spent(grant: Grant, at: dt.datetime, told: Iterable[tuple[dt.datetime, Mapping[str, Any]]]) -> Spent:
     spent = Spent(grant.limits)
-    for moment, arguments in told:
+    for moment, arguments in sorted(told, key=lambda one: one[0]):
         spent.add(min(moment, at), arguments)  # another clock may be ahead
     return spent
 

@@ -38,7 +38,27 @@ def _like(validator: Any, pattern: str, value: object, _: object) -> Iterator[Va
         yield ValidationError(f"{value!r} does not match {pattern!r}")
 
 
-_Validator = jsonschema.validators.extend(jsonschema.Draft202012Validator, {"pattern": _like})  # type: ignore[no-untyped-call]  # the library has no types here
+def _named_like(validator: Any, patterns: Mapping[str, Any], value: object, _: object) -> Iterator[ValidationError]:
+    for name, inner in value.items() if isinstance(value, Mapping) else ():
+        for pattern, schema in patterns.items():
+            if found(pattern, name):
+                yield from validator.descend(inner, schema, path=name, schema_path=pattern)
+
+
+def _others(validator: Any, told: Any, value: object, schema: Mapping[str, Any]) -> Iterator[ValidationError]:
+    if not isinstance(value, Mapping):
+        return
+    patterns, others = schema.get("patternProperties", {}), value.keys() - schema.get("properties", {}).keys()
+    for name in sorted(other for other in others if not any(found(pattern, other) for pattern in patterns)):
+        if told is False:
+            yield ValidationError(f"{name!r} is not one of its fields")
+        elif told is not True:
+            yield from validator.descend(value[name], told, path=name)
+
+
+# The library's own would try patterns for as long as they take.
+_KEYWORDS = {"pattern": _like, "patternProperties": _named_like, "additionalProperties": _others}
+_Validator = jsonschema.validators.extend(jsonschema.Draft202012Validator, _KEYWORDS)  # type: ignore[no-untyped-call]
 _ARGUMENT_NAMED = re.compile(r"\barguments\.([A-Za-z_][A-Za-z0-9_]*)")
 
 

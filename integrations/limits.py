@@ -167,10 +167,10 @@ def bucket(cap: Mapping[str, Any], arguments: Mapping[str, Any]) -> str:
     value = arguments.get(cap["by"]) if "by" in cap else None
     text = _plain(value if isinstance(value, str) else json.dumps(value, sort_keys=True))
     try:
-        number = Decimal(text)
+        number = Decimal(text) + 0
     except ArithmeticError:
         return _ZEROS.sub("", text)
-    return str((number + 0).normalize()) if number.is_finite() else text
+    return str(number.normalize()) if number.is_finite() else text
 
 
 def _plain(text: str) -> str:

@@ -1,18 +1,21 @@
 """What comes back is kept without the secret, in whatever form a peer may have said it. Pure."""
 
 import base64
+import functools
+import json
 import re
 from collections.abc import Iterable
 from html.entities import codepoint2name
 from itertools import groupby
 from typing import Any
+from urllib.parse import quote
 
 REDACTED = "[redacted]"
 SHORTEST = 6  # characters: shorter ones stand in every other text
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 _RUN = re.compile("[0-9A-Za-z]+")
 # Escapes within escapes, counted so that a text of nothing else takes no longer than another.
-_BACKSLASHES = r"(?:\\|%(?:25){0,3}5[cC]){0,15}+"
+_BACKSLASHES = r"(?:\\|%(?:25){0,3}5[cC]){0,15}?"
 _ONES_OWN = r"(?i:\\|%(?:25){0,3}5c|u005c|x5c|&(?:amp;){0,3}(?:#0{0,7}92|#x0{0,7}5c|bsol);){1,15}+"  # in the secret
 _AMPERSAND = r"(?:&|u0026|%(?:25){0,3}26)(?:amp;){0,3}"
 _LETTERS = {"\b": "b", "\t": "t", "\n": "n", "\f": "f", "\r": "r"}
@@ -23,21 +26,26 @@ def redact(text: str, forms: Iterable[str]) -> str:
     of them within another. Letters and digits, which nobody escapes, are looked for as they are."""
     for form in forms:
         text = text.replace(form, REDACTED)
-        if not form.isalnum() and _longest_run(form) in text:
-            text = _escaped(form).sub(REDACTED, text)
-            re.purge()  # it keeps patterns, and this one is a secret
+        if isinstance(form, Form) and form.longest_run in text:
+            text = form.escaped.sub(REDACTED, text)
     return text
 
 
-def _longest_run(form: str) -> str:
-    return max(_RUN.findall(form), key=len, default="")
+class Form(str):
+    """One in which a peer might say a secret, and as others may escape it."""
 
+    @functools.cached_property
+    def longest_run(self) -> str:
+        return max(_RUN.findall(self), key=len, default="")
 
-def _escaped(form: str) -> re.Pattern[str]:
-    parts = list[str]()
-    for character, run in groupby(form):
-        parts.append(_ONES_OWN if character == "\\" else _any_way(character) * len(list(run)))
-    return re.compile("".join(parts).removeprefix(_BACKSLASHES))
+    @functools.cached_property
+    def escaped(self) -> re.Pattern[str]:
+        parts = list[str]()
+        for character, run in groupby(self):
+            parts.append(_ONES_OWN if character == "\\" else _any_way(character) * len(list(run)))
+        made = re.compile("".join(parts).removeprefix(_BACKSLASHES))
+        re.purge()  # it would keep the secret for as long as the process lives
+        return made
 
 
 def _any_way(character: str) -> str:
@@ -68,7 +76,8 @@ def echoes(*secrets: str) -> list[str]:
     """The forms of secrets that a peer might echo, apart from escapes: as it is, base64, hexadecimal. The longest
     first."""
     forms = {form for secret in secrets if len(secret) >= SHORTEST for form in _forms(secret)}
-    return sorted(forms, key=len, reverse=True)
+    told = (form if form.isascii() and form.isalnum() else Form(form) for form in forms)
+    return sorted(told, key=len, reverse=True)
 
 
 def _forms(secret: str) -> Iterable[str]:
@@ -76,6 +85,8 @@ def _forms(secret: str) -> Iterable[str]:
     plain = base64.b64encode(secret.encode()).decode()
     return (
         secret,
+        quote(secret, safe=""),
+        json.dumps(secret)[1:-1],
         basic,
         plain,
         plain.rstrip("="),

@@ -47,9 +47,13 @@ class SlotSpec:
         return frozenset(way.group for way in self.ways)
 
     @property
+    def choice(self) -> tuple[str, tuple[str, ...]]:
+        """What it asks of its signers that is known only while they sign."""
+        return self.where, self.separation
+
+    @property
     def choosy(self) -> bool:
-        """Whether it asks something of its signers that is known only while they sign."""
-        return bool(self.where or self.separation)
+        return any(self.choice)
 
     @property
     def document(self) -> dict[str, Any]:
@@ -175,8 +179,9 @@ def _all_placed(taken: Iterable[Sequence[tuple[SlotSpec, Way]]], votes: Collecti
 
 def _fits(vote: Vote, slot: SlotSpec, way: Way) -> bool:
     right = way.group in vote.groups and way.after <= vote.since and at_least(slot.signature, vote.level)
-    known = (vote.proofed or not slot.proofed) and (vote.asked == slot or not slot.choosy)
-    return right and known and (not slot.authenticators or vote.model in slot.authenticators)
+    known = vote.proofed or not slot.proofed
+    chosen = not slot.choosy or (vote.asked is not None and vote.asked.choice == slot.choice)
+    return right and known and chosen and (not slot.authenticators or vote.model in slot.authenticators)
 
 
 @dataclass(frozen=True, slots=True)

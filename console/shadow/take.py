@@ -95,7 +95,7 @@ def _spent(agent: Agent, grant: Grant, since: dt.datetime) -> Spent:
     spent, hours = Spent(grant.limits), longest(grant.limits)
     before = Observation.objects.filter(agent=agent, grant=grant.pk, verdict__in=COUNTED)
     before = before.filter(seen_at__gt=since - hours * HOUR) if hours else before.none()
-    for at, values in before.values_list("seen_at", "values").iterator():
+    for at, values in before.order_by("seen_at").values_list("seen_at", "values").iterator():
         spent.add(at, _values(values))
     return spent
 

@@ -1,13 +1,14 @@
 """Answers that nobody foresaw: what was done is known as what it is, and nothing is repeated for ever."""
 
+import datetime as dt
 import json
 from typing import Any
 
 import pytest
 from django.db import transaction
 
+from approvals import alarm, pace, reverse
 from approvals import recover as recovery
-from approvals import reverse
 from approvals.models import Action, Review
 from approvals.pace import MOST_TIMES
 from approvals.tasks import drive
@@ -92,6 +93,30 @@ def test_an_error_that_nobody_foresaw_in_doubt_repeats_nothing(shop: Shop, monke
         drive(action.pk)
     action.refresh_from_db()
     assert (action.state, action.put_off, posts(shop)) == ("in_doubt", 1, 1)
+    Action.objects.update(not_before=None)
+    monkeypatch.setattr(recovery, "now", lambda: now() + 2 * recovery.UNREADABLE_FOR)
+    with pytest.raises(RuntimeError):
+        drive(action.pk)
+    assert (Review.objects.get(action=action).kind, posts(shop)) == ("doubt", 1)
+
+
+def test_an_unreadable_probe_is_looked_at_more_and_more_seldom_until_a_person_is_asked(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop.connect('probe: {operation: look, happened: "id"}')
+    shop.peer.says = lambda *_: (500, {}, b"{}")
+    later, waits = dt.timedelta(), list[float]()
+    for module in (alarm, pace, recovery):
+        monkeypatch.setattr(module, "now", lambda: now() + later)
+    action = shop.propose(amount=5)
+    while not Review.objects.filter(action=action).exists():
+        drive(action.pk)
+        action.refresh_from_db()
+        if action.not_before and action.not_before > now() + later:
+            waits.append((action.not_before - now() - later).total_seconds())
+            later = action.not_before - now()
+    assert later < 1.3 * recovery.UNREADABLE_FOR
+    assert (len(waits) < 20, waits[0] < 7, max(waits) > 200, posts(shop)) == (True, True, True, 1)
 
 
 BACK = """
@@ -127,6 +152,8 @@ PAGED = THINGS.replace(
     " pagination: {argument: page, items: items, first: 1, counts: pages}}",
 )
 
+DAILY = PAGED.replace("seconds: 30", "seconds: 86400")
+
 
 def test_a_list_of_more_pages_than_may_be_read_at_once_is_read_on(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     """To begin anew each time would come as far each time."""
@@ -144,6 +171,25 @@ def test_a_list_of_more_pages_than_may_be_read_at_once_is_read_on(shop: Shop, mo
     assert (action.state, action.reads) == ("succeeded", {"all": {"length(items)": 3}})
     assert pages[:4] == [f"/look?page={page}" for page in range(1, 5)]
     assert 0 < max(waited) <= 30
+
+
+def test_a_list_that_others_left_no_room_for_is_read_later(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    shop.connect('reads: {all: {operation: look, pin: ["length(items)"]}}', text=DAILY)
+    shop.peer.says = lambda _, path: (200, {}, b'{"items": [1]}' if path[-1] == "1" else b'{"items": []}')
+    assert shop.ask("look", page=9).state == "succeeded"
+    action = shop.ask(amount=5)
+    assert (action.state, action.outcome) == ("proposed", None)
+    monkeypatch.setattr("approvals.pace.now", lambda: now() + dt.timedelta(days=1))
+    drive(action.pk)
+    assert Action.objects.get(pk=action.pk).state == "succeeded"
+
+
+def test_a_list_that_is_too_long_for_its_rate_limit_is_told(shop: Shop) -> None:
+    shop.connect('reads: {all: {operation: look, pin: ["length(items)"]}}', text=DAILY)
+    shop.peer.says = lambda *_: (200, {}, b'{"items": [1]}')
+    action = shop.ask(amount=5)
+    assert (action.state, (action.outcome or {})["text"]) == (
+        "failed", "look has more pages than its rate limit lets be read in 60 seconds.")  # fmt: skip
 
 
 def test_of_a_call_that_was_put_off_the_sending_counts(shop: Shop) -> None:

@@ -12,16 +12,16 @@ from django.test import Client
 
 from approvals.access import waiting_for
 from approvals.ask import escalate
-from approvals.models import Decision, Review
+from approvals.models import Decision, Review, SlotGroup
 from approvals.policies.slots import SlotSpec, Way
 from approvals.queries import votes_of
 from approvals.seats import seats_of
-from approvals.signoff import ByPassword, BySession, prepare_decision, signoff
+from approvals.signoff import ByPasskey, ByPassword, BySession, prepare_decision, signoff
 from approvals.sweep import recount_reviews
 from audit.models import Record
 from console.accounts.models import Team, User
 from console.accounts.people import create_user, deactivate_user, set_membership
-from console.core.errors import Conflict, Forbidden
+from console.core.errors import Conflict, Forbidden, Invalid
 from console.core.text import exact
 from examples.demo.people import acting
 from tests.accounts.authenticator import SoftAuthenticator
@@ -97,6 +97,19 @@ def test_what_one_signs_does_not_tell_that_one_of_their_slots_is_filled(hold: Ho
     assert {name for name in before if before[name] != after[name]} == {"nonce", "iat"}
     assert before["groups"] == ["finance", "legal"]
     assert approve(review, "dora") == "approved"
+
+
+def test_what_was_prepared_before_ones_group_was_asked_is_not_signed_for_it(hold: Hold) -> None:
+    """The door counts from when it was prepared, and would find too few."""
+    slow = SlotSpec((Way("finance"), Way("board", 1, dt.timedelta(hours=1))))
+    review, key = hold(slots=[slow, SlotSpec((Way("board"),))]), SoftAuthenticator()
+    key.register(User.objects.get(username="frida"), acting("frida"))
+    prepared = prepare_decision(review.id, verdict="approve", reason="", actor=acting("frida"))
+    SlotGroup.objects.create(review=review, slot=review.slots.get(position=0), group="board")
+    proof = ByPasskey(str(prepared["prepared"]), key.sign_options(prepared["options"]))
+    with pytest.raises(Invalid, match="Open the review again"):
+        signoff(review.id, verdict="approve", proof=proof, actor=acting("frida"))
+    assert not review.decisions.exists()
 
 
 def to_be_signed(review: Review, who: str) -> dict[str, Any]:

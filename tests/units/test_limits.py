@@ -138,6 +138,7 @@ def test_a_text_is_the_same_in_other_letters(text: str, around: str) -> None:
         (True, 1, False), (7, "7a", False), ("100", "1", False), ("0", 0, True), ("00", "0", True),
         (1e20, 10**20, True), ("+42", 42, True), ("42.", 42, True), (42.5, "42.50", True), ("1e2", 100, True),
         ("-0", 0, True), ("EUR\ufe0f", "EUR", True), ("nan", "inf", False), ("1e99999999999999999999", "1", False),
+        ("1e9999999", "1e9999999", True),
     ],
 )  # fmt: skip
 def test_what_is_added_up_together(one: Any, other: Any, same: bool) -> None:

@@ -135,6 +135,18 @@ def test_the_secret_is_taken_out_in_every_disguise(name: str) -> None:
     assert len(said) <= len("before Bearer [redacted] after") + 12
 
 
+@pytest.mark.parametrize(
+    "secret", ["pässwörd1", "Schlüssel2024", "пароль123", "pass%5cword", "a😀bcdefg", "tab\tand space"]
+)
+def test_a_secret_of_any_letters_is_taken_out(secret: str) -> None:
+    written = json.dumps(secret)
+    for said in (
+        secret, quote(secret, safe=""), written, json.dumps(written), html.escape(secret), quote_plus(secret),
+        quote(quote(secret)),
+    ):  # fmt: skip
+        assert redact(f"<{said}>", echoes(secret)).replace('"', "").replace("\\", "") == "<[redacted]>"
+
+
 @given(st.text(), st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=6, max_size=30))
 def test_no_answer_holds_the_secret(said: str, secret: str) -> None:
     escaped_twice = json.dumps(json.dumps(secret))[3:-3]
