@@ -89,6 +89,7 @@ def test_the_door_sends_nothing_that_was_loaded_before_it(held: World, monkeypat
     assert (held.refunds(), Call.objects.exclude(effect="read").count()) == ([], 0)
     assert Permit.objects.filter(consumed_at=None).count() == 1
     monkeypatch.setattr(tasks, "load", load)
+    assert Action.objects.filter(put_off=1).update(not_before=None) == 1
     drive(action.id)
     assert Action.objects.get(pk=action.pk).state == "stale"
 
