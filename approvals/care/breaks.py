@@ -34,12 +34,13 @@ def break_needed(review: Review, reviewer: str) -> str:
 
 
 def break_of(team: str, reviewer: str, most: int) -> str:
+    if not most:
+        return ""
     since = now() - HOUR
-    theirs = Decision.objects.filter(reviewer=reviewer, review__team=team, decided_at__gt=since).exclude(
-        verdict="recuse"
-    )
-    recent = list(theirs.order_by("-decided_at").values_list("decided_at", flat=True)[:most]) if most else []
-    if not most or len(recent) < most:
+    theirs = Decision.objects.filter(reviewer=reviewer, review__team=team, decided_at__gt=since)
+    last = theirs.exclude(verdict="recuse").order_by("-decided_at")
+    recent = list(last.values_list("decided_at", flat=True)[:most])
+    if len(recent) < most:
         return ""
     left = max(1, round((recent[-1] - since).total_seconds() / 60))
     return f"You have decided {most} within an hour. Take a break of {left} min."
