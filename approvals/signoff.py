@@ -241,7 +241,7 @@ def _check_passkey(review: Review, verdict: str, reason: str, proof: ByPasskey |
                 "groups": ballot.groups, "comment_digest": comment_digest(reason),
                 "on_behalf_of": None, "delegation": None, **in_place_of(voter.delegation),
                 "seen": check_awake(review, verdict, voter.actor.id)}  # fmt: skip
-    since = read_moment(said["iat"]) - review.opened_at
+    since = read_moment(said["iat"]) - review.opened_at  # as the door will count it
     in_time = verdict != "approve" or any(way.after <= since for way in ballot.ways)
     if any(said.get(name) != value for name, value in expected.items()) or not in_time:
         raise Invalid("What was signed is not what was sent. Open the review again.", code="payload_mismatch")

@@ -6,17 +6,17 @@ import json
 import re
 import unicodedata
 from bisect import bisect_right, insort
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from decimal import Decimal
-from typing import Any, TypeVar
+from operator import itemgetter
+from typing import Any
 
 from console.core.canonical import SAFE_INTEGER
 from console.core.documents import load
 from console.core.errors import Invalid
 from console.core.patterns import check_pattern, fits
 
-_Amount = tuple[dt.datetime, Decimal]
-_Told = TypeVar("_Told")
+_Told = tuple[dt.datetime, Decimal]  # when, and how much
 _DIGITS = re.compile(r"[0-9]{1,30}(\.[0-9]{1,10})?")
 _ZEROS = re.compile(r"^0+(?=[0-9])|(?<=[0-9])\.0+$")
 LONGEST_TEXT = 2_000  # characters that a pattern is tried on
@@ -105,42 +105,32 @@ class Spent:
 
     def __init__(self, limits: Mapping[str, Any]) -> None:
         self._calls, self._sums = limits.get("calls"), limits.get("sums", [])
-        self._times: list[dt.datetime] = []
-        self._amounts: list[dict[str, list[_Amount]]] = [{} for _ in self._sums]  # for each of them, by bucket
+        self._times: list[_Told] = []
+        self._amounts: list[dict[str, list[_Told]]] = [{} for _ in self._sums]  # for each of them, by bucket
 
     def add(self, at: dt.datetime, arguments: Mapping[str, Any]) -> None:
-        insort(self._times, at)
+        insort(self._times, (at, Decimal(1)))
         for cap, amounts in zip(self._sums, self._amounts, strict=True):
             if asked := amount(arguments.get(cap["argument"])):
                 insort(amounts.setdefault(bucket(cap, arguments), []), (at, asked))
 
     def beyond(self, at: dt.datetime, arguments: Mapping[str, Any]) -> str:
         """Why it is too much beside what was added of up to then, in words; "" when it is not."""
-        if (calls := self._calls) and len(_within_hours(self._times, calls, at, _itself)) >= calls["at_most"]:
+        if (calls := self._calls) and len(_within_hours(self._times, calls, at)) >= calls["at_most"]:
             return f"The grant allows this {_how_often(calls)}."
         for cap, amounts in zip(self._sums, self._amounts, strict=True):
             asked = amount(arguments.get(cap["argument"]))
             if asked is None:
                 continue  # of an operation that has no such argument
-            before = _within_hours(amounts.get(bucket(cap, arguments), []), cap, at, _time_of)
+            before = _within_hours(amounts.get(bucket(cap, arguments), []), cap, at)
             if sum((one for _, one in before), asked) > Decimal(str(cap["at_most"])):
                 return f"The grant allows {_in_all(cap)}."
         return ""
 
 
-def _within_hours(
-    told: Sequence[_Told], counted: Mapping[str, Any], at: dt.datetime, time_of: Callable[[_Told], dt.datetime]
-) -> Sequence[_Told]:
-    since = bisect_right(told, at - dt.timedelta(hours=counted["hours"]), key=time_of)
-    return told[since : bisect_right(told, at, key=time_of)]
-
-
-def _itself(at: dt.datetime) -> dt.datetime:
-    return at
-
-
-def _time_of(told: _Amount) -> dt.datetime:
-    return told[0]
+def _within_hours(told: Sequence[_Told], counted: Mapping[str, Any], at: dt.datetime) -> Sequence[_Told]:
+    since = bisect_right(told, at - dt.timedelta(hours=counted["hours"]), key=itemgetter(0))
+    return told[since : bisect_right(told, at, key=itemgetter(0))]
 
 
 def longest(limits: Mapping[str, Any]) -> int:

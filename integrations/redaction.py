@@ -85,7 +85,7 @@ def _forms(secret: str) -> Iterable[str]:
     plain = base64.b64encode(secret.encode()).decode()
     return (
         secret,
-        quote(secret, safe=""),
+        quote(secret, safe=""),  # these two also of one that looks escaped itself
         json.dumps(secret)[1:-1],
         basic,
         plain,

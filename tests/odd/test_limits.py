@@ -29,8 +29,7 @@ def test_what_is_below_zero_makes_no_room_in_a_total(shop: Shop) -> None:
     assert states == ["succeeded", "succeeded", "held", "held", "held"]
 
 
-def renamed(shop: Shop) -> str:
-    return THINGS.replace("amount:", "total:").replace("MORE", "success: {status: [200]}")
+RENAMED = THINGS.replace("amount:", "total:").replace("MORE", "success: {status: [200]}")
 
 
 @pytest.mark.parametrize(
@@ -44,12 +43,12 @@ def renamed(shop: Shop) -> str:
 def test_an_argument_that_a_grant_limits_is_not_described_away(limits: dict[str, object], shop: Shop) -> None:
     integration = shop.connect(limits=limits)
     with pytest.raises(Conflict, match="trusted may use make only within limits on amount"):
-        describe_integration(renamed(shop), base_url=shop.base_url, actor=shop.admin)
+        describe_integration(RENAMED, base_url=shop.base_url, actor=shop.admin)
     with pytest.raises(Conflict, match="Give that grant anew without make, or end it"):
         adopt_renamed(integration, shop)
     assert shop.ask(amount=51).state == "refused"
     revoke_grant(Grant.objects.get(), actor=shop.admin)
-    describe_integration(renamed(shop), base_url=shop.base_url, actor=shop.admin)
+    describe_integration(RENAMED, base_url=shop.base_url, actor=shop.admin)
 
 
 def adopt_renamed(integration: Integration, shop: Shop) -> None:
@@ -65,7 +64,7 @@ def test_other_arguments_may_go_and_so_may_those_of_a_grant_that_has_ended(shop:
     integration = shop.connect(limits={"calls": {"at_most": 9, "hours": 1}})
     give_grant(grantee="people", operations=["make"], credential=integration.credentials.get(), until=now(),
                limits={"arguments": {"amount": {"at_most": 50}}}, actor=shop.admin)  # fmt: skip
-    describe_integration(renamed(shop), base_url=shop.base_url, actor=shop.admin)
+    describe_integration(RENAMED, base_url=shop.base_url, actor=shop.admin)
     assert shop.ask(total=51).state == "succeeded"
 
 
