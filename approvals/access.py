@@ -67,11 +67,16 @@ def waiting_for(actor: Actor, standins: Sequence[Standin] | None = None) -> Quer
     """Open reviews that still ask a group of theirs, or of whom they stand in for, and are not of their own making."""
     if not actor.has(Role.REVIEWER):
         return Review.objects.none()
+    waits = waits_for(actor, standins_of(actor) if standins is None else standins)
+    return Review.objects.filter(waits, team=actor.team, state="open")
+
+
+def waits_for(actor: Actor, standins: Sequence[Standin]) -> Q:
+    """The same, of the open reviews of a team of which they are a reviewer."""
     wanted = Q(_still_asks(actor.groups))
-    for one in _instead(actor, standins_of(actor) if standins is None else standins):
+    for one in _instead(actor, standins):
         wanted |= one
-    own = _barred(actor.id) | voted([actor.id])
-    return Review.objects.filter(wanted, team=actor.team, state="open").exclude(own)
+    return wanted & ~(_barred(actor.id) | voted([actor.id]))
 
 
 def _instead(actor: Actor, standins: Sequence[Standin]) -> list[Q]:

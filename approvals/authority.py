@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from django.conf import settings
-from django.db.models import TextField
+from django.db.models import Exists, OuterRef, Subquery, TextField
 from django.db.models.expressions import RawSQL
 
 from approvals.care.asks import NOTHING, Asks, asks, asks_of, required
@@ -14,7 +14,7 @@ from approvals.described import verify_operation
 from approvals.digests import comment_digest, evidence_digest, read_payload, render_digest
 from approvals.halted import halted
 from approvals.listed import signed_bytes
-from approvals.models import Action, Decision, PolicyVersion, Review
+from approvals.models import Action, Decision, Mandate, Permit, PolicyVersion, Review
 from approvals.policies.decide import GATED, Answer
 from approvals.policies.document import policy_digest
 from approvals.policies.question import Question
@@ -67,12 +67,22 @@ def _newest(team: str) -> RawSQL:
     )
 
 
+def _unused_permit() -> Subquery:
+    """There is one at most."""
+    return Subquery(Permit.objects.filter(action=OuterRef("pk"), consumed_at=None).order_by().values("pk"))
+
+
+def _mandates() -> Exists:
+    of_kind = Mandate.objects.filter(operation=OuterRef("operation"), grantee=OuterRef("grantee"))
+    return Exists(of_kind.filter(state="given"))
+
+
 _ACTION = Compiled(
     lambda action: (
         Action.objects.filter(pk=action)
         .select_related("operation__integration", "grant__credential")
         .annotate(amended=amended("operation", "created_at"), halted=halted())
-        .annotate(newest=_newest("approvals_action.team_id"))
+        .annotate(newest=_newest("approvals_action.team_id"), permit=_unused_permit(), mandates=_mandates())
         .defer("created_at", "settled_at", "outcome", "operation__title", "operation__categories", "operation__trust",
                "grant__created_at", "grant__credential__created_at")
     )
@@ -116,6 +126,8 @@ class Loaded:
     asked_at: float = 0.0  # by the same clock: when all this was read, unless the other side was asked since
     newest: str = ""  # which policy there was then
     halted: bool = False
+    permit: str = ""  # that waits to be used
+    mandates: bool = False  # whether there are any that may cover it
     so_far: SoFar | None = None  # what its run has done, where the policy asked
 
     @property
@@ -154,7 +166,8 @@ def load(action_id: str) -> Loaded:
     touched = [action.amended, *(one.quarantined for slug, one in operations.items() if slug != action.operation.slug)]  # type: ignore[attr-defined]  # annotated
     # What was put off has had a call, with which it may have been stopped.
     known_at = 0.0 if action.put_off else asked_at
-    return Loaded(action, operations, any(touched), known_at, asked_at, action.newest, action.halted)  # type: ignore[attr-defined]  # annotated
+    return Loaded(action, operations, any(touched), known_at, asked_at, action.newest, action.halted,  # type: ignore[attr-defined]  # annotated
+                  action.permit or "", action.mandates)  # type: ignore[attr-defined]  # fmt: skip
 
 
 def verify_proposal(loaded: Loaded) -> None:

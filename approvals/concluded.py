@@ -10,7 +10,7 @@ from approvals.models import Action, Decision, Review
 from approvals.permit import minting
 from approvals.settle import settle
 from audit.move import move, moving
-from audit.record import Act
+from audit.record import Act, Change
 from console.core.actor import Actor
 from console.core.clock import nanoseconds, now
 from console.core.statements import Statement
@@ -27,7 +27,7 @@ class Vote:
     whether there are earlier ones."""
 
     decision: Decision
-    written: Sequence[Statement | Act]
+    written: Sequence[Statement | Change | Act]
     by: str
     others: bool
 
@@ -50,7 +50,7 @@ def carry_on(review: Review, ended: str, vote: Vote, actor: Actor) -> None:
     settle(review.action, "refused", outcome, actor=actor)
 
 
-def _permit(action: Action, also: Sequence[Statement | Act], actor: Actor) -> None:
+def _permit(action: Action, also: Sequence[Statement | Change | Act], actor: Actor) -> None:
     waited = ending(action.trace_id, action.wait_span_id, attributes={"outcome": "approved"})
     permit, minted = minting(action)
     also = [*also, minted, waited, *remembering(action)]

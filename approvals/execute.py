@@ -17,8 +17,8 @@ from approvals.facts import Facts, decode
 from approvals.halted import HALTED
 from approvals.lease import LeaseEnded, check_not_stopped
 from approvals.models import Action, Review
-from approvals.pace import Throttled, keep_pace, keep_read_pace, next_try, throttled
-from approvals.permit import consume_permit, minting
+from approvals.pace import Throttled, is_paced, keep_pace, keep_read_pace, next_try, throttled
+from approvals.permit import consume_permit, consuming, minting
 from approvals.reading import (
     Unreadable,
     check_preconditions,
@@ -30,9 +30,9 @@ from approvals.reading import (
 from approvals.repeat import FRESH
 from approvals.ruling import rule
 from approvals.settle import lock_action, settle, settling
-from approvals.spending import beyond_sent, counting
+from approvals.spending import beyond_sent, counting, is_counted
 from audit.move import move
-from audit.record import record
+from audit.record import Change, record
 from audit.standing import why_risky_actions_wait
 from audit.vocabulary import Kind
 from console.core import presence
@@ -72,9 +72,7 @@ def execute(loaded: Loaded, *, actor: Actor) -> Action:
         verify_authority(loaded)
         return _perform_read(loaded, actor)
     rendered = verify_everything(loaded)
-    with transaction.atomic():
-        keep_pace(loaded.operation, loaded.action.operation_id)
-        call = begin_call(loaded, rendered, actor=actor)
+    call = begin_call(loaded, rendered, actor=actor)
     return finish(loaded, call, perform(loaded, call, rendered), actor=actor)
 
 
@@ -122,19 +120,29 @@ def _check_shown(action: Action, facts: Facts) -> None:
         raise Stale("facts_changed", "What was shown to whoever decided is not what it would do now.")
 
 
+def begin_call(loaded: Loaded, rendered: Rendered, *, actor: Actor) -> Call:
+    """The intent: permit consumed, call `sending`, action `executing`, committed before the first byte. In one
+    statement where nothing has to be counted first and the permit is there, as it is after a signature. Raises
+    TooEarly, Stale and Conflict."""
+    action, permit = loaded.action, loaded.permit
+    if permit and not is_paced(loaded.operation) and not is_counted(action):
+        with contextlib.suppress(Conflict):  # which of them it was shows below
+            return _start(loaded, rendered, permit, actor, also=[consuming(action, permit)])
+    with transaction.atomic(savepoint=False):
+        keep_pace(loaded.operation, action.operation_id)
+        _check_limits(action)
+        return _start(loaded, rendered, consume_permit(action), actor)
+
+
 @transaction.atomic(savepoint=False)
-def begin_call(loaded: Loaded, rendered: Rendered, *, actor: Actor, again: Call | None = None) -> Call:
-    """The intent: permit consumed, call `sending`, action `executing`, committed before the first byte. Keep pace
-    before a first sending; one that is in doubt has waited long enough."""
+def begin_again(loaded: Loaded, call: Call, *, actor: Actor) -> Call:
+    """The same for a call that is in doubt, which has waited long enough."""
     action = loaded.action
-    if again:
-        move(action, "executing", actor=actor, detail={"call": again.id, "from": action.state})  # or another door has
-        _check_unasked(action)
-        check_not_stopped(again)
-        resend_call(again, door=presence.number(), permit=consume_permit(action), actor=actor)
-        return again
-    _check_limits(action)
-    return _start(loaded, rendered, consume_permit(action), actor)
+    move(action, "executing", actor=actor, detail={"call": call.id, "from": action.state})  # or another door has
+    _check_unasked(action)
+    check_not_stopped(call)
+    resend_call(call, door=presence.number(), permit=consume_permit(action), actor=actor)
+    return call
 
 
 def begin_allowed(
@@ -169,7 +177,7 @@ def _start(
     *,
     decision: Mapping[str, object] | None = None,
     detail: Mapping[str, object] | None = None,
-    also: Sequence[Statement] = (),
+    also: Sequence[Statement | Change] = (),
     **fields: Any,
 ) -> Call:
     action, call = loaded.action, _new_call(loaded, rendered)

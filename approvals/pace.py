@@ -34,6 +34,10 @@ class Throttled(Exception):
         self.wait = wait
 
 
+def is_paced(operation: Description) -> bool:
+    return bool(operation.document.get("rate_limit"))
+
+
 def keep_pace(operation: Description, identity: str) -> None:
     """In the transaction that begins the call: doors wait for each other here, so that two never take one place. Raises
     TooEarly."""

@@ -2,11 +2,11 @@
 
 import datetime as dt
 
-from django.db import connection
-
 from approvals.authority import Stale
 from approvals.models import Action, Permit, permit_id
+from audit.record import Change
 from console.core.clock import now
+from console.core.errors import Conflict
 from console.core.statements import Statement, run
 
 LIFETIME = dt.timedelta(minutes=5)
@@ -20,8 +20,8 @@ VALUES (%s, %s, %s, %s, %s, clock_timestamp(), pg_current_xact_id()::text)
 """
 _CONSUME = """
 UPDATE approvals_permit SET consumed_at = clock_timestamp(), consumed_txid = pg_current_xact_id()::text
-WHERE action_id = %s AND action_digest = %s AND request_digest = %s AND consumed_at IS NULL AND expires_at > now()
-RETURNING id
+WHERE id = %s AND action_id = %s AND action_digest = %s AND request_digest = %s
+AND consumed_at IS NULL AND expires_at > now()
 """
 
 
@@ -42,23 +42,18 @@ def mint_permit(action: Action) -> str:
 def consume_permit(action: Action) -> str:
     """Its id. The caller has verified everything just now and holds the lock on the action, so a lapsed or used permit
     is replaced without asking people again. Raises Stale when the permit is for another digest."""
-    if used := _use(action):
-        return used
-    lapsed = Permit.objects.filter(action=action, consumed_at__isnull=True, expires_at__lte=now())
-    if not lapsed.update(expires_at=now() + LIFETIME):
-        if Permit.objects.filter(action=action, consumed_at__isnull=True).exists():
-            raise Stale("permit_mismatch", "The permit is for another request.")
-        mint_permit(action)
-    if used := _use(action):
-        return used
-    raise Stale("permit_mismatch", "The permit is for another request.")
+    unused = Permit.objects.filter(action=action, consumed_at__isnull=True)
+    unused.filter(expires_at__lte=now()).update(expires_at=now() + LIFETIME)
+    permit = unused.values_list("pk", flat=True).first() or mint_permit(action)
+    if run(consuming(action, permit).statement) != 1:
+        raise Stale("permit_mismatch", "The permit is for another request.")
+    return permit
 
 
-def _use(action: Action) -> str:
-    with connection.cursor() as cursor:
-        cursor.execute(_CONSUME, [action.id, *_digests(action)])
-        row = cursor.fetchone()
-    return str(row[0]) if row else ""
+def consuming(action: Action, permit: str) -> Change:
+    """Of a permit that waits to be used, as it is read with the action: by the statement that begins the send."""
+    statement = Statement(_CONSUME, [permit, action.id, *_digests(action)])
+    return Change(statement, Conflict(f"The permit {permit} is used, is over, or is for another request."))
 
 
 def _digests(action: Action) -> tuple[bytes, bytes]:

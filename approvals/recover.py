@@ -8,7 +8,7 @@ from django.db.models import Min
 from approvals.alarm import guarded, raise_alarm
 from approvals.ask import ask_people
 from approvals.authority import Loaded, Stale, verify_proposal
-from approvals.execute import Result, begin_call, finish, perform, verify_everything
+from approvals.execute import Result, begin_again, finish, perform, verify_everything
 from approvals.models import Action, Permit, Review
 from approvals.pace import Throttled, TooEarly
 from approvals.policies.decide import FALLBACK
@@ -116,7 +116,7 @@ def _doubt(loaded: Loaded, call: Call) -> Doubt:
 def _send_again(loaded: Loaded, call: Call, actor: Actor) -> Action:
     """Everything is verified as for a first send; a Stale or Tampered rises to whoever asks a person."""
     rendered = verify_everything(loaded)
-    call = begin_call(loaded, rendered, actor=actor, again=call)
+    call = begin_again(loaded, call, actor=actor)
     return finish(loaded, call, perform(loaded, call, rendered), actor=actor)
 
 

@@ -65,7 +65,7 @@ def _cover(loaded: Loaded, asked: Question, answer: Answer) -> Answer:
         return answer
     if must_see(asked, covered=True):
         return answer
-    for mandate in _MANDATES(loaded.action.operation_id, loaded.action.grantee):
+    for mandate in _MANDATES(loaded.action.operation_id, loaded.action.grantee) if loaded.mandates else ():
         if answer.requirement and _covers(mandate, loaded.action, asked, answer.requirement):
             return Answer("allow", answer.rule, reasons=(f"The mandate {mandate.pk} covers it.",), mandate=mandate.pk)
     return answer

@@ -68,7 +68,7 @@ def settle(
 
 
 def announce(action: Action, *, people: bool = True) -> None:
-    """To its run's page, to the agent that asked, and where `people` had to do with it to the queue."""
-    changed(action.team_id, *(["reviews"] if people else []), *([f"run.{action.run}"] if action.run else []))
-    if not action.step:
+    """To the agent that waits for it, to its run's page, and where `people` had to do with it to the queue."""
+    if not action.step and action.state in Action.RESTING:
         answered(action.id)
+    changed(action.team_id, *(["reviews"] if people else []), *([f"run.{action.run}"] if action.run else []))

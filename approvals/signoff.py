@@ -28,17 +28,18 @@ from approvals.several import check_light
 from approvals.voters import Voter, voter_for
 from audit.leaf import Entry
 from audit.move import inserting
-from audit.record import Act, append
+from audit.record import Act, Change, append
 from audit.vocabulary import Kind
 from console.accounts.makes import proven_model
 from console.accounts.models import Passkey, User
-from console.accounts.passkeys import Assertion, challenge_for, verify_assertion
+from console.accounts.passkeys import Assertion, challenge_for, check_assertion
 from console.accounts.passwords import confirm_password
 from console.accounts.prepared import read_prepared, to_be_signed
 from console.core.actor import Actor, Role
 from console.core.attest import attest
 from console.core.clock import iso, now, read_moment
 from console.core.errors import Conflict, Forbidden, Invalid, Tampered
+from console.core.statements import Statement
 
 MAX_REASON = 2_000
 REASON_NEEDED = {
@@ -82,11 +83,12 @@ Proof = ByPasskey | InList | ByPassword | BySession
 
 @dataclass(frozen=True, slots=True)
 class Signed:
-    """A vote whose proof has been checked, ready to be stored."""
+    """A vote whose proof has been checked, ready to be stored with the changes that make it count."""
 
     payload: bytes
     level: str
     fields: Mapping[str, Any]
+    counting: Sequence[Change] = ()
 
 
 def prepare_decision(review_id: str, *, verdict: str, reason: str, actor: Actor) -> dict[str, object]:
@@ -248,10 +250,11 @@ def _check_passkey(review: Review, verdict: str, reason: str, proof: ByPasskey |
     if said["exp"] <= iso(now()):
         raise Conflict("The page lay open too long. Open the review again and sign anew.", code="expired")
     if isinstance(proof, InList):
-        passkey, assertion, listed = proof.passkey, proof.assertion, {"listed": proof.listed}
+        passkey, assertion, listed, counting = proof.passkey, proof.assertion, {"listed": proof.listed}, []
     else:
-        passkey, assertion = verify_assertion(proof.assertion, challenge=challenge_for(payload), actor=voter.actor)
-        listed = {}
+        challenge = challenge_for(payload)
+        passkey, assertion, counted = check_assertion(proof.assertion, challenge=challenge, actor=voter.actor)
+        listed, counting = {}, [counted]
     fields = {
         "passkey": passkey,
         "client_data_json": assertion.client_data_json,
@@ -259,7 +262,7 @@ def _check_passkey(review: Review, verdict: str, reason: str, proof: ByPasskey |
         "signature": assertion.signature,
         **listed,
     }
-    return Signed(payload, PASSKEY, fields)
+    return Signed(payload, PASSKEY, fields, counting)
 
 
 def _decide(
@@ -290,16 +293,16 @@ def _decide(
         append(voting.entry, voting.change)
         change(review, decision, arguments, actor=actor)
         return review
-    measured = measuring(decision, review.action, unfolded)
+    also: list[Statement | Change] = [*signed.counting, measuring(decision, review.action, unfolded)]
     level = vote_level(decision.level, decision.authenticator_data)
     model = str(decision.passkey.aaguid) if decision.passkey else ""
     after = with_vote(ballot, verdict, vote_of(review, ballot, level, model))
     if ended := outcome_of(after):
-        vote = Vote(decision, (voting, measured), ballot.voter.name, others=any(seat.voted for seat in seats))
+        vote = Vote(decision, [voting, *also], ballot.voter.name, others=any(seat.voted for seat in seats))
         carry_on(review, ended, vote, actor)
         announce(review.action)
     else:
-        append(voting.entry, voting.change, [measured])
+        append(voting.entry, voting.change, also)
         _note_filled(review, after)
     return review
 

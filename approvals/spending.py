@@ -25,13 +25,17 @@ def beyond_asked(grant: Grant, arguments: Mapping[str, Any]) -> str:
 
 def counting(action: Action) -> AbstractContextManager[object]:
     """What `beyond_sent` and the sending that follows need around them, unless they are in a transaction already."""
-    return transaction.atomic() if action.grant and longest(action.grant.limits) else nullcontext()
+    return transaction.atomic() if is_counted(action) else nullcontext()
+
+
+def is_counted(action: Action) -> bool:
+    return bool(action.grant and longest(action.grant.limits))
 
 
 def beyond_sent(action: Action) -> str:
     """Why it may not be sent any more: people sign later than is asked, and much may be signed at once."""
     grant = action.grant
-    if grant is None or not longest(grant.limits):
+    if grant is None or not is_counted(action):
         return ""
     take_turn(grant.pk)
     return _sent(grant, at := now(), without=action.pk).beyond(at, action.arguments)

@@ -17,7 +17,8 @@ from approvals.care.drills import decide_drill, open_drills, prepare_drill, revi
 from approvals.change_form import arguments_of
 from approvals.dossier import make_dossier
 from approvals.models import Drill, Review
-from approvals.queries import how_many_wait, next_waiting, queue, read_sheet
+from approvals.queries import read_sheet
+from approvals.queue import how_many_wait, next_waiting, queue
 from approvals.signoff import ByPasskey, ByPassword, BySession, Proof, prepare_decision, signoff
 from audit.read import record_read
 from console.core.actor import Role

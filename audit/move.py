@@ -31,7 +31,7 @@ class Stateful(Protocol):
         ...
 
 
-Also = Iterable[Statement | Act]
+Also = Iterable[Statement | Change | Act]
 
 
 def begin(row: Any, *, actor: Actor, detail: Mapping[str, object] | None = None,

@@ -3,12 +3,13 @@
 import functools
 import itertools
 import json
+import re
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from django.db import DEFAULT_DB_ALIAS, DataError, connections
-from psycopg.errors import DivisionByZero
+from psycopg.errors import InvalidTextRepresentation
 
 from audit.leaf import Commitment, Entry, build
 from audit.trees import log_name
@@ -24,8 +25,11 @@ _SEQUENCE = itertools.count(1)
 
 _APPEND = """INSERT INTO audit_waiting (id, log, leaf, kind, subject, state, actor_kind, actor, team, run, trace)
 SELECT %s, %s, %b, %s, %s, %s, %s, %s, %s, %s, %s {source}"""
-# The whole statement fails, instead of doing the rest of it, where this change found no row.
-_CHANGED = "FROM (SELECT 1 / count(*) AS one FROM {changed}) AS found WHERE one = 1"
+# The whole statement fails, instead of doing the rest of it, where this change found no row; PostgreSQL's message then
+# says which it was.
+_ONE = "SELECT CASE count(*) WHEN 1 THEN 1 ELSE (count(*) || ' of {changed}')::int END AS one FROM {changed}"
+_CHANGED = f"FROM ({_ONE}) AS found WHERE one = 1"
+_FAILED = re.compile(r'"\d+ of (\w+)"')
 _DISCLOSED = """disclosed AS (
     INSERT INTO audit_disclosure (record_id, path, salt, value)
     SELECT given.id, given.path, decode(given.salt, 'hex'), given.value
@@ -34,8 +38,8 @@ _DISCLOSED = """disclosed AS (
 
 
 class Change(NamedTuple):
-    """Of one row: to be one statement with its record. `failure` is raised when it changes no row, and then there is no
-    record either."""
+    """Of one row: to be one statement with its record, or with another's. `failure` is raised when it changes no row,
+    and then there is no record either."""
 
     statement: Statement
     failure: Exception
@@ -67,13 +71,13 @@ def record(
     detail: Mapping[str, object] | None = None,
     personal: Mapping[str, object] | None = None,
     change: Change | None = None,
-    also: Iterable[Statement | Act] = (),
+    also: Iterable[Statement | Change | Act] = (),
 ) -> str:
     """Append one record. `personal` values are committed to in the leaf and stored beside it, erasable. Returns the
     record's UUID.
 
     A `change` is made in the same statement, and with it what is `also` to be done: other rows, whose number does not
-    matter, and acts, whose records come before this one. Outside a transaction the statement is one.
+    matter, further changes, and acts, whose records come before this one. Outside a transaction the statement is one.
     """
     entry = Entry(
         kind=kind, subject=subject, actor=actor, team=actor.team if team is None else team, state=state, run=run,
@@ -83,12 +87,13 @@ def record(
     return append(entry, change, also)
 
 
-def append(entry: Entry, change: Change | None = None, also: Iterable[Statement | Act] = ()) -> str:
+def append(entry: Entry, change: Change | None = None, also: Iterable[Statement | Change | Act] = ()) -> str:
     """`record` of what is an Entry already."""
-    plain, acts = list[Statement](), list[Act]()
-    for one in also:
-        (acts if isinstance(one, Act) else plain).append(one)  # type: ignore[arg-type]
-    statements = [change.statement, *plain] if change else []
+    also = list(also)
+    acts = [one for one in also if isinstance(one, Act)]
+    changes = [change, *(one for one in also if isinstance(one, Change))] if change else []
+    plain = [one for one in also if isinstance(one, Statement)] if change else []
+    statements = [*(one.statement for one in changes), *plain]
     told, given = list[Any](), list[dict[str, object]]()
     for act in acts:
         told += [*act.change.statement.values, *_row(act.entry, given)]
@@ -97,25 +102,26 @@ def append(entry: Entry, change: Change | None = None, also: Iterable[Statement 
     if given:  # most records have none, and PostgreSQL would look all the same
         values.append(json.dumps(given))
     connection = connections[DEFAULT_DB_ALIAS]
-    whole = bool(acts) or (bool(plain) and not connection.in_atomic_block)
-    text = _text(tuple([one.sql for one in statements]), tuple([act.change.statement.sql for act in acts]),
-                 bool(given), whole)  # fmt: skip
+    whole = bool(acts) or len(changes) > 1 or (bool(plain) and not connection.in_atomic_block)
+    text = _text(tuple([one.sql for one in statements]), len(changes),
+                 tuple([act.change.statement.sql for act in acts]), bool(given), whole)  # fmt: skip
     with connection.cursor() as cursor:
         try:
             cursor.execute(text, [*values, *told, *row])
         except DataError as error:
-            if change and whole and isinstance(error.__cause__, DivisionByZero):
-                raise _failure(change, acts) from None
+            if failed := _failed(error, changes, acts):
+                raise failed from None
             raise
         if change and cursor.rowcount != 1:
             raise change.failure
     return str(row[0])
 
 
-def _failure(change: Change, acts: Sequence[Act]) -> Exception:
-    """PostgreSQL does not say which of them it was."""
-    told = [str(one.failure) for one in (change, *(act.change for act in acts))]
-    return type(change.failure)(" Or: ".join(told)) if acts else change.failure
+def _failed(error: DataError, changes: Sequence[Change], acts: Sequence[Act]) -> Exception | None:
+    cause = error.__cause__
+    found = _FAILED.search(str(cause)) if isinstance(cause, InvalidTextRepresentation) else None
+    named = {f"changed_{number}": one for number, one in enumerate([*changes, *(act.change for act in acts)])}
+    return named[found[1]].failure if found and found[1] in named else None
 
 
 def _row(entry: Entry, given: list[dict[str, object]]) -> list[Any]:
@@ -132,19 +138,20 @@ def _row(entry: Entry, given: list[dict[str, object]]) -> list[Any]:
 
 
 @functools.lru_cache(1024)
-def _text(statements: tuple[str, ...], acts: tuple[str, ...], personal: bool, whole: bool) -> str:
-    """The first of the statements is the change, if there is any. `whole`: nothing of it is done where a change finds
-    no row. The change is made before the acts, and each of these before the next, as it asks for that: PostgreSQL does
-    the parts of a statement as it likes."""
-    parts = [f"changed AS ({sql} RETURNING 1)" if not number else f"also_{number} AS ({sql})"
+def _text(statements: tuple[str, ...], changes: int, acts: tuple[str, ...], personal: bool, whole: bool) -> str:
+    """So many of the statements, the first ones, are changes. `whole`: nothing of it is done where a change finds no
+    row. These are made before the acts, and each of these before the next, as it asks for that: PostgreSQL does the
+    parts of a statement as it likes."""
+    parts = [f"changed_{number} AS ({sql} RETURNING 1)" if number < changes else f"also_{number} AS ({sql})"
              for number, sql in enumerate(statements)]  # fmt: skip
     if personal:
-        parts.append(_DISCLOSED.format(changed="changed, " if statements else ""))
-    before = " AND (SELECT 1 / count(*) FROM changed) = 1" if acts else ""
-    for number, sql in enumerate(acts):
+        parts.append(_DISCLOSED.format(changed="changed_0, " if changes else ""))
+    found = "".join(f" AND ({_ONE.format(changed=f'changed_{number}')}) = 1" for number in range(1, changes))
+    before = f" AND ({_ONE.format(changed='changed_0')}) = 1{found}" if acts else found
+    for number, sql in enumerate(acts, changes):
         source = _CHANGED.format(changed=f"changed_{number}") + before
         told = f"told_{number} AS ({_APPEND.format(source=source)} RETURNING 1)"
         parts += [f"changed_{number} AS ({sql} RETURNING 1)", told]
         before = f" AND EXISTS (SELECT FROM told_{number})"
-    source = (_CHANGED.format(changed="changed") if whole else "FROM changed") + before if statements else ""
+    source = (_CHANGED.format(changed="changed_0") if whole else "FROM changed_0") + before if changes else ""
     return (f"WITH {', '.join(parts)} " if parts else "") + _APPEND.format(source=source)

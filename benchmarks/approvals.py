@@ -83,11 +83,11 @@ def measure(bench: Bench, *, quick: bool) -> form.Measured:
 def beside_peers(figures: dict[str, form.Figure]) -> list[form.Claim]:
     """Nothing is claimed of a peer that was not measured."""
     wanted = {"dbos": 1, "celery": 4}
-    words = "sign-off to permission in the agent's hands, p50, beside {}'s approval to next step"
+    words = "sign-off to the committed start of what was approved, p50, beside {}'s approval to next step"
     return [
-        form.at_most(words.format(peer), figures[f"agent_to_{peer}"], most)
+        form.at_most(words.format(peer), figures[f"begun_to_{peer}"], most)
         for peer, most in wanted.items()
-        if f"agent_to_{peer}" in figures
+        if f"begun_to_{peer}" in figures
     ]
 
 

@@ -2,9 +2,9 @@
 before. The sign-off, the wake-up of the door, its checks of every signature and of the policy, its permit, and the
 records of it all lie in between.
 
-Twice: for an agent that waits to be permitted something that it does itself, until the permission is in its hands; no
-request leaves for that. And for a run, until the start of the step after the approved one is committed; the approved
-call, to a server of this machine, lies in between.
+Three times: until the start of what was approved is committed, its permit used and its intent written; nothing leaves
+for it, as an agent does it itself. Until the permission is in that agent's hands. And for a run, until the start of the
+step after the approved one is committed; the approved call, to a server of this machine, lies in between.
 """
 
 import datetime as dt
@@ -38,7 +38,7 @@ from integrations.models import Credential
 from integrations.permission import AGENT
 
 TURNS, WARM_UP, AT_REST = 3, 10, 0.05  # AT_REST in seconds: until whoever waits does wait
-OURS = ("agent", "run")
+OURS = ("begun", "agent", "run")
 POLICY = """
 policy: next-step
 rules:
@@ -71,12 +71,14 @@ steps:
   approved: {call: ledger.note, arguments: {entry: "${{ inputs.entry }}", text: seen}}
   next: {after: [approved], sleep: {seconds: 3600}}
 """
-# Told once the transaction is committed that lets the step run.
+# Told once the transaction is committed that lets the action, or the step, begin.
 STARTS = """
 CREATE FUNCTION benchmark_tells() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN PERFORM pg_notify('started', NEW.run_id); RETURN NULL; END $$;
+BEGIN PERFORM pg_notify('started', to_jsonb(NEW) ->> TG_ARGV[0]); RETURN NULL; END $$;
 CREATE TRIGGER benchmark_tells AFTER UPDATE OF state ON runs_step FOR EACH ROW
-WHEN (NEW.state = 'running' AND NEW.name = 'next') EXECUTE FUNCTION benchmark_tells();
+WHEN (NEW.state = 'running' AND NEW.name = 'next') EXECUTE FUNCTION benchmark_tells('run_id');
+CREATE TRIGGER benchmark_tells AFTER UPDATE OF state ON approvals_action FOR EACH ROW
+WHEN (NEW.state = 'executing' AND NEW.run = '') EXECUTE FUNCTION benchmark_tells('id');
 """
 Take = Callable[[int], list[float]]  # so many times; milliseconds
 
@@ -91,7 +93,7 @@ def next_steps(bench: Bench, ledger: Ledger, upstream: str, samples: int) -> dic
         for turn in range(TURNS):
             for name, take in ways.items():
                 say(f"approval to next step, {name}: {samples} samples ({turn + 1} of {TURNS})")
-                taken[name].append(take(samples))
+                taken[name].append(take(samples)[WARM_UP if name in OURS else 0 :])
     return figures(taken)
 
 
@@ -100,8 +102,9 @@ def ours(bench: Bench, ledger: Ledger, upstream: str, database: psycopg.Connecti
     bench.start("worker", "door", "beat")
     bench.start_web()
     return {
-        "agent": lambda samples: [permit(ledger, agent) for agent in agents(bench, secret, samples)][WARM_UP:],
-        "run": lambda samples: [go_on(ledger, workflow, database) for _ in range(WARM_UP + samples)][WARM_UP:],
+        "begun": lambda samples: [permit(ledger, agent, database)[0] for agent in agents(bench, secret, samples)],
+        "agent": lambda samples: [permit(ledger, agent, database)[1] for agent in agents(bench, secret, samples)],
+        "run": lambda samples: [go_on(ledger, workflow, database) for _ in range(WARM_UP + samples)],
     }
 
 
@@ -138,20 +141,27 @@ def agents(bench: Bench, secret: str, samples: int) -> Sequence[Heard]:
     return [bench.listen_to("agent", *program, more={"BENCH_AGENT_TOKEN": secret})] * times
 
 
-def permit(ledger: Ledger, agent: Heard) -> float:
+def permit(ledger: Ledger, agent: Heard, database: psycopg.Connection) -> tuple[float, float]:
+    """Until it has begun, and until the agent has it."""
     action = agent.wait_beginning("asked")
     asked = approve(ledger, opened(action=action))
-    return (agent.wait(f"permitted {action}") - asked) / 1e6
+    began = begun(database, action)
+    return (began - asked) / 1e6, (agent.wait(f"permitted {action}") - asked) / 1e6
 
 
 def go_on(ledger: Ledger, workflow: WorkflowVersion, database: psycopg.Connection) -> float:
     run = start_run(workflow, inputs={"entry": "e000001"}, actor=ledger.operator)
     asked = approve(ledger, opened(action__run=run.pk))
+    return (begun(database, run.pk) - asked) / 1e6
+
+
+def begun(database: psycopg.Connection, what: str) -> int:
+    """When it was told."""
     told = next(database.notifies(timeout=PATIENCE, stop_after=1), None)
     began = time.monotonic_ns()
-    if told is None or told.payload != run.pk:
-        raise CouldNotMeasure(f"The next step of {run.pk} did not begin.")
-    return (began - asked) / 1e6
+    if told is None or told.payload != what:
+        raise CouldNotMeasure(f"{what} did not begin.")
+    return began
 
 
 def opened(**of: str) -> str:

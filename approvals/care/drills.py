@@ -99,9 +99,10 @@ def decide_drill(
         found = open_drills(actor).select_for_update(of=("self",)).filter(pk=drill.pk).first()
         if found is None:
             raise Conflict("This review is already decided.", code="already_decided")
-        sign(review, verdict, reason, arguments, proof, ballot)
+        signed = sign(review, verdict, reason, arguments, proof, ballot)
         ended = judged(found.planted, verdict)
-        move(found, ended, actor=actor, detail={"decision": verdict, "planted": found.planted}, closed_at=now())
+        move(found, ended, actor=actor, detail={"decision": verdict, "planted": found.planted}, also=signed.counting,
+             closed_at=now())  # fmt: skip
         if ended == "wrong" and not found.training:
             for _ in range(TRAINING):
                 begin_drill(actor, training=True)

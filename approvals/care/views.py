@@ -14,7 +14,8 @@ from approvals.care.looks import TRIES, open_evidence, state_fact
 from approvals.care.reviewers import DAYS, own_habits, team_habits
 from approvals.care.settings import MOST_AN_HOUR, MOST_SAMPLES, set_care
 from approvals.models import Drill
-from approvals.queries import queue, read_sheet
+from approvals.queries import read_sheet
+from approvals.queue import queue
 from audit.read import record_read
 from console.core.actor import Role
 from console.core.errors import Invalid, NotFound

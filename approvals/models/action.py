@@ -46,6 +46,7 @@ class Action(models.Model):
     KIND: ClassVar = "approvals:action"
     TRANSITIONS: ClassVar = ACTION
     SETTLED: ClassVar = final(ACTION)
+    RESTING: ClassVar = final(ACTION) | {"held", "deferred", "in_doubt"}  # where nothing is going on
 
     id = models.TextField(primary_key=True, default=action_id)
     team = models.ForeignKey("accounts.Team", models.PROTECT, related_name="+")

@@ -12,7 +12,6 @@ from hashlib import sha256
 
 from django.conf import settings
 from django.contrib.postgres.expressions import ArraySubquery
-from django.db import connection
 from django.db.models import OuterRef
 from webauthn import generate_authentication_options, options_to_json, verify_authentication_response
 from webauthn.authentication.verify_authentication_response import VerifiedAuthentication
@@ -26,12 +25,14 @@ from webauthn.helpers.structs import (
 )
 
 from audit.models import Record
+from audit.record import Change
 from audit.vocabulary import Kind
 from console.accounts.models import Passkey
 from console.core import attest
 from console.core.actor import Actor
 from console.core.compiled import Compiled
 from console.core.errors import Conflict, Invalid, Refusal, Tampered
+from console.core.statements import Statement, run
 
 DECISION = b"countersign/decision/v1\0"
 # Columns that no check of a signature reads.
@@ -85,10 +86,19 @@ def signing_options(user_id: str, challenge: bytes) -> dict[str, object]:
 
 
 def verify_assertion(assertion: Mapping[str, object], *, challenge: bytes, actor: Actor) -> tuple[Passkey, Assertion]:
-    """For a signature (the JSON of the browser's `toJSON`) that the actor has just made here with a passkey of theirs:
-    Invalid or Refusal for what a person can mend, else Tampered.
+    """`check_assertion`, and the passkey's counter is stored."""
+    passkey, given, counted = check_assertion(assertion, challenge=challenge, actor=actor)
+    if run(counted.statement) != 1:
+        raise counted.failure
+    return passkey, given
 
-    Of two copies of one signature only the first finds the counter that it needs.
+
+def check_assertion(
+    assertion: Mapping[str, object], *, challenge: bytes, actor: Actor
+) -> tuple[Passkey, Assertion, Change]:
+    """For a signature (the JSON of the browser's `toJSON`) that the actor has just made here with a passkey of theirs:
+    Invalid or Refusal for what a person can mend, else Tampered. It counts once the change is made, with what it is
+    for: of two copies of one signature only the first finds the counter that it needs.
     """
     given = parse(assertion)
     owned = (one for one in _OF_USER(actor.id) if bytes(one.credential_id) == given.credential_id)
@@ -102,11 +112,8 @@ def verify_assertion(assertion: Mapping[str, object], *, challenge: bytes, actor
         proof = check_signature(passkey, given, challenge=challenge, count=count, **here)
     except ValueError as fault:
         raise Invalid(f"The passkey's signature cannot be used. {fault}", code="bad_signature") from fault
-    with connection.cursor() as cursor:
-        cursor.execute(_COUNT, [proof.new_sign_count, proof.credential_backed_up, passkey.id, count])
-        if cursor.rowcount != 1:
-            raise Conflict("The passkey was used or removed a moment ago. Sign once more.")
-    return passkey, given
+    counted = Statement(_COUNT, [proof.new_sign_count, proof.credential_backed_up, passkey.id, count])
+    return passkey, given, Change(counted, Conflict("The passkey was used or removed a moment ago. Sign once more."))
 
 
 def reverify(passkey: Passkey, assertion: Assertion, *, challenge: bytes, origin: str, rp_id: str) -> None:

@@ -13,6 +13,9 @@ class Statement(NamedTuple):
     values: Sequence[Any]
 
 
-def run(statement: Statement) -> None:
+def run(statement: Statement) -> int:
+    """How many rows it changed."""
     with connection.cursor() as cursor:
         cursor.execute(statement.sql, statement.values)
+        changed: int = cursor.rowcount
+    return changed

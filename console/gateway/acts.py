@@ -123,7 +123,7 @@ def access_action(who: Identified, action_id: str) -> Action:
 def wait_until(who: Identified, action: Action, *, seconds: float, also_held: bool) -> Action:
     """As it is when it has settled (with `also_held` also when it waits for a person, or is deferred), or when the time
     is over. `action` is as it was read just now."""
-    ends = Action.SETTLED | ({"held", "deferred", "in_doubt"} if also_held else frozenset())
+    ends = Action.RESTING if also_held else Action.SETTLED
 
     def found() -> Action | None:
         action_now = access_action(who, action.pk)

@@ -9,7 +9,7 @@ from django.utils.functional import SimpleLazyObject
 
 from approvals.care.afterwards import owed_by
 from approvals.halts import standing
-from approvals.queries import how_many_wait
+from approvals.queue import how_many_wait
 from console.core.actor import Actor
 from console.core.web import actor_of
 

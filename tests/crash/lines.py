@@ -12,7 +12,7 @@ import httpcore
 
 ROOT = Path(__file__).resolve().parents[2]
 OURS = tuple(f"{ROOT / room}{os.sep}" for room in ("approvals", "audit", "console", "integrations"))
-INTENTS = {"begin_call", "begin_allowed"}
+INTENTS = {"begin_call", "begin_again", "begin_allowed"}
 # Where the bytes leave and come.
 TRANSPORT = {
     str(Path(httpcore.__file__).parent / name)

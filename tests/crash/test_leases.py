@@ -9,7 +9,7 @@ from django.db import OperationalError, connection, connections, transaction
 
 from approvals import lease, tasks
 from approvals.authority import Loaded, Stale, load
-from approvals.execute import Result, begin_call, finish, perform, verify_authority
+from approvals.execute import Result, begin_again, begin_call, finish, perform, verify_authority
 from approvals.halts import halt, lift, standing
 from approvals.models import Action, Review
 from approvals.tasks import drive
@@ -229,7 +229,7 @@ def test_it_is_not_sent_again_when_it_is_cancelled_between_the_look_and_the_send
     rendered, call = verify_authority(loaded), Call.objects.get(action=action.id)
     cancel(run)
     with pytest.raises(Stale, match="stopped"):
-        begin_call(loaded, rendered, actor=DOOR, again=call)
+        begin_again(loaded, call, actor=DOOR)
     assert perform(loaded, call, rendered).state == "failed"
     assert place.upstream.requests(action.arguments["thing"]) == 0
     place.check_end(place.recover(action))

@@ -12,7 +12,7 @@ from django.db import OperationalError, connection, connections
 
 from approvals import execute as execution
 from approvals.authority import load
-from approvals.execute import Result, begin_call, finish, perform, verify_authority
+from approvals.execute import Result, begin_again, begin_call, finish, perform, verify_authority
 from approvals.known import known_of
 from approvals.models import Action, Review
 from approvals.repeat import FRESH
@@ -92,7 +92,7 @@ def test_a_late_failure_does_not_end_what_was_sent_again(place: Place) -> None:
     again = load(action.id)
     finish(again, Call.objects.get(action=action.id), Result("in_doubt", {"error": "It seems dead."}), actor=DOOR)
     rendered = verify_authority(again := load(action.id))
-    second = begin_call(again, rendered, actor=DOOR, again=Call.objects.get(action=action.id))
+    second = begin_again(again, Call.objects.get(action=action.id), actor=DOOR)
     assert perform(again, second, rendered).state == "succeeded"
     late = Record.objects.of(first.pk).filter(kind=Kind.CALL_ANSWERED_LATE)
     with pytest.raises(Conflict, match="no longer sending, attempt 1"):
@@ -144,7 +144,7 @@ def test_nothing_is_sent_again_while_a_person_looks(place: Place) -> None:
     assert Review.objects.filter(action=action, kind="doubt", state="open").exists()
     loaded = load(action.id)
     with pytest.raises(Conflict, match="has been asked"):
-        begin_call(loaded, verify_authority(loaded), actor=DOOR, again=Call.objects.get(action=action.id))
+        begin_again(loaded, Call.objects.get(action=action.id), actor=DOOR)
     place.check_end(place.recover(action))
 
 

@@ -8,7 +8,7 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from approvals import queries, sheet
+from approvals import queue, sheet
 from approvals.lines import lines
 from approvals.models import Decision, Review
 from audit.models import Record
@@ -283,7 +283,7 @@ def test_hostile_texts_are_spelled_out_and_never_markup(hold: Hold, ana: Client)
 
 
 def test_decided_reviews_are_paged_by_keyset(hold: Hold, ana: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(queries, "PAGE", 2)
+    monkeypatch.setattr(queue, "PAGE", 2)
     for number in range(3):
         decide(ana, hold(f"Refund number {number}"), verdict="refuse", reason="No.")
     first = ana.get("/reviews/?state=closed").context["queue"].groups[0]
@@ -296,7 +296,7 @@ def test_decided_reviews_are_paged_by_keyset(hold: Hold, ana: Client, monkeypatc
 def test_open_reviews_of_the_team_are_paged_by_keyset(
     hold: Hold, enter: Enter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(queries, "PAGE", 2)
+    monkeypatch.setattr(queue, "PAGE", 2)
     made, theo = [hold().id for _ in range(3)], enter("theo")
     assert "All that is open" in text(theo.get("/reviews/"))
     first = theo.get("/reviews/?state=open").context["queue"].groups[0]
