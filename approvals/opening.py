@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from django.db import transaction
+from django.db.models.fields.json import KT
 
 from approvals.access import visible_reviews
 from approvals.models import Action
@@ -16,7 +17,7 @@ from integrations.grantees import PEOPLE
 from integrations.here import HERE, OPEN_CREDENTIAL, SLUG
 from integrations.models import Credential, Opening
 
-SHOWN, LOOKED_AT = 10, 500  # a team has few emergencies
+SHOWN = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,11 +83,11 @@ def ask_opening(credential: Credential, *, why: str, key: str, username: str, ac
 
 def asked_before(credential: Credential, actor: Actor) -> list[Asked]:
     """The newest first."""
-    named = (credential.integration.slug, credential.name)
-    newest = Action.objects.filter(
+    asked = Action.objects.filter(
         team=actor.team, operation__integration__base_url=HERE, operation__slug=OPEN_CREDENTIAL
-    ).order_by("-created_at", "-id")[:LOOKED_AT]
-    actions = [one for one in newest if (one.arguments["integration"], one.arguments["credential"]) == named][:SHOWN]
+    ).alias(system=KT("arguments__integration"), credential=KT("arguments__credential"))
+    named = asked.filter(system=credential.integration.slug, credential=credential.name)
+    actions = list(named.order_by("-created_at", "-id")[:SHOWN])
     openings = {one.action: one for one in Opening.objects.filter(action__in=[action.pk for action in actions])}
     reviews = dict(visible_reviews(actor).filter(action__in=actions).order_by("opened_at").values_list("action", "pk"))
     return [

@@ -104,9 +104,11 @@ def _open(actor: Actor) -> Queue:
     instead = in_whose_place(actor, standins, mine[:PAGE])
     claims = said_of_claims(review.pk for review in mine[:PAGE]) | said_of_drills(given, actor)
     items = [_item(review, instead.get(review.pk, ""), claims.get(review.pk, "")) for review in mine[:PAGE]]
+    soon = [item for item in items if item.review.expires_at < limit]
+    later, rest = items[len(soon) :], "more" if len(mine) > PAGE else ""
     groups = [
-        Group("Due soon", [item for item in items if item.review.expires_at < limit]),
-        Group("Later", [item for item in items if item.review.expires_at >= limit], "more" if len(mine) > PAGE else ""),
+        Group("Due soon", soon, "" if later else rest),
+        Group("Later", later, rest),
         Group("Yours to read", list(map(_item, read[:PAGE])), "more" if len(read) > PAGE else ""),
     ]
     after, most = _afterwards(actor)
@@ -133,7 +135,8 @@ def _counts(actor: Actor, standins: Sequence[Standin], limit: dt.datetime) -> _C
     )  # fmt: skip
     found = {part["waits"]: part for part in parts}
     mine, rest = found.get(True), found.get(False)
-    return _Counts(mine["all"] if mine else 0, mine["soon"] if mine else 0, rest["first"] if rest else ())
+    others = rest["first"] if rest else None  # none of nothing either, where nothing can wait for them
+    return _Counts(mine["all"] if mine else 0, mine["soon"] if mine else 0, others or ())
 
 
 def _afterwards(actor: Actor) -> tuple[int, int]:

@@ -23,6 +23,7 @@ from console.core.errors import Conflict, Invalid, Tampered
 from integrations.models import Call
 
 UNREADABLE_FOR = dt.timedelta(minutes=15)  # a probe, before a person is asked
+THROTTLED_FOR = dt.timedelta(hours=2)  # the same, where the other side wants it to come later
 FIRST_WAIT = dt.timedelta(seconds=5)  # then about as long again as it was in doubt
 
 
@@ -46,7 +47,11 @@ def recover(loaded: Loaded, *, actor: Actor) -> Action:
         if in_doubt >= UNREADABLE_FOR:
             return _ask(loaded, actor)
         raise Throttled(min(max(in_doubt, FIRST_WAIT), UNREADABLE_FOR - in_doubt).total_seconds()) from None
-    except (Conflict, TooEarly, Throttled):
+    except (TooEarly, Throttled):
+        if in_doubt >= THROTTLED_FOR:
+            return _ask(loaded, actor)
+        raise
+    except Conflict:
         raise
     except Exception:
         if in_doubt >= UNREADABLE_FOR:

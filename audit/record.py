@@ -29,7 +29,7 @@ SELECT %s, %s, %b, %s, %s, %s, %s, %s, %s, %s, %s {source}"""
 # says which it was.
 _ONE = "SELECT CASE count(*) WHEN 1 THEN 1 ELSE (count(*) || ' of {changed}')::int END AS one FROM {changed}"
 _CHANGED = f"FROM ({_ONE}) AS found WHERE one = 1"
-_FAILED = re.compile(r'"\d+ of (\w+)"')
+_FAILED = re.compile(r"\b\d+ of (changed_\d+)\b")
 _DISCLOSED = """disclosed AS (
     INSERT INTO audit_disclosure (record_id, path, salt, value)
     SELECT given.id, given.path, decode(given.salt, 'hex'), given.value

@@ -119,6 +119,19 @@ def test_an_unreadable_probe_is_looked_at_more_and_more_seldom_until_a_person_is
     assert (len(waits) < 20, waits[0] < 7, max(waits) > 200, posts(shop)) == (True, True, True, 1)
 
 
+def test_a_probe_that_is_throttled_leads_to_a_person_in_the_end(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    shop.connect('probe: {operation: look, happened: "id"}')
+    shop.peer.says = lambda method, _: (500, {}, b"{}") if method == "POST" else (429, {"Retry-After": "60"}, b"{}")
+    action = shop.ask(amount=5)
+    for later, asked in ((dt.timedelta(hours=1), False), (recovery.THROTTLED_FOR, True)):
+        Action.objects.update(not_before=None)
+        monkeypatch.setattr(recovery, "now", lambda later=later: now() + later)
+        drive(action.pk)
+        action.refresh_from_db()
+        assert (action.state, Review.objects.filter(action=action).exists()) == ("in_doubt", asked)
+    assert (Review.objects.get(action=action).kind, posts(shop)) == ("doubt", 1)
+
+
 BACK = """
   unmake:
     title: Unmake

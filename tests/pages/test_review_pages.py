@@ -304,6 +304,24 @@ def test_open_reviews_of_the_team_are_paged_by_keyset(
     assert [item.review.id for item in [*first.items, *rest.items]] == made
 
 
+def test_what_waits_for_somebody_and_what_they_only_read_are_counted_apart(
+    hold: Hold, office: Team, enter: Enter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(queue, "PAGE", 2)
+    add_reviewer(office, "max", "operator")
+    waiting, own = [hold().id for _ in range(3)], [hold(maker="max").id for _ in range(3)]
+    shown = enter("max").get("/reviews/").context["queue"]
+    told = [(group.title, [item.review.id for item in group.items], group.more) for group in shown.groups]
+    assert told == [("Due soon", waiting[:2], "more"), ("Yours to read", own[:2], "more")]
+    assert (shown.waiting, shown.due_soon) == (3, 3)
+
+
+@pytest.mark.parametrize("who", ["theo", "mira"])
+def test_who_only_reads_finds_an_empty_queue_before_there_is_anything(office: Team, enter: Enter, who: str) -> None:
+    shown = enter(who).get("/reviews/").context["queue"]
+    assert (shown.waiting, shown.due_soon, shown.groups) == (0, 0, [])
+
+
 def test_empty_queue_says_how_a_review_arises(ana: Client) -> None:
     assert "A review arises when a run wants to do something" in text(ana.get("/reviews/"))
 
